@@ -1,0 +1,280 @@
+//! What the APIs behind the gateway look like: tables, fields, relations, routes and the dialect they speak.
+//!
+//! A [`Catalog`] holds every described API, checked: names resolve, routes do not overlap, every table says whose tenant
+//! its rows belong to. It holds no permissions. `raw` reads the files as written; `compile` checks them all at once.
+
+mod compile;
+mod raw;
+pub mod template;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Source};
+use crate::model::value::Type;
+use crate::model::{Action, Name, Value};
+pub use template::Template;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableId(pub u16);
+
+/// Counts within its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FieldId(pub u16);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ApiId(pub u16);
+
+/// All APIs and tables, in the order of their files. Table names are unique over all APIs.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    apis: Vec<Api>,
+    tables: Vec<Table>,
+    by_name: HashMap<Name, TableId>,
+}
+
+impl Catalog {
+    /// Checks a set of description files against the declared upstream names and tenant dimensions.
+    ///
+    /// Errors: every mistake of every file, placed; warnings alone come with the catalog.
+    pub fn compile(
+        files: &[Arc<Source>],
+        upstreams: &[Name],
+        dimensions: &[Name],
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+        compile::catalog(files, upstreams, dimensions)
+    }
+
+    pub fn apis(&self) -> impl Iterator<Item = (ApiId, &Api)> {
+        self.apis.iter().enumerate().map(|(index, api)| (ApiId(index as u16), api))
+    }
+
+    pub fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter()
+    }
+
+    pub fn api(&self, id: ApiId) -> &Api {
+        #[expect(clippy::indexing_slicing, reason = "ids are only made for entries of this catalog")]
+        &self.apis[usize::from(id.0)]
+    }
+
+    pub fn table(&self, id: TableId) -> &Table {
+        #[expect(clippy::indexing_slicing, reason = "ids are only made for entries of this catalog")]
+        &self.tables[usize::from(id.0)]
+    }
+
+    pub fn table_named(&self, name: &str) -> Option<&Table> {
+        self.by_name.get(name).map(|id| self.table(*id))
+    }
+}
+
+#[derive(Debug)]
+pub struct Api {
+    pub name: Name,
+    pub upstream: Name,
+    pub dialect: Dialect,
+    /// Of all tables of this API, and the opaque ones. No two of them match the same request.
+    pub routes: Vec<Route>,
+    /// Request headers that carry the tenant to the upstream: (header, dimension).
+    pub tenant_headers: Vec<(http::HeaderName, Name)>,
+}
+
+#[derive(Debug)]
+pub enum Dialect {
+    Rest(Rest),
+}
+
+/// A JSON API whose parts are declared one by one.
+#[derive(Debug)]
+pub struct Rest {
+    /// Where the records lie in the answer to a list: `$.data[*]` or `$[*]`.
+    pub list: Place,
+    /// Where the record lies in the answer to a read, a create or an update: `$.data` or `$`.
+    pub record: Place,
+    /// Where a list says how many records there are in all.
+    pub total: Option<Place>,
+    /// Other members of a list's envelope that may pass; what is not named is removed.
+    pub keep: Vec<Place>,
+    pub parameters: Parameters,
+}
+
+/// Member names from the root of a document. Empty: the root itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place(pub Vec<Name>);
+
+/// How the upstream's query parameters are spelled; what is `None` it does not have, and a client may not use.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    pub limit: Option<Limit>,
+    /// Counts records from 0.
+    pub offset: Option<Name>,
+    /// Counts pages from 1.
+    pub page: Option<Name>,
+    pub sort: Option<Sort>,
+    pub fields: Option<ListParameter>,
+    pub expand: Option<ListParameter>,
+    /// (operator, spelling): the spelling holds `{field}`, for example `filter[{field}][gt]`.
+    pub filter: Vec<(Operator, Name)>,
+}
+
+#[derive(Debug)]
+pub struct Limit {
+    pub name: Name,
+    /// Sent where the client names none, so that no list is unbounded.
+    pub default: u64,
+    pub max: u64,
+}
+
+#[derive(Debug)]
+pub struct ListParameter {
+    pub name: Name,
+    pub separator: char,
+}
+
+#[derive(Debug)]
+pub struct Sort {
+    pub list: ListParameter,
+    pub direction: Direction,
+}
+
+#[derive(Debug)]
+pub enum Direction {
+    /// `-amount` descends.
+    Prefix,
+    /// A second parameter holds `asc` or `desc` for each field.
+    Parameter(Name),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    /// The value is a list separated by commas.
+    In,
+}
+
+#[derive(Debug)]
+pub struct Table {
+    pub id: TableId,
+    pub api: ApiId,
+    pub name: Name,
+    pub key: FieldId,
+    pub owner: Option<FieldId>,
+    pub tenant: Tenancy,
+    /// The query parameters that restrict a list to one tenant: (parameter, dimension). Empty: the upstream cannot.
+    pub tenant_filter: Vec<(Name, Name)>,
+    pub fields: Vec<Field>,
+    /// Whether a declared field that is missing means null; otherwise it is an error.
+    pub absent_is_null: bool,
+    pub race: Race,
+    /// What to do with a page after the first, where rows are dropped that the upstream counted.
+    pub inexact_paging: InexactPaging,
+}
+
+impl Table {
+    pub fn field(&self, id: FieldId) -> &Field {
+        #[expect(clippy::indexing_slicing, reason = "ids are only made for fields of this table")]
+        &self.fields[usize::from(id.0)]
+    }
+
+    pub fn field_named(&self, name: &str) -> Option<FieldId> {
+        self.fields.iter().position(|field| &*field.name == name).map(|index| FieldId(index as u16))
+    }
+
+    pub fn field_ids(&self) -> impl Iterator<Item = FieldId> + use<> {
+        (0..self.fields.len() as u16).map(FieldId)
+    }
+}
+
+#[derive(Debug)]
+pub struct Field {
+    pub name: Name,
+    pub shape: Shape,
+    pub nullable: bool,
+    pub tags: Vec<Name>,
+    /// A figure made of these tables; it shows only where all of their records would.
+    pub derived_from: Vec<TableId>,
+    /// What the upstream stores where a create leaves it out.
+    pub default: Option<Value>,
+}
+
+impl Field {
+    pub fn is_secret(&self) -> bool {
+        self.tags.iter().any(|tag| &**tag == "secret")
+    }
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Shape {
+    Plain(Type),
+    /// To-one: null, or the related record where it was expanded. `by` is the column that holds its key.
+    One {
+        table: TableId,
+        by: FieldId,
+    },
+    /// To-many: a list of related records.
+    Many {
+        table: TableId,
+    },
+}
+
+/// Whose tenant a row belongs to. There is no default.
+#[derive(Debug, PartialEq)]
+pub enum Tenancy {
+    /// (dimension, column), one for each declared dimension.
+    Columns(Vec<(Name, FieldId)>),
+    /// The parent's tenant, which must come expanded in this to-one relation.
+    Via(FieldId),
+    /// Belongs to all tenants, and can't be written.
+    Shared,
+}
+
+/// How a write is guarded between the record's check and its change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Race {
+    /// The upstream answers reads with an ETag and honours If-Match (RFC 9110, section 13.1.1); without one, refuse.
+    IfMatch,
+    /// The operator accepts that somebody may change the record in between.
+    Accept,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InexactPaging {
+    Refuse,
+    /// Pages may hold fewer records than asked for, which tells that there are others.
+    Short,
+}
+
+#[derive(Debug)]
+pub struct Route {
+    pub method: http::Method,
+    /// As the client spells it.
+    pub path: Template,
+    /// As the upstream spells it; may hold tenant dimensions.
+    pub upstream_path: Template,
+    pub kind: RouteKind,
+}
+
+#[derive(Debug)]
+pub enum RouteKind {
+    Table {
+        table: TableId,
+        action: Action,
+    },
+    /// Passed through unread: only for these roles, and named so in the audit log.
+    Opaque {
+        name: Name,
+        roles: Vec<Name>,
+        media_types: Vec<Name>,
+    },
+}
+
+/// The files that a configuration names, in a stable order, read.
+pub fn read(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, Vec<Diagnostic>> {
+    compile::read(paths)
+}

@@ -1,0 +1,234 @@
+//! The gateway's own configuration, checked: listeners, upstreams, identity, tenancy, limits, audit.
+//!
+//! `raw` reads the file as written; `compile` checks it. Relative paths are resolved against the file's folder.
+//! Secrets are read when the configuration is loaded and never shown.
+
+mod compile;
+mod raw;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::model::Name;
+use crate::model::value::Type;
+use crate::secret::Secret;
+
+#[derive(Debug)]
+pub struct Config {
+    pub path: PathBuf,
+    pub listeners: Vec<Listener>,
+    pub admin: Option<SocketAddr>,
+    pub upstreams: BTreeMap<Name, Upstream>,
+    pub principal: PrincipalSchema,
+    pub authn: Authn,
+    pub tenancy: Tenancy,
+    pub hierarchy: Hierarchy,
+    pub apis: Vec<PathBuf>,
+    /// A folder; every `*.yaml` in it that is not `*_test.yaml` is a policy.
+    pub policies: PathBuf,
+    pub limits: Limits,
+    pub audit: Audit,
+    /// Keys the masks `hash` and `tokenise`.
+    pub masking_key: Option<Secret>,
+    /// SHA-256 of the file as read, in hex.
+    pub hash: String,
+}
+
+impl Config {
+    /// Reads and checks one file. Errors: every mistake, placed. Warnings come with the configuration.
+    pub fn load(path: &Path) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+        compile::load(path)
+    }
+}
+
+#[derive(Debug)]
+pub struct Listener {
+    pub address: SocketAddr,
+    /// `None` only where the file says `plaintext: true`.
+    pub tls: Option<Tls>,
+}
+
+#[derive(Debug)]
+pub struct Tls {
+    pub min_version: TlsVersion,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Where the file names the certificate, for errors found when it is read.
+    pub span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
+}
+
+#[derive(Debug)]
+pub struct Upstream {
+    pub name: Name,
+    pub scheme: Scheme,
+    /// A host name or address, as in the URL; also the server name that its certificate must bear.
+    pub host: String,
+    pub port: u16,
+    /// A path in front of every route, without a trailing slash.
+    pub base_path: String,
+    pub ca: Option<PathBuf>,
+    pub credential: Option<Credential>,
+    /// Where the file names the URL, for errors found when it is used.
+    pub span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+/// What the gateway shows the upstream in place of the client's credentials.
+#[derive(Debug)]
+pub enum Credential {
+    Bearer(Secret),
+    Header { name: http::HeaderName, value: Secret },
+}
+
+/// The identity that every policy sees; names that are not declared here do not exist in a policy.
+#[derive(Debug, Default)]
+pub struct PrincipalSchema {
+    pub roles: Vec<Name>,
+    pub attributes: BTreeMap<Name, Type>,
+}
+
+#[derive(Debug, Default)]
+pub struct Authn {
+    pub jwt: Vec<JwtIssuer>,
+    pub api_keys: Option<ApiKeys>,
+}
+
+#[derive(Debug)]
+pub struct JwtIssuer {
+    pub issuer: Name,
+    pub audience: Name,
+    pub jwks: Jwks,
+    pub algorithms: Vec<Algorithm>,
+    /// Values of the first tenancy dimension that this issuer may speak for.
+    pub organizations: Vec<Name>,
+    pub map: ClaimMap,
+    /// Tolerated clock difference in seconds, for `exp` and `nbf`.
+    pub leeway: Duration,
+}
+
+#[derive(Debug)]
+pub enum Jwks {
+    File(PathBuf),
+    Url { url: http::Uri, refresh: Duration, ca: Option<PathBuf> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    Es256,
+    Rs256,
+    EdDsa,
+}
+
+/// Which claim becomes what. A path is member names below the claims object: `claims.realm.roles` is [realm, roles].
+#[derive(Debug)]
+pub struct ClaimMap {
+    pub id: ClaimPath,
+    pub roles: Option<ClaimPath>,
+    pub groups: Option<ClaimPath>,
+    /// (dimension, claim), for a token that names one tenant by a claim for each dimension.
+    pub tenant: Vec<(Name, ClaimPath)>,
+    /// A claim that lists several tenants, each an object with a member for each dimension.
+    pub tenants: Option<ClaimPath>,
+    pub attributes: Vec<(Name, ClaimValue)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimPath(pub Vec<Name>);
+
+/// How an attribute is taken from the claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimValue {
+    Claim(ClaimPath),
+    /// `'mfa' in claims.amr`: whether a list claim holds a word.
+    Contains {
+        word: Name,
+        list: ClaimPath,
+    },
+}
+
+#[derive(Debug)]
+pub struct ApiKeys {
+    pub file: PathBuf,
+    /// Keys the hash under which API keys are stored.
+    pub key: Secret,
+}
+
+#[derive(Debug)]
+pub struct Tenancy {
+    /// At least one, for example organization_id and app_id.
+    pub dimensions: Vec<Name>,
+    /// The header by which a caller with several memberships names one.
+    pub choose_by: Option<http::HeaderName>,
+}
+
+/// Where it is written who manages whom.
+#[derive(Debug)]
+pub enum Hierarchy {
+    None,
+    /// A claim that lists the ids of all reports.
+    Claim(ClaimPath),
+    /// A YAML file: manager id -> ids of direct reports.
+    File(PathBuf),
+    /// A table of the API: key of a user and the column that names the manager. Read with the gateway's own credential.
+    Table {
+        table: Name,
+        manager: Name,
+        refresh: Duration,
+    },
+}
+
+/// Every limit by name. Sizes are bytes.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub target: usize,
+    pub headers: usize,
+    pub header_bytes: usize,
+    pub request_body: usize,
+    pub response_body: usize,
+    /// Answers up to this are held until they have been checked to their end.
+    pub buffered_body: usize,
+    pub json_depth: usize,
+    pub in_flight: usize,
+    pub upstream_connections: usize,
+    pub request_body_time: Duration,
+    pub client_write_time: Duration,
+    pub idle_time: Duration,
+    pub connect_time: Duration,
+    /// From the request's last byte to the answer's head.
+    pub upstream_head_time: Duration,
+    /// Between two reads of an answer's body.
+    pub upstream_read_time: Duration,
+    /// For the whole exchange.
+    pub exchange_time: Duration,
+    pub drain_time: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Audit {
+    pub file: PathBuf,
+    pub fsync: Fsync,
+    /// Whether data is served while the log cannot be written. Off unless the operator turns it on.
+    pub serve_without: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// Each intent is on disk before the request leaves.
+    Always,
+    Interval(Duration),
+    Never,
+}

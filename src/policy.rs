@@ -1,0 +1,98 @@
+//! The decision point: from who asks for what to what each record may show. Pure: no I/O, no clock, no logging.
+//!
+//! **Order of judgement**, for each record: tenant scope (AND; no policy can lift it), then denials (any of them hides or
+//! forbids), then grants (OR), then fields. Requirements (AND) are judged once the table is known to be visible. The
+//! default is to deny, and nothing depends on which other rules happen to exist.
+//!
+//! **Visibility.** A table is visible if the principal has at least one grant on it, for any action, whose residual is
+//! not constantly false; otherwise it does not exist, and asking for it is [`Reason::TableHidden`].
+//!
+//! **Grants** are tuples of (row condition, actions, fields with masks). List and read are separate actions. On a record, a
+//! field shows as the best that any matching grant gives: clear > partial > last4 > truncate > tokenise > hash >
+//! constant > null > remove. `all` never includes fields tagged `secret`.
+//!
+//! **An error is never false.** A condition that fails (missing key, wrong type, budget) in a grant does not hold for
+//! that record; in a denial it holds; in a requirement it refuses; in a mask it removes. Errors are counted.
+//!
+//! **Missing and null.** A declared field that is absent is an error unless its table says `absent: null`; null in a
+//! field not declared nullable is an error. A nullable bool is no condition. Null or missing in a principal or tenant
+//! attribute makes the comparison an error, so `null == null` grants nothing.
+
+mod compile;
+pub mod decision;
+mod evaluate;
+mod ir;
+mod parse;
+mod raw;
+mod residual;
+pub mod slots;
+mod types;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::{Catalog, TableId};
+use crate::config::PrincipalSchema;
+use crate::diagnostic::{Diagnostic, Source};
+use crate::model::{Action, Name, Principal, Reason, RequestFacts, TenantScope};
+
+pub use decision::{Creation, FieldPlan, Judgement, Mask, Residual, Verdict, Visibility, WriteJudgement};
+pub use slots::{Layout, Slot, SlotId, Slots};
+
+/// Every policy in force, checked against the catalog.
+pub struct PolicySet {
+    inner: compile::Compiled,
+}
+
+/// What is asked. `now` is the same instant for the whole exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub principal: &'a Principal,
+    pub tenant: &'a TenantScope,
+    pub request: &'a RequestFacts,
+    pub now: Timestamp,
+    pub table: TableId,
+    pub action: &'a Action,
+}
+
+/// `decide` cannot fail: every failure inside it is a `Deny` with its reason.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// Every record of the tenant, with the fields that the residual says.
+    Allow(Arc<Residual>),
+    /// Those records for which the residual holds.
+    Conditional(Arc<Residual>),
+    /// `TableHidden`, `ActionNotGranted` or `RequirementUnmet`; the rule that refused, where there is one.
+    Deny(Reason, Option<Name>),
+}
+
+impl PolicySet {
+    /// Compiles the files of a policies folder.
+    ///
+    /// Errors: every mistake of every file, placed at the word that is wrong. Warnings come with the set. An empty set of
+    /// files is valid and hides every table.
+    pub fn compile(
+        files: &[Arc<Source>],
+        catalog: &Arc<Catalog>,
+        principal: &PrincipalSchema,
+        dimensions: &[Name],
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+        compile::policies(files, catalog, principal, dimensions).map(|(inner, warnings)| (Self { inner }, warnings))
+    }
+
+    /// SHA-256 over the files in force, in hex.
+    pub fn hash(&self) -> &str {
+        self.inner.hash()
+    }
+
+    /// What the caller may do. Needs no record: what depends on the record is in the residual.
+    pub fn decide(&self, question: &Question<'_>) -> Decision {
+        self.inner.decide(question)
+    }
+
+    /// The fields of a table that any of its rules reads, with its key, owner and tenant columns.
+    pub fn layout(&self, table: TableId) -> &Arc<Layout> {
+        self.inner.layout(table)
+    }
+}

@@ -1,0 +1,73 @@
+//! What to do with an answer: where its records lie, by which residual each is judged, and what the caller asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::api::{Catalog, FieldId, Place, TableId};
+use crate::model::{Name, TenantScope};
+use crate::policy::Residual;
+use crate::secret::Secret;
+
+/// Everything needed to redact one answer.
+#[derive(Debug)]
+pub struct Plan {
+    pub catalog: Arc<Catalog>,
+    pub frame: Frame,
+    pub root: Lens,
+    pub tenant: TenantScope,
+    /// Keys the masks `hash` and `tokenise`; without one they remove.
+    pub masking_key: Option<Secret>,
+    /// Nesting deeper than this is refused.
+    pub depth: usize,
+}
+
+/// The envelope around the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Records in an array at `records`. `total` passes only if `exact`; members at `keep` pass; all others are removed.
+    List { records: Place, total: Option<Place>, keep: Vec<Place>, exact: bool },
+    /// One record at the place.
+    Record(Place),
+}
+
+/// One table as seen in this answer.
+#[derive(Clone, Debug)]
+pub struct Lens {
+    pub residual: Arc<Residual>,
+    /// What the client asked for; other fields are removed after they were read by rules. `None`: all.
+    pub fields: Option<BTreeSet<FieldId>>,
+    pub relations: Relations,
+}
+
+/// How expanded records are judged: by relation field. One that is not here is removed from the answer.
+pub type Relations = BTreeMap<FieldId, Arc<Lens>>;
+
+/// What was done to an answer, for audit and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Root records that were kept, and their keys (at most [`Tally::MAX_KEYS`]).
+    pub kept: u64,
+    pub keys: Vec<String>,
+    /// Root and nested records dropped because no grant or a denial holds.
+    pub dropped: u64,
+    /// Root and nested records of other tenants, dropped.
+    pub foreign: u64,
+    /// Declared fields that were removed or masked: (table, field) -> (how, how often).
+    pub fields: BTreeMap<(TableId, FieldId), (FieldChange, u64)>,
+    /// Members that are not declared, removed.
+    pub undeclared: u64,
+    /// Grants that showed a record and denials that hid one.
+    pub rules: BTreeSet<Name>,
+    /// Conditions that failed with an error.
+    pub errors: u64,
+}
+
+impl Tally {
+    pub const MAX_KEYS: usize = 1000;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FieldChange {
+    Masked,
+    Removed,
+}
