@@ -204,6 +204,8 @@ pub struct Limits {
     pub json_depth: usize,
     pub in_flight: usize,
     pub upstream_connections: usize,
+    /// Records of the upstream that are read to fill one page of a list.
+    pub scanned_rows: u64,
     pub request_body_time: Duration,
     pub client_write_time: Duration,
     pub idle_time: Duration,

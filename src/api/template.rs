@@ -28,6 +28,14 @@ impl Template {
         todo!()
     }
 
+    /// The names of the variables, in order.
+    pub fn variables(&self) -> impl Iterator<Item = &Name> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Variable(name) => Some(name),
+            Segment::Literal(_) | Segment::Tenant(_) => None,
+        })
+    }
+
     /// Whether some path matches both.
     pub fn overlaps(&self, _other: &Self) -> bool {
         todo!()

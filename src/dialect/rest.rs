@@ -15,3 +15,8 @@ pub fn parse(_rest: &Rest, _table: &Table, _pairs: &[(String, String)]) -> Resul
 pub fn print(_rest: &Rest, _table: &Table, _query: &Query, _tenant: &TenantScope, _list: bool) -> String {
     todo!()
 }
+
+/// Whether a list can be asked of the upstream for one tenant only: its filter covers every dimension.
+pub fn is_tenant_pushed(_table: &Table) -> bool {
+    todo!()
+}

@@ -36,6 +36,11 @@ pub fn equals(_raw: &[u8], _value: &Value) -> bool {
     todo!()
 }
 
+/// A JSON string's or integer's text, for a key in a path. `None` for other values.
+pub fn text(_raw: &[u8]) -> Option<String> {
+    todo!()
+}
+
 /// The value as JSON text.
 pub fn print(_value: &Value) -> Vec<u8> {
     todo!()
