@@ -87,7 +87,9 @@ impl Authenticator {
     }
 
     /// Who sends these headers.
-    pub fn authenticate(&self, _headers: &HeaderMap) -> Result<Principal, Refused> {
+    pub fn authenticate(&self, _headers: &HeaderMap) -> Result<Authenticated, Refused> {
         todo!()
     }
 }
+
+pub struct Authenticated { pub principal: std::sync::Arc<Principal>, pub cached: bool }

@@ -77,3 +77,13 @@ pub fn locate<'b>(
 pub fn slots<'b>(_record: &'b [u8], _layout: &Layout, _depth: usize) -> Result<Slots<'b>, Unreadable> {
     todo!()
 }
+
+/// The raw bytes of each record in the array at `place` of a document, the whole of which is validated.
+pub fn records<'b>(_document: &'b [u8], _place: &crate::api::Place, _depth: usize) -> Result<Vec<&'b [u8]>, Unreadable> {
+    todo!()
+}
+
+/// A document with nothing but an array of these records at `place`.
+pub fn envelope(_place: &crate::api::Place, _records: &[Vec<u8>]) -> Vec<u8> {
+    todo!()
+}
