@@ -137,6 +137,11 @@ impl Gateway {
         &self.shared.metrics
     }
 
+    /// Waits until every audit record of exchanges that have ended is on disk.
+    pub async fn flush_audit(&self) {
+        self.shared.log.flush().await;
+    }
+
     /// Loads everything anew: all of it comes into force, or nothing does and the last good configuration stays.
     pub async fn reload(&self) -> Result<(), Vec<Diagnostic>> {
         self.shared.reload().await
