@@ -133,9 +133,17 @@ impl World {
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
     }
 
+    /// Until no exchange is in flight and all that ended is in the audit log.
+    pub async fn settled(&self) {
+        while self.gateway.metrics().in_flight.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+        self.gateway.flush_audit().await;
+    }
+
     /// The intent and the outcome of the last exchange, once its outcome is written.
     pub async fn last_audit(&self) -> (Value, Value) {
-        self.gateway.flush_audit().await;
+        self.settled().await;
         let lines = self.audit().await;
         let outcome = lines.iter().rev().find(|line| line["kind"] == "outcome").expect("an outcome").clone();
         let intent = lines.iter().find(|line| line["kind"] == "intent" && line["request_id"] == outcome["request_id"]);
