@@ -1,6 +1,7 @@
 //! Scrim: a reverse proxy and policy enforcement gateway.
 #![allow(dead_code, unused)]
 
+pub mod admin;
 pub mod api;
 pub mod audit;
 pub mod authn;
