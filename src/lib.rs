@@ -7,6 +7,7 @@ pub mod authn;
 pub mod canonical;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod diagnostic;
 pub mod dialect;
 pub mod metrics;

@@ -1,0 +1,4 @@
+//! `scrim demo`.
+
+pub mod crm;
+pub mod data;
