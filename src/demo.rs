@@ -2,3 +2,4 @@
 
 pub mod crm;
 pub mod data;
+pub mod identity;
