@@ -1,0 +1,5 @@
+//! `scrim demo`.
+
+pub mod crm;
+pub mod data;
+pub mod identity;
