@@ -21,6 +21,7 @@ use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::enforcement;
 use crate::listener::{BindError, Certificate, Listener};
 use crate::metrics::Metrics;
+use crate::model::Name;
 use crate::proxy::Proxy;
 use crate::redact;
 use crate::snapshot::Snapshot;
@@ -107,7 +108,7 @@ impl Gateway {
 
         let proxy = Arc::new(Proxy::new(Arc::clone(&shared.in_force), clock, log, metrics));
         let addresses = listeners.iter().map(Listener::address).collect();
-        let admin_address = admin.as_ref().map(Admin::local_addr);
+        let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
         let mut serving = JoinSet::new();
         for listener in listeners {
             serving.spawn(listener.serve(Arc::clone(&proxy), stopping.clone()));
@@ -187,7 +188,7 @@ impl Shared {
         let tls = snapshot.config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
         let certificates = tls.map(Certificate::load).collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
         refresh(&snapshot).await;
-        if let Err(error) = self.log.reopen() {
+        if let Err(error) = self.log.reopen().await {
             return Err(vec![unplaced("audit-unwritable", &self.path, format!("cannot open the audit log again: {error}"))]);
         }
         for (current, new) in self.certificates.iter().zip(&certificates) {
@@ -198,7 +199,7 @@ impl Shared {
     }
 }
 
-impl admin::Source for Shared {
+impl admin::Source for Arc<Shared> {
     fn metrics(&self) -> String {
         self.metrics.render()
     }
@@ -248,8 +249,8 @@ async fn refresh(snapshot: &Snapshot) {
     if let Hierarchy::Table { table, manager, .. } = &snapshot.config.hierarchy {
         match read_hierarchy(snapshot, table, manager).await {
             Some(edges) => {
-                for warning in snapshot.authenticator.set_hierarchy(edges) {
-                    tracing::warn!("{warning}");
+                if let Err(error) = snapshot.authenticator.set_hierarchy(edges) {
+                    tracing::warn!("{error}; the last hierarchy stays in use");
                 }
             }
             None => tracing::warn!(%table, "the hierarchy could not be read; the last one stays in use"),
@@ -258,7 +259,7 @@ async fn refresh(snapshot: &Snapshot) {
 }
 
 /// (user, manager) of every row of the hierarchy's table that has a manager.
-async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Option<Vec<(String, String)>> {
+async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Option<Vec<(Name, Name)>> {
     let catalog: &Catalog = &snapshot.catalog;
     let table = catalog.table_named(table)?;
     let crate::api::Dialect::Rest(dialect) = &catalog.api(table.api).dialect;
@@ -281,7 +282,7 @@ async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Opti
                 crate::policy::Slot::Missing => None,
             };
             if let (Some(user), Some(manager)) = (text(key), text(manager)) {
-                edges.push((user, manager));
+                edges.push((user.into(), manager.into()));
             }
         }
     }

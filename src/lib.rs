@@ -57,7 +57,6 @@ pub mod metrics;
 pub mod api;
 pub mod clock;
 pub mod config;
-pub mod demo;
 pub mod diagnostic;
 pub mod dialect;
 pub mod model;

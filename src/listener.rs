@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use pingora::apps::ServerApp;
 use pingora::listeners::tls::Acceptor;
-use pingora::protocols::{GetSocketDigest, IO, SocketDigest, Stream};
+use pingora::protocols::{GetSocketDigest, SocketDigest, Stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;

@@ -7,24 +7,23 @@
 mod client;
 mod records;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode};
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
-use crate::api::{Route, RouteKind};
+use crate::api::RouteKind;
 use crate::audit::Log;
 use crate::authn::Authenticated;
-use crate::canonical::{self, Canonical};
+use crate::canonical;
 use crate::clock::Clock;
 use crate::enforcement::Case;
 use crate::enforcement::write::Refusal;
@@ -33,7 +32,7 @@ use crate::metrics::Metrics;
 use crate::model::{Action, Reason, RequestFacts};
 use crate::policy::Decision;
 use crate::rejection::Rejection;
-use crate::routing::{self, Kind, Target};
+use crate::routing::{self, Kind};
 use crate::snapshot::Snapshot;
 use crate::tenancy;
 

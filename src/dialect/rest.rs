@@ -285,8 +285,3 @@ impl Printer {
         }
     }
 }
-
-/// Whether a list can be asked of the upstream for one tenant only: its filter covers every dimension.
-pub fn is_tenant_pushed(_table: &Table) -> bool {
-    todo!()
-}

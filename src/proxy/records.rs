@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::Reply;
-use crate::api::{FieldId, Place, Route, TableId};
+use crate::api::{Place, Route, TableId};
 use crate::dialect::rest;
 use crate::enforcement::write::{Before, Permitted, Referenced, Refusal};
 use crate::enforcement::{Case, Listing, Opaque, Permit};
