@@ -7,17 +7,28 @@
 //! judged by their own table's residual.
 
 mod edit;
+mod frame;
+mod kind;
 pub mod mask;
 pub mod plan;
+mod record;
 pub mod request;
 mod scan;
+#[cfg(test)]
+mod tests;
+mod text;
+mod view;
 
 pub use plan::{Frame, Lens, Plan, Relations, Tally};
 pub use request::{Change, Changes};
 
 use std::sync::Arc;
 
+use crate::api::Place;
+use crate::model::Name;
+use crate::policy::slots::NodeId;
 use crate::policy::{Layout, Slots};
+use scan::{Scan, Span};
 
 /// Why a body can't be read. Never says what was in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,41 +52,108 @@ pub enum Unreadable {
 }
 
 /// Redacts one answer.
+///
+/// Nothing leaves before the whole answer was read: an error is always early enough for a clean refusal.
 pub struct Redactor {
-    plan: Arc<Plan>,
+    job: record::Job,
     body: Vec<u8>,
     limit: usize,
+    /// Once too large, always too large.
+    overrun: bool,
 }
 
 impl Redactor {
     /// `limit`: bytes of body after which it is refused.
     pub fn new(plan: Arc<Plan>, limit: usize) -> Self {
-        Self { plan, body: Vec::new(), limit }
+        let job = record::Job {
+            envelope: frame::Envelope::new(&plan.frame),
+            root: view::View::new(&plan.catalog, &plan.root),
+            keys: mask::Keys::new(Arc::clone(&plan.catalog), plan.tenant.clone(), plan.masking_key.clone()),
+            depth: plan.depth,
+        };
+        Self::of(job, limit)
+    }
+
+    fn of(job: record::Job, limit: usize) -> Self {
+        Self { job, body: Vec::new(), limit, overrun: false }
     }
 
     /// Takes the next chunk; appends what may leave already to `out`.
-    pub fn push(&mut self, _chunk: &[u8], _out: &mut Vec<u8>) -> Result<(), Unreadable> {
-        todo!()
+    pub fn push(&mut self, chunk: &[u8], _out: &mut Vec<u8>) -> Result<(), Unreadable> {
+        if self.overrun || chunk.len() > self.limit.saturating_sub(self.body.len()) {
+            self.overrun = true;
+            self.body = Vec::new();
+            return Err(Unreadable::TooLarge);
+        }
+        self.body.extend_from_slice(chunk);
+        Ok(())
     }
 
-    /// The answer is complete: appends the rest to `out` and says what was done.
-    pub fn finish(self, _out: &mut Vec<u8>) -> Result<Tally, Unreadable> {
-        todo!()
+    /// The answer is complete: appends the rest to `out` and says what was done. A single record that may not be seen
+    /// appends nothing, and is not kept in the tally.
+    pub fn finish(self, out: &mut Vec<u8>) -> Result<Tally, Unreadable> {
+        if self.overrun {
+            return Err(Unreadable::TooLarge);
+        }
+        let (redacted, tally) = self.job.run(&self.body)?;
+        out.extend_from_slice(&redacted);
+        Ok(tally)
     }
 }
 
 /// The raw bytes of the record that lies at `place` in a document, the whole of which is validated. `None` if it is null.
-pub fn locate<'b>(
-    _document: &'b [u8],
-    _place: &crate::api::Place,
-    _depth: usize,
-) -> Result<Option<&'b [u8]>, Unreadable> {
-    todo!()
+///
+/// Errors: no object lies there, or a member on the way occurs twice.
+pub fn locate<'b>(document: &'b [u8], place: &Place, depth: usize) -> Result<Option<&'b [u8]>, Unreadable> {
+    let mut scan = Scan::document(document, depth)?;
+    let found = descend(&mut scan, &place.0);
+    if let Err(Unreadable::Shape) = found {
+        // What is of the wrong shape must still be JSON, to be called so.
+        let mut whole = Scan::document(document, depth)?;
+        whole.value()?;
+        whole.end()?;
+    }
+    let raw = found?.of(document);
+    scan.end()?;
+    match raw {
+        b"null" => Ok(None),
+        [b'{', ..] => Ok(Some(raw)),
+        _ => Err(Unreadable::Shape),
+    }
+}
+
+/// Steps over a value and finds the one that lies below it. Recursion is bounded by the place.
+fn descend(scan: &mut Scan<'_>, place: &[Name]) -> Result<Span, Unreadable> {
+    let Some((name, below)) = place.split_first() else { return scan.value() };
+    if scan.peek()? != b'{' {
+        return Err(Unreadable::Shape);
+    }
+    scan.enter()?;
+    let (mut first, mut found) = (true, None);
+    while let Some(key) = scan.member(&mut first)? {
+        if *key.name() != *name.as_bytes() {
+            scan.value()?;
+        } else if found.replace(descend(scan, below)?).is_some() {
+            return Err(Unreadable::Duplicate);
+        }
+    }
+    found.ok_or(Unreadable::Shape)
 }
 
 /// Fills the slots of one record, validating all of it.
-pub fn slots<'b>(_record: &'b [u8], _layout: &Layout, _depth: usize) -> Result<Slots<'b>, Unreadable> {
-    todo!()
+///
+/// Errors: it is no object, or a member that the layout reads occurs twice.
+pub fn slots<'b>(record: &'b [u8], layout: &Layout, depth: usize) -> Result<Slots<'b>, Unreadable> {
+    let mut scan = Scan::document(record, depth)?;
+    let mut filling = record::Filling::new(layout);
+    let is_object = scan.peek()? == b'{';
+    if is_object {
+        filling.object(&mut scan, NodeId::ROOT)?;
+    } else {
+        scan.value()?;
+    }
+    scan.end()?;
+    if is_object { Ok(filling.slots) } else { Err(Unreadable::Shape) }
 }
 
 /// The raw bytes of each record in the array at `place` of a document, the whole of which is validated.

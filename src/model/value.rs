@@ -141,6 +141,31 @@ impl Ord for Decimal {
     }
 }
 
+/// As a JSON number: plain where that is short, with a power of ten where it is not.
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits: String = self.digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+        if digits.is_empty() {
+            return f.write_str("0");
+        }
+        if self.negative {
+            f.write_str("-")?;
+        }
+        let length = digits.len() as i64;
+        match self.exponent {
+            0 => write!(f, "0.{digits}"),
+            point @ 1.. if point < length => {
+                let (whole, fraction) = digits.split_at(point as usize);
+                write!(f, "{whole}.{fraction}")
+            }
+            point if (length..=length + 20).contains(&point) => {
+                write!(f, "{digits}{}", "0".repeat((point - length) as usize))
+            }
+            point => write!(f, "{digits}e{}", point - length),
+        }
+    }
+}
+
 impl PartialOrd for Decimal {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
@@ -164,6 +189,12 @@ mod tests {
             ["-1e9", "-10.5", "-0.1", "0", "0.1", "0.10000000000000000001", "9", "10", "99999999999999999999999"];
         for pair in ascending.windows(2) {
             assert!(decimal(pair[0]) < decimal(pair[1]), "{pair:?}");
+        }
+        for text in ["0", "-1", "10.5", "-0.25", "0.001", "120", "1e300", "-1.5e-300", "99999999999999999999999.25"] {
+            assert_eq!(decimal(&decimal(text).to_string()), decimal(text), "{text}");
+        }
+        for (text, printed) in [("1.00", "1"), ("-0.25", "-0.25"), ("1200", "1200"), ("105e-1", "10.5"), ("-0", "0")] {
+            assert_eq!(decimal(text).to_string(), printed);
         }
         for wrong in ["", "-", ".5", "1.2.3", "abc", "1e9999999", "+1"] {
             assert_eq!(Decimal::parse(wrong), None, "{wrong}");

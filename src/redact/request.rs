@@ -3,7 +3,12 @@
 //! A body is one JSON object of declared plain fields. Unknown fields, repeated fields, relations as nested objects
 //! (nested writes) and to-many lists are refused. The body that is sent is built from what was understood.
 
-use crate::api::{FieldId, Table};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::scan::{Scan, Span};
+use super::{kind, text};
+use crate::api::{FieldId, Shape, Table};
 use crate::model::Value;
 use crate::redact::Unreadable;
 
@@ -22,18 +27,58 @@ pub struct Changes<'b> {
 }
 
 /// Reads a request body. Errors: not one valid JSON object, or a repeated member.
-pub fn read<'b>(_body: &'b [u8], _table: &Table, _depth: usize) -> Result<Changes<'b>, Unreadable> {
-    todo!()
+pub fn read<'b>(body: &'b [u8], table: &Table, depth: usize) -> Result<Changes<'b>, Unreadable> {
+    let mut changes = Changes { fields: Vec::new(), undeclared: false };
+    members(body, depth, |name, _, value| {
+        let field = std::str::from_utf8(name).ok().and_then(|name| table.field_named(name));
+        match field.map(|field| (field, &table.field(field).shape)) {
+            Some((field, Shape::Plain(_))) => changes.fields.push(Change { field, raw: value.of(body) }),
+            Some((_, Shape::One { .. } | Shape::Many { .. })) | None => changes.undeclared = true,
+        }
+    })?;
+    Ok(changes)
 }
 
 /// Whether a raw value has the field's declared type (null only where nullable).
-pub fn fits(_table: &Table, _field: FieldId, _raw: &[u8]) -> bool {
-    todo!()
+pub fn fits(table: &Table, field: FieldId, raw: &[u8]) -> bool {
+    let field = table.field(field);
+    match &field.shape {
+        Shape::Plain(_) if raw == b"null" => field.nullable,
+        Shape::Plain(of) => kind::fits(of, raw),
+        Shape::One { .. } | Shape::Many { .. } => false,
+    }
 }
 
 /// Whether a raw value is the same as a value that the gateway would set.
-pub fn equals(_raw: &[u8], _value: &Value) -> bool {
-    todo!()
+pub fn equals(raw: &[u8], value: &Value) -> bool {
+    let number = || kind::is_number(raw).then(|| kind::decimal(raw)).flatten();
+    match value {
+        Value::Null => raw == b"null",
+        Value::Bool(value) => raw == if *value { &b"true"[..] } else { b"false" },
+        Value::Int(value) => number().is_some_and(|given| Some(given) == kind::decimal(value.to_string().as_bytes())),
+        Value::Double(value) => kind::is_number(raw) && kind::double(raw) == Some(*value),
+        Value::Decimal(value) => kind::decimal(raw).as_ref() == Some(value),
+        Value::String(value) => text::string(raw).is_some_and(|given| given == **value),
+        Value::Timestamp(value) => text::string(raw).and_then(|given| given.parse().ok()) == Some(*value),
+        Value::Duration(value) => text::string(raw).and_then(|given| given.parse().ok()) == Some(*value),
+        Value::List(values) => {
+            let mut expected = values.iter();
+            let mut same = true;
+            let walked = kind::each(raw, b'[', |_, item| {
+                same &= expected.next().is_some_and(|value| equals(item, value));
+            });
+            walked.is_some() && same && expected.next().is_none()
+        }
+        Value::Map(values) => {
+            let mut seen = HashSet::new();
+            let mut same = true;
+            let walked = kind::each(raw, b'{', |name, item| {
+                let expected = std::str::from_utf8(name).ok().and_then(|name| values.get(name));
+                same &= seen.insert(name.to_vec()) && expected.is_some_and(|value| equals(item, value));
+            });
+            walked.is_some() && same && seen.len() == values.len()
+        }
+    }
 }
 
 /// A JSON string's or integer's text, for a key in a path. `None` for other values.
@@ -42,16 +87,129 @@ pub fn text(_raw: &[u8]) -> Option<String> {
 }
 
 /// The value as JSON text.
-pub fn print(_value: &Value) -> Vec<u8> {
-    todo!()
+pub fn print(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    print_to(value, &mut out);
+    out
+}
+
+fn print_to(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+        Value::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
+        // JSON has no word for the others.
+        Value::Double(value) if !value.is_finite() => out.extend_from_slice(b"null"),
+        Value::Double(value) => out.extend_from_slice(format!("{value:?}").as_bytes()),
+        Value::Decimal(value) => out.extend_from_slice(value.to_string().as_bytes()),
+        Value::String(value) => text::escape(value, out),
+        Value::Timestamp(value) => text::escape(&value.to_string(), out),
+        Value::Duration(value) => text::escape(&value.to_string(), out),
+        Value::List(values) => {
+            out.push(b'[');
+            for (number, value) in values.iter().enumerate() {
+                if number > 0 {
+                    out.push(b',');
+                }
+                print_to(value, out);
+            }
+            out.push(b']');
+        }
+        Value::Map(values) => {
+            out.push(b'{');
+            for (number, (name, value)) in values.iter().enumerate() {
+                if number > 0 {
+                    out.push(b',');
+                }
+                text::escape(name, out);
+                out.push(b':');
+                print_to(value, out);
+            }
+            out.push(b'}');
+        }
+    }
 }
 
 /// A JSON object of the given members, in order.
-pub fn object<'a>(_members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
-    todo!()
+pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    for (name, raw) in members {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        text::escape(name, &mut out);
+        out.push(b':');
+        out.extend_from_slice(raw);
+    }
+    out.push(b'}');
+    out
 }
 
 /// The record as it would be: the members of `before` with those of `changes` replaced or added.
-pub fn merge(_before: &[u8], _changes: &[(&str, &[u8])], _depth: usize) -> Result<Vec<u8>, Unreadable> {
-    todo!()
+///
+/// Errors: `before` is not one valid JSON object, a change is not valid JSON, or either names a member twice.
+pub fn merge(before: &[u8], changes: &[(&str, &[u8])], depth: usize) -> Result<Vec<u8>, Unreadable> {
+    for (number, (name, raw)) in changes.iter().enumerate() {
+        if changes.iter().take(number).any(|(earlier, _)| earlier == name) {
+            return Err(Unreadable::Duplicate);
+        }
+        let mut scan = Scan::document(raw, depth.saturating_sub(1))?;
+        scan.value()?;
+        scan.end()?;
+    }
+    let mut written = vec![false; changes.len()];
+    let mut out = vec![b'{'];
+    members(before, depth, |name, member, value| {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        match changes.iter().position(|(changed, _)| changed.as_bytes() == name) {
+            Some(number) => {
+                if let (Some(done), Some((_, raw))) = (written.get_mut(number), changes.get(number)) {
+                    *done = true;
+                    // From the name to the value's start as it stands, so that the name keeps its spelling.
+                    out.extend_from_slice(Span { start: member.start, end: value.start }.of(before));
+                    out.extend_from_slice(raw);
+                }
+            }
+            None => out.extend_from_slice(member.of(before)),
+        }
+    })?;
+    for ((name, raw), done) in changes.iter().zip(written) {
+        if !done {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            text::escape(name, &mut out);
+            out.push(b':');
+            out.extend_from_slice(raw);
+        }
+    }
+    out.push(b'}');
+    Ok(out)
 }
+
+/// Walks the members of a document that is one object: unescaped name, whole member, value. A repeated name is an error.
+fn members(body: &[u8], depth: usize, mut visit: impl FnMut(&[u8], Span, Span)) -> Result<(), Unreadable> {
+    let mut scan = Scan::document(body, depth)?;
+    if scan.peek()? != b'{' {
+        scan.value()?;
+        scan.end()?;
+        return Err(Unreadable::Shape);
+    }
+    scan.enter()?;
+    let mut names: HashSet<Cow<'_, [u8]>> = HashSet::new();
+    let mut first = true;
+    while let Some(key) = scan.member(&mut first)? {
+        let value = scan.value()?;
+        let name = key.name();
+        visit(&name, Span { start: key.start, end: value.end }, value);
+        if !names.insert(name) {
+            return Err(Unreadable::Duplicate);
+        }
+    }
+    scan.end()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! Whether a raw JSON value is of a declared type.
+//!
+//! Two questions: what may leave ([`shows`]: the JSON kind, so that an object never hides behind a scalar's name), and
+//! what may be written ([`fits`]: the value must be readable as its type). Null is the caller's affair in both.
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+
+use super::scan::{MAX_DEPTH, Scan};
+use super::text;
+use crate::model::value::{Decimal, Type};
+
+/// Whether the value has the JSON kind that answers of this type have. Null inside of lists and maps passes.
+pub(super) fn shows(kind: &Type, raw: &[u8]) -> bool {
+    match kind {
+        Type::Json => true,
+        Type::Int | Type::Double => is_number(raw),
+        Type::Decimal => is_number(raw) || decimal(raw).is_some(),
+        Type::Bool => matches!(raw, b"true" | b"false"),
+        Type::String | Type::Timestamp | Type::Date | Type::Duration => raw.first() == Some(&b'"'),
+        Type::List(of) => all(raw, b'[', |item| item == b"null" || shows(of, item)),
+        Type::Map(of) => all(raw, b'{', |item| item == b"null" || shows(of, item)),
+    }
+}
+
+/// Whether the value can be read as its type.
+pub(super) fn fits(kind: &Type, raw: &[u8]) -> bool {
+    let text = || text::string(raw);
+    match kind {
+        Type::Json => true,
+        Type::Int => is_number(raw) && std::str::from_utf8(raw).is_ok_and(|digits| digits.parse::<i64>().is_ok()),
+        Type::Double => is_number(raw) && double(raw).is_some(),
+        Type::Decimal => decimal(raw).is_some(),
+        Type::Bool | Type::String => shows(kind, raw),
+        Type::Timestamp => text().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
+        Type::Date => text().is_some_and(|text| text.len() == "2024-05-01".len() && text.parse::<Date>().is_ok()),
+        Type::Duration => text().is_some_and(|text| text.parse::<SignedDuration>().is_ok()),
+        Type::List(of) => all(raw, b'[', |item| fits(of, item)),
+        Type::Map(of) => all(raw, b'{', |item| fits(of, item)),
+    }
+}
+
+pub(super) fn is_number(raw: &[u8]) -> bool {
+    matches!(raw.first(), Some(b'-' | b'0'..=b'9'))
+}
+
+/// A finite double.
+pub(super) fn double(raw: &[u8]) -> Option<f64> {
+    std::str::from_utf8(raw).ok()?.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+/// A number, or a number in a string, as many APIs spell decimals.
+pub(super) fn decimal(raw: &[u8]) -> Option<Decimal> {
+    if is_number(raw) {
+        return Decimal::parse(std::str::from_utf8(raw).ok()?);
+    }
+    Decimal::parse(&text::string(raw)?)
+}
+
+/// Whether every item of a container passes. Recursion is bounded by the declared type.
+fn all(raw: &[u8], open: u8, passes: impl Fn(&[u8]) -> bool) -> bool {
+    let mut every = true;
+    let walked = each(raw, open, |_, item| every &= passes(item));
+    walked.is_some() && every
+}
+
+/// Calls with the unescaped names (empty in arrays) and raw values of a valid container; `None` if it is no such one.
+pub(super) fn each<'b>(raw: &'b [u8], open: u8, mut visit: impl FnMut(&[u8], &'b [u8])) -> Option<()> {
+    let mut scan = Scan::at(raw, 0, MAX_DEPTH);
+    if scan.peek().ok()? != open {
+        return None;
+    }
+    scan.enter().ok()?;
+    let mut first = true;
+    if open == b'{' {
+        while let Some(key) = scan.member(&mut first).ok()? {
+            let item = scan.value().ok()?;
+            visit(&key.name(), item.of(raw));
+        }
+    } else {
+        while scan.element(&mut first).ok()? {
+            let item = scan.value().ok()?;
+            visit(&[], item.of(raw));
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,3 @@
+//! Bodies that clients send, honest and not.
+
+use super::*;
