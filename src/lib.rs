@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod diagnostic;
 pub mod dialect;
+pub mod files;
 pub mod metrics;
 pub mod model;
 pub mod policy;
