@@ -59,6 +59,7 @@ pub mod clock;
 pub mod config;
 pub mod diagnostic;
 pub mod dialect;
+pub mod files;
 pub mod model;
 pub mod secret;
 pub mod yaml;
