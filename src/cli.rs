@@ -68,3 +68,29 @@ pub struct Health {
     #[arg(long, value_hint = ValueHint::Url, default_value = "http://127.0.0.1:9090/readyz")]
     pub url: http::Uri,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn every_command_has_an_example_and_a_default() {
+        Arguments::command().debug_assert();
+        for name in ["check", "health"] {
+            assert!(Arguments::try_parse_from(["scrim", name]).is_ok(), "{name}");
+            let help = Arguments::try_parse_from(["scrim", name, "--help"]).unwrap_err();
+            assert_eq!(help.kind(), ErrorKind::DisplayHelp);
+            assert!(help.to_string().contains(&format!("scrim {name} --")), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_line_exits_with_two() {
+        for line in [&["scrim", "chekc"][..], &["scrim", "check", "--format", "xml"], &["scrim"]] {
+            assert_eq!(Arguments::try_parse_from(line).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+    }
+}
