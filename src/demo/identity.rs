@@ -153,7 +153,8 @@ fn hex(bytes: &[u8]) -> String {
 /// (authority, the gateway's certificate, its key), each PEM.
 fn certificates(now: i64) -> Result<(String, String, String), rcgen::Error> {
     let day = |seconds| {
-        let date = jiff::Timestamp::from_second(seconds).unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let date =
+            jiff::tz::TimeZone::UTC.to_datetime(jiff::Timestamp::from_second(seconds).unwrap_or_default()).date();
         rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
     };
     let (from, until) = (day(now - 86_400), day(now + 30 * 86_400));
