@@ -43,8 +43,6 @@ pub struct Authenticator {
     /// older entry unreachable.
     generation: Arc<AtomicU64>,
     verified: Cache<([u8; 32], u64), Cached>,
-    hits: AtomicU64,
-    misses: AtomicU64,
     warnings: Vec<Diagnostic>,
     clock: Clock,
 }
@@ -78,11 +76,11 @@ struct Cached {
     until: i64,
 }
 
-/// How often a token was found among the verified ones, and how often it had to be looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheCounts {
-    pub hits: u64,
-    pub misses: u64,
+/// Who sent a request, and whether a verified token was remembered (API keys never are).
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    pub principal: Arc<Principal>,
+    pub remembered: bool,
 }
 
 /// The parts of a configuration that say who may be who.
@@ -211,8 +209,6 @@ impl Authenticator {
             reports,
             generation: Arc::default(),
             verified,
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
             warnings,
             clock,
         })
@@ -258,13 +254,8 @@ impl Authenticator {
         Ok(())
     }
 
-    /// For metrics; both only grow.
-    pub fn cache_counts(&self) -> CacheCounts {
-        CacheCounts { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
-    }
-
     /// Who sends these headers.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Refused> {
+    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Authenticated, Refused> {
         let mut bearers = headers.get_all(header::AUTHORIZATION).iter();
         let mut keys = headers.get_all("x-api-key").iter();
         match (bearers.next(), keys.next()) {
@@ -281,12 +272,12 @@ impl Authenticator {
                 let known = self.api_keys.as_ref().ok_or(Refused::ApiKey)?;
                 let mut principal = known.authenticate(key, self.clock.now())?;
                 self.add_reports(&mut principal)?;
-                Ok(principal)
+                Ok(Authenticated { principal: Arc::new(principal), remembered: false })
             }
         }
     }
 
-    fn token(&self, token: &str) -> Result<Principal, Refused> {
+    fn token(&self, token: &str) -> Result<Authenticated, Refused> {
         if token.len() > jwt::MAX_TOKEN {
             return Err(Refused::Malformed);
         }
@@ -295,10 +286,8 @@ impl Authenticator {
         let generation = self.generation.load(Ordering::SeqCst);
         let place = (sha256(token.as_bytes()), generation);
         if let Some(cached) = self.verified.get(&place).filter(|cached| now < cached.until) {
-            self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(Principal::clone(&cached.principal));
+            return Ok(Authenticated { principal: cached.principal, remembered: true });
         }
-        self.misses.fetch_add(1, Ordering::Relaxed);
         let token = jwt::Unverified::parse(token)?;
         let issuer = self.issuers.get(token.issuer()?).ok_or(Refused::Issuer)?;
         let keys = issuer.keys.load();
@@ -306,8 +295,9 @@ impl Authenticator {
         let mut principal = issuer.mapping.principal(&issuer.expected.issuer, &verified.claims)?;
         self.add_reports(&mut principal)?;
         let until = verified.expires.min(now.saturating_add(CACHED_SECONDS));
-        self.verified.insert(place, Cached { principal: Arc::new(principal.clone()), until });
-        Ok(principal)
+        let principal = Arc::new(principal);
+        self.verified.insert(place, Cached { principal: Arc::clone(&principal), until });
+        Ok(Authenticated { principal, remembered: false })
     }
 
     fn add_reports(&self, principal: &mut Principal) -> Result<(), Refused> {

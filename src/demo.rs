@@ -13,6 +13,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::clock::Clock;
+use crate::config::Config;
+use crate::diagnostic::{self, Diagnostic};
+use crate::gateway::Gateway;
 use crm::Crm;
 use data::Store;
 use identity::Identity;
@@ -30,21 +33,35 @@ pub struct Entrance {
 /// Everything that runs. Stopped in this order: gateway, CRM, files.
 pub struct Demo {
     pub entrance: Entrance,
+    gateway: Gateway,
     pub crm: Crm,
     pub identity: Identity,
 }
 
+/// How the demo runs.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Send the requests, show what each caller sees and why, and end
+    #[arg(long)]
+    pub tour: bool,
+    /// Keep certificates, keys, configuration and audit log in this folder
+    #[arg(long, value_name = "DIR", env = KEEP_VARIABLE, value_hint = clap::ValueHint::DirPath)]
+    pub keep: Option<PathBuf>,
+}
+
 impl Demo {
-    /// `keep` names a folder that stays; without it and without [`KEEP_VARIABLE`] the files go away at the end.
-    pub async fn start(keep: Option<PathBuf>) -> io::Result<Self> {
-        let keep = keep.or_else(|| std::env::var_os(KEEP_VARIABLE).map(PathBuf::from));
-        let identity = Identity::create(keep.as_deref(), &Store::seeded(), &Clock::system())?;
+    /// `keep` names a folder that stays; without it the files go away at the end.
+    pub async fn start(keep: Option<&Path>) -> io::Result<Self> {
+        let identity = Identity::create(keep, &Store::seeded(), &Clock::system())?;
         let crm = crm::start(identity.crm_token.clone()).await?;
-        let entrance = start_gateway(&identity.config(), crm.address()).await?;
-        Ok(Self { entrance, crm, identity })
+        let gateway = start_gateway(&identity.config(), crm.address()).await?;
+        let public = *gateway.addresses().first().ok_or_else(|| io::Error::other("the demo's gateway has no listener"))?;
+        let entrance = Entrance { public, admin: gateway.admin_address() };
+        Ok(Self { entrance, gateway, crm, identity })
     }
 
     pub async fn shutdown(self) {
+        self.gateway.shutdown().await;
         self.crm.shutdown().await;
     }
 
@@ -60,23 +77,25 @@ impl Demo {
 }
 
 /// Starts the gateway over the demo's configuration, with `crm` as the address of its upstream.
-async fn start_gateway(_config: &Path, _crm: SocketAddr) -> io::Result<Entrance> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "this build has no gateway"))
+async fn start_gateway(config: &Path, crm: SocketAddr) -> io::Result<Gateway> {
+    let found_crm = move |config: &mut Config| {
+        for upstream in config.upstreams.values_mut() {
+            upstream.port = crm.port();
+        }
+    };
+    let wrong = |errors: Vec<Diagnostic>| io::Error::other(diagnostic::render(&errors, false));
+    Gateway::start(config, found_crm, Clock::system()).await.map_err(wrong)
 }
 
-/// Runs until Ctrl-C.
-pub async fn run(keep: Option<PathBuf>, out: &mut impl Write) -> io::Result<()> {
-    let demo = Demo::start(keep).await?;
-    demo.introduce(out)?;
-    tokio::signal::ctrl_c().await?;
-    demo.shutdown().await;
-    Ok(())
-}
-
-/// Runs the tour. True if every answer was as promised.
-pub async fn run_tour(keep: Option<PathBuf>, out: &mut impl Write) -> io::Result<bool> {
-    let demo = Demo::start(keep).await?;
-    let passed = tour::run(&demo.identity, demo.entrance, out).await;
+/// Runs until Ctrl-C, or the tour. True unless an answer of the tour was not as promised.
+pub async fn run(options: &Options, out: &mut impl Write) -> io::Result<bool> {
+    let demo = Demo::start(options.keep.as_deref()).await?;
+    let passed = if options.tour {
+        tour::run(&demo.identity, demo.entrance, out).await
+    } else {
+        demo.introduce(out)?;
+        tokio::signal::ctrl_c().await.map(|()| true)
+    };
     demo.shutdown().await;
     passed
 }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use scrim::cli::{self, Arguments, Command};
+use scrim::cli::{self, Arguments, Command, Keys};
 use tracing_subscriber::EnvFilter;
 
 #[cfg(feature = "mimalloc")]
@@ -21,14 +21,24 @@ fn main() -> ExitCode {
         return fail("the log filter is not valid, or the cryptography could not be set up");
     }
     let result = match &arguments.command {
+        Command::Serve(serve) => run_async(cli::serve::run(&serve.config)),
+        Command::Demo(options) => run_async(scrim::demo::run(options, &mut anstream::stdout())),
         Command::Check(check) => cli::check::run(check),
         Command::Health(health) => cli::health::run(health),
+        Command::Keys(Keys::New(new)) => match cli::keys::run(new, &mut std::io::stdout()) {
+            Ok(()) => Ok(true),
+            Err(failed) => return fail(&failed.to_string()),
+        },
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => fail(&error.to_string()),
     }
+}
+
+fn run_async<T>(work: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
 fn fail(message: &str) -> ExitCode {

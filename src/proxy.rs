@@ -112,12 +112,12 @@ impl Proxy {
 
         let timer = self.phase("authenticate");
         let headers = &session.req_header().headers;
-        let Authenticated { principal, cached } = snapshot.authenticator.authenticate(headers).map_err(|refused| {
+        let Authenticated { principal, remembered } = snapshot.authenticator.authenticate(headers).map_err(|refused| {
             self.metrics.credentials_refused.with_label_values(&[refused.label()]).inc();
             exchange.detail(refused);
             refused.reason()
         })?;
-        self.metrics.cache.with_label_values(&["credentials", if cached { "hit" } else { "miss" }]).inc();
+        self.metrics.cache.with_label_values(&["credentials", if remembered { "hit" } else { "miss" }]).inc();
         exchange.by(&principal);
         drop(timer);
 

@@ -12,6 +12,7 @@ use crate::authn::Authenticator;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::diagnostic::{self, Diagnostic};
+use crate::listener::Certificate;
 use crate::metrics::Metrics;
 use crate::model::Name;
 use crate::policy::PolicySet;
@@ -27,50 +28,55 @@ pub struct Snapshot {
     pub identity_headers: Vec<HeaderName>,
 }
 
-/// The files alone, checked: enough to judge, without keys or connections.
-pub struct Rules {
-    pub config: Config,
-    pub catalog: Arc<Catalog>,
-    pub policies: PolicySet,
+/// What the files say, checked.
+struct Rules {
+    config: Config,
+    catalog: Arc<Catalog>,
+    policies: PolicySet,
+    authenticator: Authenticator,
+}
+
+/// Reads and checks all that a start would read: the gateway file, certificates, keys, API descriptions and policies.
+/// Nothing is started or asked. Warnings if it holds; errors: every mistake of every file, sorted.
+pub fn check(path: &Path) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+    let (config, warnings) = Config::load(path)?;
+    let (rules, mut found) = Rules::build(config, warnings, Clock::system())?;
+    let certificates = rules.config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+    found.extend(certificates.filter_map(|tls| Certificate::load(tls).err()));
+    let found = sorted(found);
+    if diagnostic::has_errors(&found) { Err(found) } else { Ok(found) }
 }
 
 impl Rules {
-    /// Reads and checks a gateway file, its API descriptions and its policies.
-    ///
-    /// Errors: every mistake of every file that could be read, sorted. Warnings come with the rules.
-    pub fn load(path: &Path) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
-        let (config, warnings) = Config::load(path)?;
-        Self::build(config, warnings)
-    }
-
-    fn build(config: Config, mut found: Vec<Diagnostic>) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+    fn build(config: Config, mut found: Vec<Diagnostic>, clock: Clock) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let upstreams: Vec<Name> = config.upstreams.keys().cloned().collect();
         let described = api::read(&config.apis).and_then(|files| Catalog::compile(&files, &upstreams, &config.tenancy.dimensions));
         let files = config::policy_files(&config.policies);
-        let catalog = collect(described, &mut found);
-        let files = files.map_err(|errors| found.extend(errors)).ok();
+        let authenticator = Authenticator::load(&config, clock).map(|authenticator| {
+            let warnings = authenticator.warnings().to_vec();
+            (authenticator, warnings)
+        });
+        let catalog = collect(described, &mut found).map(Arc::new);
+        let authenticator = collect(authenticator, &mut found);
+        let files = collect(files.map(|files| (files, Vec::new())), &mut found);
         let (Some(catalog), Some(files)) = (catalog, files) else { return Err(sorted(found)) };
-        let catalog = Arc::new(catalog);
         let compiled = PolicySet::compile(&files, &catalog, &config.principal, &config.tenancy.dimensions);
-        let Some(policies) = collect(compiled, &mut found) else { return Err(sorted(found)) };
-        Ok((Self { config, catalog, policies }, sorted(found)))
+        let (Some(policies), Some(authenticator)) = (collect(compiled, &mut found), authenticator) else {
+            return Err(sorted(found));
+        };
+        Ok((Self { config, catalog, policies, authenticator }, sorted(found)))
     }
 }
 
 impl Snapshot {
-    /// As [`Rules::load`], with key files read and upstreams made ready.
+    /// Reads and checks everything and makes the upstreams ready. `adjust` changes the configuration before it is used.
+    ///
+    /// Errors: every mistake of every file, sorted. Warnings come with the snapshot.
     pub fn load(path: &Path, adjust: &dyn Fn(&mut Config), clock: &Clock, metrics: &Metrics) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let (mut config, warnings) = Config::load(path)?;
         adjust(&mut config);
-        let (rules, mut found) = Rules::build(config, warnings)?;
-        let Rules { config, catalog, policies } = rules;
-        let authenticator = match Authenticator::load(&config, clock.clone()) {
-            Ok(authenticator) => authenticator,
-            Err(errors) => {
-                found.extend(errors);
-                return Err(sorted(found));
-            }
-        };
+        let (rules, found) = Rules::build(config, warnings, clock.clone())?;
+        let Rules { config, catalog, policies, authenticator } = rules;
         let upstreams = Upstreams::new(config.upstreams.values(), &config.limits, metrics).map_err(|name| {
             let spans = config.upstreams.get(&name).map(|upstream| upstream.span.clone());
             let message = format!("upstream `{name}` has a host or a credential that cannot be sent in a header");

@@ -289,7 +289,7 @@ fn read_table(node: &Node, reader: &mut Reader) -> Table {
         inexact_paging: word(
             fields.take("inexact_paging"),
             "`inexact_paging`",
-            [("refuse", InexactPaging::Refuse), ("short", InexactPaging::Short)],
+            [("refill", InexactPaging::Refill), ("short", InexactPaging::Short)],
             reader,
         ),
     };

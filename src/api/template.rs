@@ -57,14 +57,6 @@ impl Template {
         Some(variables)
     }
 
-    /// The names of the variables, in order.
-    pub fn variables(&self) -> impl Iterator<Item = &Name> {
-        self.segments.iter().filter_map(|segment| match segment {
-            Segment::Variable(name) => Some(name),
-            Segment::Literal(_) | Segment::Tenant(_) => None,
-        })
-    }
-
     /// Whether some path matches both.
     pub fn overlaps(&self, other: &Self) -> bool {
         let meet = |(a, b): (&Segment, &Segment)| match (a, b) {

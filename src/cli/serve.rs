@@ -1,28 +1,25 @@
 //! `scrim serve`: the gateway until it is told to stop. SIGHUP reloads, SIGTERM and SIGINT drain.
 
+use std::io;
 use std::path::Path;
-use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::Clock;
-use crate::diagnostic;
 use crate::gateway::Gateway;
 
-/// Runs until a signal ends it. Exit code 1 if the configuration can't be loaded or a socket can't be opened.
-pub async fn run(config: &Path, colour: bool) -> ExitCode {
-    let (Ok(mut reload), Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::hangup()), signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("the system's signals cannot be watched");
-        return ExitCode::FAILURE;
-    };
+/// Runs until a signal ends it. False if the configuration can't be loaded or a socket can't be opened; then all that is
+/// wrong is shown on stderr. Errors: the system's signals can't be watched.
+pub async fn run(config: &Path) -> io::Result<bool> {
+    // Watched before anything listens, so that no signal finds the process unprepared.
+    let mut reload = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let gateway = match Gateway::start(config, |_| {}, Clock::system()).await {
         Ok(gateway) => gateway,
         Err(errors) => {
-            eprint!("{}", diagnostic::render(&errors, colour));
-            tracing::error!("the configuration `{}` cannot be served: `scrim check` shows what is wrong", config.display());
-            return ExitCode::FAILURE;
+            super::check::show(&errors)?;
+            return Ok(false);
         }
     };
     for address in gateway.addresses() {
@@ -41,5 +38,5 @@ pub async fn run(config: &Path, colour: bool) -> ExitCode {
     }
     tracing::info!("draining");
     gateway.shutdown().await;
-    ExitCode::SUCCESS
+    Ok(true)
 }
