@@ -234,3 +234,7 @@ pub enum Fsync {
     Interval(Duration),
     Never,
 }
+
+pub fn policy_files(folder: &Path) -> Result<Vec<std::sync::Arc<crate::diagnostic::Source>>, Vec<Diagnostic>> {
+    todo!()
+}

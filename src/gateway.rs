@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Admin};
+use crate::admin;
 use crate::api::Catalog;
 use crate::audit::Log;
 use crate::clock::Clock;

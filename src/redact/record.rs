@@ -12,7 +12,7 @@ use super::mask::{self, Keys, Masked};
 use super::plan::{FieldChange, Tally};
 use super::scan::{Scan, Span};
 use super::view::{Content, Member, View};
-use super::{Unreadable, kind, text};
+use super::{Unreadable, kind, request};
 use crate::policy::slots::NodeId;
 use crate::policy::{FieldPlan, Layout, Slots, Verdict, Visibility};
 
