@@ -58,3 +58,74 @@ fn only<'a>(
     };
     Some(Target { api, route: at, variables, kind })
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+    use crate::api::Template;
+
+    fn routes() -> Vec<Route> {
+        let route = |method: Method, path: &str, action| Route {
+            method,
+            path: Template::parse(path).expect("a template"),
+            upstream_path: Template::parse(path).expect("a template"),
+            kind: RouteKind::Table { table: TableId(0), action },
+        };
+        let opaque = RouteKind::Opaque { name: "logo".into(), roles: Vec::new(), media_types: Vec::new() };
+        vec![
+            route(Method::GET, "/v1/contacts", Action::List),
+            route(Method::GET, "/v1/contacts/{id}", Action::Read),
+            route(Method::GET, "/{tenant.organization_id}/contacts/{id}", Action::Read),
+            route(Method::GET, "/twice/{id}", Action::Read),
+            route(Method::GET, "/twice/one", Action::List),
+            Route { kind: opaque, ..route(Method::GET, "/logo/{size}", Action::Read) },
+        ]
+    }
+
+    fn resolve(method: Method, path: &[&str]) -> Option<(usize, Kind)> {
+        let dimensions: [Name; 1] = ["organization_id".into()];
+        let tenant = TenantScope::new(&dimensions, |_| Some("acme")).expect("a tenant");
+        let segments = path.iter().map(|segment| (*segment).to_owned()).collect();
+        let request = Canonical { method, host: "a".to_owned(), segments, query: Vec::new(), has_body: false };
+        let routes = routes();
+        let all = routes.iter().enumerate().map(|(at, route)| (ApiId(0), at, route));
+        only(all, &request, &tenant).map(|target| (target.route, target.kind))
+    }
+
+    fn table(action: Action, key: Option<&str>) -> Kind {
+        Kind::Table { table: TableId(0), action, key: key.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_declared_route_names_its_table_action_and_key() {
+        let cases = [
+            (vec!["v1", "contacts"], 0, table(Action::List, None)),
+            (vec!["v1", "contacts", "a b"], 1, table(Action::Read, Some("a b"))),
+            (vec!["acme", "contacts", "7"], 2, table(Action::Read, Some("7"))),
+            (vec!["logo", "big"], 5, Kind::Opaque),
+        ];
+        for (path, route, kind) in cases {
+            assert_eq!(resolve(Method::GET, &path), Some((route, kind)), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_one_route_means_is_unknown() {
+        let long = "a".repeat(257);
+        let cases: [&[&str]; 7] = [
+            &[],
+            &["v1"],
+            &["V1", "contacts"],
+            &["v1", "contacts", "1", "x"],
+            &["v1", "contacts", &long],
+            &["globex", "contacts", "7"],
+            &["twice", "one"],
+        ];
+        for path in cases {
+            assert_eq!(resolve(Method::GET, path), None, "{path:?}");
+        }
+        assert_eq!(resolve(Method::DELETE, &["v1", "contacts"]), None, "another method");
+    }
+}
