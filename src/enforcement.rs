@@ -245,7 +245,7 @@ impl<'a> Case<'a> {
         let table = self.catalog.table(residual.table());
         let api = self.catalog.api(table.api);
         let Dialect::Rest(dialect) = &api.dialect;
-        let query = rest::parse(dialect, table, pairs)?;
+        let query = rest::parse_record(dialect, table, pairs)?;
         query::check(&query, table, Some(&residual))?;
         let frame = Frame::Record(dialect.record.clone());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);

@@ -28,11 +28,6 @@ pub struct Text {
 }
 
 impl Text {
-    /// Another text at the same place, for a word that was found inside.
-    pub fn saying(&self, value: impl Into<String>) -> Self {
-        Self { value: value.into(), span: self.span.clone(), runs: Vec::new() }
-    }
-
     /// The place in the file of a byte range of `value`, through quotes, escapes, folds and block indentation.
     pub fn part(&self, range: Range<usize>) -> Span {
         let place = |offset: usize| {

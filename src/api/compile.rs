@@ -14,7 +14,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::{Api, ApiId, Catalog, Table, TableId, raw};
-use crate::diagnostic::{self, Diagnostic, Source, nearest};
+use crate::diagnostic::{self, Diagnostic, Source, Span, nearest};
 use crate::files;
 use crate::model::Name;
 use crate::yaml::{self, Reader, Text};
@@ -208,7 +208,7 @@ impl Known<'_> {
     fn upstream(&self, word: &Text, reader: &mut Reader) -> Option<Name> {
         let found = self.upstreams.iter().find(|name| ***name == *word.value).cloned();
         if found.is_none() {
-            unknown("upstream", word, self.upstreams.iter().map(|name| &**name), reader);
+            unknown("upstream", &word.value, &word.span, self.upstreams.iter().map(|name| &**name), reader);
         }
         found
     }
@@ -216,7 +216,7 @@ impl Known<'_> {
     fn dimension(&self, word: &Text, reader: &mut Reader) -> Option<Name> {
         let found = self.dimensions.iter().find(|name| ***name == *word.value).cloned();
         if found.is_none() {
-            unknown("dimension", word, self.dimensions.iter().map(|name| &**name), reader);
+            unknown("dimension", &word.value, &word.span, self.dimensions.iter().map(|name| &**name), reader);
         }
         found
     }
@@ -224,17 +224,17 @@ impl Known<'_> {
     fn table(&self, word: &Text, reader: &mut Reader) -> Option<&KnownTable<'_>> {
         let found = self.tables.get(word.value.as_str());
         if found.is_none() {
-            unknown("table", word, self.tables.keys().copied(), reader);
+            unknown("table", &word.value, &word.span, self.tables.keys().copied(), reader);
         }
         found
     }
 }
 
 /// `unknown table `x``, with the nearest of the known ones, or all where they are few.
-fn unknown<'a>(what: &str, word: &Text, known: impl Iterator<Item = &'a str>, reader: &mut Reader) {
+fn unknown<'a>(what: &str, word: &str, at: &Span, known: impl Iterator<Item = &'a str>, reader: &mut Reader) {
     let mut known: Vec<&str> = known.collect();
     known.sort_unstable();
-    let help = match nearest(&word.value, known.iter().copied()) {
+    let help = match nearest(word, known.iter().copied()) {
         Some(near) => Some(format!("did you mean `{near}`?")),
         None if known.is_empty() => None,
         None if known.len() <= 12 => Some(format!("declared: {}", known.join(", "))),
@@ -246,7 +246,7 @@ fn unknown<'a>(what: &str, word: &Text, known: impl Iterator<Item = &'a str>, re
         "table" => "unknown-table",
         _ => "unknown-field",
     };
-    reader.error(code, &word.span, format!("unknown {what} `{}`", word.value)).help = help;
+    reader.error(code, at, format!("unknown {what} `{word}`")).help = help;
 }
 
 /// Names that end up in metrics, logs and paths stay plain words.

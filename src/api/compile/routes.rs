@@ -186,8 +186,7 @@ fn upstream_path(
 
 fn check_dimensions(known: &Known<'_>, path: &Template, text: &Text, reader: &mut Reader) {
     for dimension in path.tenant_dimensions().filter(|name| !known.dimensions.contains(*name)) {
-        let word = text.saying(&**dimension);
-        unknown("dimension", &word, known.dimensions.iter().map(|name| &**name), reader);
+        unknown("dimension", dimension, &text.span, known.dimensions.iter().map(|name| &**name), reader);
     }
 }
 

@@ -134,7 +134,7 @@ fn named<'r>(table: &'r raw::Table, name: &str) -> Option<(FieldId, &'r raw::Fie
 fn find<'r>(table: &'r raw::Table, word: &Text, reader: &mut Reader) -> Option<(FieldId, &'r raw::Field)> {
     let found = named(table, &word.value);
     if found.is_none() {
-        unknown("field", word, table.fields.iter().map(|field| field.name.value.as_str()), reader);
+        unknown("field", &word.value, &word.span, table.fields.iter().map(|field| field.name.value.as_str()), reader);
     }
     found
 }
