@@ -203,15 +203,7 @@ impl Authenticator {
             .max_capacity(CACHED_TOKENS)
             .time_to_live(Duration::from_secs(CACHED_SECONDS.unsigned_abs()))
             .build();
-        Ok(Self {
-            issuers,
-            api_keys,
-            reports,
-            generation: Arc::default(),
-            verified,
-            warnings,
-            clock,
-        })
+        Ok(Self { issuers, api_keys, reports, generation: Arc::default(), verified, warnings, clock })
     }
 
     /// What is dubious but not wrong in the files that were read: loops in the hierarchy.

@@ -209,13 +209,11 @@ pub struct Limits {
     pub header_bytes: usize,
     pub request_body: usize,
     pub response_body: usize,
-    /// Answers up to this are held until they have been checked to their end.
-    pub buffered_body: usize,
     pub json_depth: usize,
     pub in_flight: usize,
     pub upstream_connections: usize,
     /// Records of the upstream that are read to fill one page of a list.
-    pub scanned_rows: u64,
+    pub scanned_rows: usize,
     pub request_body_time: Duration,
     pub client_write_time: Duration,
     pub idle_time: Duration,
@@ -243,8 +241,4 @@ pub enum Fsync {
     Always,
     Interval(Duration),
     Never,
-}
-
-pub fn policy_files(folder: &Path) -> Result<Vec<std::sync::Arc<crate::diagnostic::Source>>, Vec<Diagnostic>> {
-    todo!()
 }

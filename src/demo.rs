@@ -55,7 +55,8 @@ impl Demo {
         let identity = Identity::create(keep, &Store::seeded(), &Clock::system())?;
         let crm = crm::start(identity.crm_token.clone()).await?;
         let gateway = start_gateway(&identity.config(), crm.address()).await?;
-        let public = *gateway.addresses().first().ok_or_else(|| io::Error::other("the demo's gateway has no listener"))?;
+        let public =
+            *gateway.addresses().first().ok_or_else(|| io::Error::other("the demo's gateway has no listener"))?;
         let entrance = Entrance { public, admin: gateway.admin_address() };
         Ok(Self { entrance, gateway, crm, identity })
     }

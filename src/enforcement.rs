@@ -162,7 +162,13 @@ impl<'a> Case<'a> {
     }
 
     /// How an answer with records of `table` is redacted: `expand` are the relations that the client asked for.
-    fn plan(&self, frame: Frame, residual: Arc<Residual>, fields: Option<&[FieldId]>, expand: &[FieldId]) -> Result<Plan, Reason> {
+    fn plan(
+        &self,
+        frame: Frame,
+        residual: Arc<Residual>,
+        fields: Option<&[FieldId]>,
+        expand: &[FieldId],
+    ) -> Result<Plan, Reason> {
         let table = self.catalog.table(residual.table());
         let mut relations = Relations::new();
         for field in expand {
@@ -186,7 +192,13 @@ impl<'a> Case<'a> {
     }
 
     /// A list of records. `pairs` is the client's query.
-    pub fn list(&self, route: &Route, variables: &[(Name, String)], residual: Arc<Residual>, pairs: &[(String, String)]) -> Result<Listing, Reason> {
+    pub fn list(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: Arc<Residual>,
+        pairs: &[(String, String)],
+    ) -> Result<Listing, Reason> {
         let table = self.catalog.table(residual.table());
         let api = self.catalog.api(table.api);
         let Dialect::Rest(dialect) = &api.dialect;
@@ -241,7 +253,13 @@ impl<'a> Case<'a> {
     }
 
     /// One record, for the client.
-    pub fn read(&self, route: &Route, variables: &[(Name, String)], residual: Arc<Residual>, pairs: &[(String, String)]) -> Result<Permit<Fetch>, Reason> {
+    pub fn read(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: Arc<Residual>,
+        pairs: &[(String, String)],
+    ) -> Result<Permit<Fetch>, Reason> {
         let table = self.catalog.table(residual.table());
         let api = self.catalog.api(table.api);
         let Dialect::Rest(dialect) = &api.dialect;
@@ -264,7 +282,14 @@ impl<'a> Case<'a> {
     }
 
     /// A declared opaque route: hidden from whoever holds none of its roles.
-    pub fn opaque(&self, api: &Api, route: &Route, variables: &[(Name, String)], pairs: &[(String, String)], body: Bytes) -> Result<Permit<Opaque>, Reason> {
+    pub fn opaque(
+        &self,
+        api: &Api,
+        route: &Route,
+        variables: &[(Name, String)],
+        pairs: &[(String, String)],
+        body: Bytes,
+    ) -> Result<Permit<Opaque>, Reason> {
         let RouteKind::Opaque { roles, media_types, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
         if !roles.iter().any(|role| self.principal.has_role(role)) {
             return Err(Reason::TableHidden);
@@ -290,7 +315,8 @@ impl<'a> Case<'a> {
 pub fn hierarchy(catalog: &Catalog, table: &Table, page: u64) -> Option<Permit<Hierarchy>> {
     let api = catalog.api(table.api);
     let Dialect::Rest(dialect) = &api.dialect;
-    let list = |route: &&Route| matches!(&route.kind, RouteKind::Table { table: of, action: Action::List } if *of == table.id);
+    let list =
+        |route: &&Route| matches!(&route.kind, RouteKind::Table { table: of, action: Action::List } if *of == table.id);
     let route = api.routes.iter().find(list)?;
     let target = query::hierarchy_page(dialect, route, page)?;
     let mut headers = HeaderMap::new();

@@ -190,7 +190,12 @@ impl Exchange {
         if let Some(pending) = self.pending.take() {
             let mut outcome = std::mem::take(&mut self.outcome);
             outcome.duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-            for list in [&mut outcome.rules_granted, &mut outcome.rules_denied, &mut outcome.fields_masked, &mut outcome.fields_removed] {
+            for list in [
+                &mut outcome.rules_granted,
+                &mut outcome.rules_denied,
+                &mut outcome.fields_masked,
+                &mut outcome.fields_removed,
+            ] {
                 list.sort();
                 list.dedup();
             }

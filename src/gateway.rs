@@ -63,15 +63,24 @@ impl Gateway {
     /// know, such as a port that the system chose.
     ///
     /// Errors: everything that is wrong with the files, or a socket or audit log that can't be opened.
-    pub async fn start(path: &Path, adjust: impl Fn(&mut Config) + Send + Sync + 'static, clock: Clock) -> Result<Self, Vec<Diagnostic>> {
+    pub async fn start(
+        path: &Path,
+        adjust: impl Fn(&mut Config) + Send + Sync + 'static,
+        clock: Clock,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let metrics = Metrics::new();
-        let (snapshot, warnings) = Snapshot::load(path, &adjust, &clock, &metrics).inspect_err(|_| loaded(&metrics, false))?;
+        let (snapshot, warnings) =
+            Snapshot::load(path, &adjust, &clock, &metrics).inspect_err(|_| loaded(&metrics, false))?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
         let config = &snapshot.config;
         let log = Log::open(&config.audit, clock.clone()).map_err(|error| {
-            vec![unplaced("audit-unwritable", path, format!("cannot open the audit log `{}`: {error}", config.audit.file.display()))]
+            vec![unplaced(
+                "audit-unwritable",
+                path,
+                format!("cannot open the audit log `{}`: {error}", config.audit.file.display()),
+            )]
         })?;
         let mut listeners = Vec::new();
         for listener in &config.listeners {
@@ -80,7 +89,9 @@ impl Gateway {
             }
             listeners.push(Listener::bind(listener).await.map_err(|error| match error {
                 BindError::Certificate(diagnostic) => vec![diagnostic],
-                BindError::Socket(address, error) => vec![unplaced("listener", path, format!("cannot listen on `{address}`: {error}"))],
+                BindError::Socket(address, error) => {
+                    vec![unplaced("listener", path, format!("cannot listen on `{address}`: {error}"))]
+                }
             })?);
         }
         let admin = match config.admin {
@@ -189,7 +200,11 @@ impl Shared {
         let certificates = tls.map(Certificate::load).collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
         refresh(&snapshot).await;
         if let Err(error) = self.log.reopen().await {
-            return Err(vec![unplaced("audit-unwritable", &self.path, format!("cannot open the audit log again: {error}"))]);
+            return Err(vec![unplaced(
+                "audit-unwritable",
+                &self.path,
+                format!("cannot open the audit log again: {error}"),
+            )]);
         }
         for (current, new) in self.certificates.iter().zip(&certificates) {
             current.replace(new);
@@ -270,7 +285,8 @@ async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Opti
     let mut edges = Vec::new();
     for page in 0..HIERARCHY_PAGES {
         let Some(permit) = enforcement::hierarchy(catalog, table, page) else { break };
-        let answer = snapshot.upstreams.send(&permit).await.ok().filter(|answer| answer.status == http::StatusCode::OK)?;
+        let answer =
+            snapshot.upstreams.send(&permit).await.ok().filter(|answer| answer.status == http::StatusCode::OK)?;
         let records = redact::records(&answer.body, &dialect.list, depth).ok()?;
         if records.is_empty() {
             break;

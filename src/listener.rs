@@ -44,7 +44,8 @@ impl Listener {
                 Some((certificate.acceptor(tls.min_version), certificate))
             }
         };
-        let socket = TcpListener::bind(listener.address).await.map_err(|error| BindError::Socket(listener.address, error))?;
+        let socket =
+            TcpListener::bind(listener.address).await.map_err(|error| BindError::Socket(listener.address, error))?;
         let address = socket.local_addr().map_err(|error| BindError::Socket(listener.address, error))?;
         Ok(Self { socket, address, tls })
     }

@@ -59,7 +59,11 @@ impl Reply {
     }
 
     fn empty() -> Self {
-        Self { status: StatusCode::NO_CONTENT, content_type: HeaderValue::from_static("application/json"), body: Bytes::new() }
+        Self {
+            status: StatusCode::NO_CONTENT,
+            content_type: HeaderValue::from_static("application/json"),
+            body: Bytes::new(),
+        }
     }
 
     fn refused(rejection: &Rejection) -> Self {
@@ -79,7 +83,9 @@ impl Proxy {
         let mut exchange = Exchange::begin(self.clock.now(), client, &self.log, &self.metrics);
         let served = match self.in_force.load_full() {
             None => Err(Reason::NotReady),
-            Some(snapshot) if self.metrics.in_flight.get() > snapshot.config.limits.in_flight as i64 => Err(Reason::Overloaded),
+            Some(snapshot) if self.metrics.in_flight.get() > snapshot.config.limits.in_flight as i64 => {
+                Err(Reason::Overloaded)
+            }
             Some(snapshot) => {
                 client::set_deadlines(session, &snapshot.config.limits);
                 let steps = self.serve(session, &snapshot, client, &mut exchange);
@@ -102,26 +108,38 @@ impl Proxy {
     }
 
     /// The steps of the path, in order. Nothing is sent to the client here.
-    async fn serve(&self, session: &mut ServerSession, snapshot: &Snapshot, client: IpAddr, exchange: &mut Exchange) -> Result<Reply, Reason> {
+    async fn serve(
+        &self,
+        session: &mut ServerSession,
+        snapshot: &Snapshot,
+        client: IpAddr,
+        exchange: &mut Exchange,
+    ) -> Result<Reply, Reason> {
         let config = &snapshot.config;
         exchange.under(snapshot.policies.hash(), &config.hash);
 
         let raw = client::raw_head(session);
-        let request = canonical::canonicalise(&client::head(session, raw.as_deref(), client), &snapshot.identity_headers, &config.limits)?;
+        let request = canonical::canonicalise(
+            &client::head(session, raw.as_deref(), client),
+            &snapshot.identity_headers,
+            &config.limits,
+        )?;
         exchange.asks(&request);
 
         let timer = self.phase("authenticate");
         let headers = &session.req_header().headers;
-        let Authenticated { principal, remembered } = snapshot.authenticator.authenticate(headers).map_err(|refused| {
-            self.metrics.credentials_refused.with_label_values(&[refused.label()]).inc();
-            exchange.detail(refused);
-            refused.reason()
-        })?;
+        let Authenticated { principal, remembered } =
+            snapshot.authenticator.authenticate(headers).map_err(|refused| {
+                self.metrics.credentials_refused.with_label_values(&[refused.label()]).inc();
+                exchange.detail(refused);
+                refused.reason()
+            })?;
         self.metrics.cache.with_label_values(&["credentials", if remembered { "hit" } else { "miss" }]).inc();
         exchange.by(&principal);
         drop(timer);
 
-        let chosen = config.tenancy.choose_by.as_ref().and_then(|name| headers.get(name)).and_then(|value| value.to_str().ok());
+        let chosen =
+            config.tenancy.choose_by.as_ref().and_then(|name| headers.get(name)).and_then(|value| value.to_str().ok());
         let tenant = tenancy::scope(&principal, chosen, &config.tenancy)?;
         exchange.for_tenant(&tenant);
 
@@ -169,7 +187,14 @@ impl Proxy {
 
         let body = client::body(session, &request, &config.limits).await?;
         exchange.announce().await?;
-        let step = records::Step { snapshot, case: &case, route, variables: &target.variables, residual: &residual, pairs: &request.query };
+        let step = records::Step {
+            snapshot,
+            case: &case,
+            route,
+            variables: &target.variables,
+            residual: &residual,
+            pairs: &request.query,
+        };
         let work = async {
             let refuse = |exchange: &mut Exchange, refusal: Refusal| {
                 exchange.denied_by(refusal.rule);
@@ -179,11 +204,15 @@ impl Proxy {
                 (Action::List | Action::Export, _) => step.list(exchange).await,
                 (Action::Read, _) => step.read(exchange).await,
                 (Action::Create, _) => step.create(&body, exchange).await.map_err(|refusal| refuse(exchange, refusal)),
-                (Action::Delete, Some(key)) => step.remove(key, exchange).await.map_err(|refusal| refuse(exchange, refusal)),
+                (Action::Delete, Some(key)) => {
+                    step.remove(key, exchange).await.map_err(|refusal| refuse(exchange, refusal))
+                }
                 (Action::Update | Action::Transfer | Action::Custom(_), Some(key)) => {
                     step.change(key, &body, exchange).await.map_err(|refusal| refuse(exchange, refusal))
                 }
-                (Action::Update | Action::Delete | Action::Transfer | Action::Custom(_), None) => Err(Reason::RouteUnknown),
+                (Action::Update | Action::Delete | Action::Transfer | Action::Custom(_), None) => {
+                    Err(Reason::RouteUnknown)
+                }
             }
         };
         until_client_leaves(session, work).await
@@ -195,7 +224,10 @@ impl Proxy {
 }
 
 /// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream.
-async fn until_client_leaves<T>(session: &mut ServerSession, work: impl Future<Output = Result<T, Reason>>) -> Result<T, Reason> {
+async fn until_client_leaves<T>(
+    session: &mut ServerSession,
+    work: impl Future<Output = Result<T, Reason>>,
+) -> Result<T, Reason> {
     tokio::select! {
         biased;
         done = work => done,
@@ -216,7 +248,11 @@ async fn unless_panicked<T>(work: impl Future<Output = Result<T, Reason>>) -> Re
 
 #[async_trait]
 impl HttpServerApp for Proxy {
-    async fn process_new_http(self: &Arc<Self>, mut session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
         let idle = self.in_force.load().as_ref().map(|snapshot| snapshot.config.limits.idle_time);
         let mut stopping = shutdown.clone();
         let read = tokio::select! {
@@ -230,7 +266,8 @@ impl HttpServerApp for Proxy {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) | Err(_) => return None,
             Ok(Err(_)) => {
-                let mut exchange = Exchange::begin(self.clock.now(), client::address(&session), &self.log, &self.metrics);
+                let mut exchange =
+                    Exchange::begin(self.clock.now(), client::address(&session), &self.log, &self.metrics);
                 let rejection = Rejection::from(Reason::MalformedRequest);
                 session.set_keepalive(None);
                 let _ = exchange.announce().await;

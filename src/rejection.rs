@@ -98,7 +98,11 @@ impl From<Reason> for Rejection {
                 "This request must have a body only where one is declared.",
             ),
             // One answer for whatever the service disliked: a conflict would tell that a hidden record holds the same value.
-            Reason::UpstreamRefused => says(StatusCode::UNPROCESSABLE_ENTITY, "not_accepted", "The service behind this gateway did not accept the change."),
+            Reason::UpstreamRefused => says(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_accepted",
+                "The service behind this gateway did not accept the change.",
+            ),
             // Nobody is left to read this one.
             Reason::ClientGone => says(StatusCode::BAD_REQUEST, "client_gone", "The client closed the connection."),
             Reason::PreconditionFailed => {

@@ -48,9 +48,14 @@ pub fn check(path: &Path) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
 }
 
 impl Rules {
-    fn build(config: Config, mut found: Vec<Diagnostic>, clock: Clock) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+    fn build(
+        config: Config,
+        mut found: Vec<Diagnostic>,
+        clock: Clock,
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let upstreams: Vec<Name> = config.upstreams.keys().cloned().collect();
-        let described = api::read(&config.apis).and_then(|files| Catalog::compile(&files, &upstreams, &config.tenancy.dimensions));
+        let described =
+            api::read(&config.apis).and_then(|files| Catalog::compile(&files, &upstreams, &config.tenancy.dimensions));
         let files = config::policy_files(&config.policies);
         let authenticator = Authenticator::load(&config, clock).map(|authenticator| {
             let warnings = authenticator.warnings().to_vec();
@@ -72,7 +77,12 @@ impl Snapshot {
     /// Reads and checks everything and makes the upstreams ready. `adjust` changes the configuration before it is used.
     ///
     /// Errors: every mistake of every file, sorted. Warnings come with the snapshot.
-    pub fn load(path: &Path, adjust: &dyn Fn(&mut Config), clock: &Clock, metrics: &Metrics) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+    pub fn load(
+        path: &Path,
+        adjust: &dyn Fn(&mut Config),
+        clock: &Clock,
+        metrics: &Metrics,
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let (mut config, warnings) = Config::load(path)?;
         adjust(&mut config);
         let (rules, found) = Rules::build(config, warnings, clock.clone())?;

@@ -86,9 +86,14 @@ struct Peer {
 
 impl Upstreams {
     /// Errors: the name of an upstream whose host or credential can't be sent in a header.
-    pub fn new<'c>(upstreams: impl IntoIterator<Item = &'c Upstream>, limits: &Limits, metrics: &Metrics) -> Result<Self, Name> {
+    pub fn new<'c>(
+        upstreams: impl IntoIterator<Item = &'c Upstream>,
+        limits: &Limits,
+        metrics: &Metrics,
+    ) -> Result<Self, Name> {
         let peer = |upstream: &Upstream| Peer::new(upstream, limits).ok_or_else(|| Arc::clone(&upstream.name));
-        let by_name = upstreams.into_iter().map(|u| peer(u).map(|peer| (Arc::clone(&u.name), peer))).collect::<Result<_, _>>()?;
+        let by_name =
+            upstreams.into_iter().map(|u| peer(u).map(|peer| (Arc::clone(&u.name), peer))).collect::<Result<_, _>>()?;
         Ok(Self { by_name, limits: limits.clone(), metrics: metrics.clone() })
     }
 
@@ -112,8 +117,11 @@ impl Upstreams {
         let head = peer.head(outgoing).ok_or(Failure::Broken)?;
         let mut retried = false;
         loop {
-            let (session, reused) =
-                peer.connector.get_http_session(&target).await.map_err(|error| failure_of(&error, Failure::Unreachable))?;
+            let (session, reused) = peer
+                .connector
+                .get_http_session(&target)
+                .await
+                .map_err(|error| failure_of(&error, Failure::Unreachable))?;
             let mut session = InUse::new(session, &self.metrics);
             match self.answer(&mut session, &head, &outgoing.body).await {
                 Ok(answer) => {
@@ -124,7 +132,12 @@ impl Upstreams {
                 }
                 Err(Broken { failure, nothing_read }) => {
                     session.close().await;
-                    if reused && nothing_read && failure == Failure::Broken && !retried && outgoing.method.is_idempotent() {
+                    if reused
+                        && nothing_read
+                        && failure == Failure::Broken
+                        && !retried
+                        && outgoing.method.is_idempotent()
+                    {
                         retried = true;
                         continue;
                     }
@@ -150,7 +163,9 @@ impl Upstreams {
                 session.read_response_header().await?;
                 // Interim answers are dropped; an unsolicited upgrade is none that was asked for.
                 match session.response_header() {
-                    Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => return Ok::<_, Box<pingora::Error>>(false),
+                    Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                        return Ok::<_, Box<pingora::Error>>(false);
+                    }
                     Some(head) if head.status.is_informational() => {}
                     Some(_) => return Ok(true),
                     None => return Ok(false),
@@ -165,7 +180,8 @@ impl Upstreams {
         }
         let Some(head) = session.response_header() else { return Err(Broken::after(Failure::Broken)) };
         let (status, headers) = (head.status, head.headers.clone());
-        let expected = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+        let expected =
+            headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
         if expected.is_some_and(|length| length > limits.response_body) {
             return Err(Broken::after(Failure::TooLarge));
         }
@@ -198,12 +214,16 @@ impl Peer {
             Scheme::Http => 80,
             Scheme::Https => 443,
         };
-        let bracketed = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
-        let authority = if upstream.port == default_port { bracketed } else { format!("{bracketed}:{}", upstream.port) };
-        let sensitive = |text: &[u8]| HeaderValue::from_bytes(text).ok().map(|mut value| {
-            value.set_sensitive(true);
-            value
-        });
+        let bracketed =
+            if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
+        let authority =
+            if upstream.port == default_port { bracketed } else { format!("{bracketed}:{}", upstream.port) };
+        let sensitive = |text: &[u8]| {
+            HeaderValue::from_bytes(text).ok().map(|mut value| {
+                value.set_sensitive(true);
+                value
+            })
+        };
         let credential = match &upstream.credential {
             None => None,
             Some(Credential::Bearer(secret)) => {
@@ -231,10 +251,13 @@ impl Peer {
             return Ok(SocketAddr::new(ip, self.port));
         }
         let known = self.address.load_full();
-        if let Some(known) = &known && known.1.elapsed() < RESOLVED_FOR {
+        if let Some(known) = &known
+            && known.1.elapsed() < RESOLVED_FOR
+        {
             return Ok(known.0);
         }
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await.ok().and_then(|mut found| found.next());
+        let found =
+            tokio::net::lookup_host((self.host.as_str(), self.port)).await.ok().and_then(|mut found| found.next());
         match (found, known) {
             (Some(address), _) => {
                 self.address.store(Some(Arc::new((address, Instant::now()))));
@@ -259,7 +282,8 @@ impl Peer {
 
     fn head(&self, outgoing: &Outgoing) -> Option<RequestHeader> {
         let path = format!("{}{}", self.base_path, outgoing.target);
-        let mut head = RequestHeader::build(outgoing.method.clone(), path.as_bytes(), Some(outgoing.headers.len() + 3)).ok()?;
+        let mut head =
+            RequestHeader::build(outgoing.method.clone(), path.as_bytes(), Some(outgoing.headers.len() + 3)).ok()?;
         head.insert_header(header::HOST, self.host_header.clone()).ok()?;
         for (name, value) in &outgoing.headers {
             head.append_header(name.clone(), value.clone()).ok()?;
@@ -293,9 +317,10 @@ impl Broken {
 fn failure_of(error: &pingora::Error, otherwise: Failure) -> Failure {
     use pingora::ErrorType;
     match error.etype() {
-        ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::TLSHandshakeTimedout => {
-            Failure::Timeout
-        }
+        ErrorType::ConnectTimedout
+        | ErrorType::ReadTimedout
+        | ErrorType::WriteTimedout
+        | ErrorType::TLSHandshakeTimedout => Failure::Timeout,
         _ => otherwise,
     }
 }

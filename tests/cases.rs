@@ -127,7 +127,11 @@ impl Case {
             }
         };
         let (want, text) = (&self.want, response.text());
-        expect(&format!("status {}", want.status), response.status == want.status, format!("{} {text}", response.status));
+        expect(
+            &format!("status {}", want.status),
+            response.status == want.status,
+            format!("{} {text}", response.status),
+        );
         if let Some(body) = &want.body {
             let same = match (serde_json::from_str::<Value>(body), serde_json::from_slice::<Value>(&response.body)) {
                 (Ok(wanted), Ok(found)) => wanted == found,
@@ -152,7 +156,11 @@ impl Case {
         let lines = world.upstream.lines();
         expect(&format!("upstream {:#?}", want.upstream), lines == want.upstream, format!("{lines:#?}"));
         if let Some(body) = &want.upstream_body {
-            let sent = world.upstream.seen().last().map(|seen| serde_json::from_slice::<Value>(&seen.body).unwrap_or_default());
+            let sent = world
+                .upstream
+                .seen()
+                .last()
+                .map(|seen| serde_json::from_slice::<Value>(&seen.body).unwrap_or_default());
             expect(&format!("upstream body {body}"), sent == serde_json::from_str(body).ok(), format!("{sent:?}"));
         }
         for (member, wanted) in &want.audit {
@@ -167,7 +175,8 @@ impl Case {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_gives_what_it_wants() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut paths: Vec<_> = std::fs::read_dir(&folder).expect("tests/cases").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(&folder).expect("tests/cases").map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     let (mut count, mut failures) = (0, Vec::new());
     for path in paths {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::raw::{self, distinct, header, path, text, unknown, warn};
 use super::{Config, Credential, Hierarchy, Limits, Listener, Scheme, Tls, TlsVersion, Upstream};
 use super::{identity, limits};
-use crate::diagnostic::{self, Diagnostic, Span};
+use crate::diagnostic::{self, Diagnostic};
 use crate::files;
 use crate::model::Name;
 use crate::secret::Secret;

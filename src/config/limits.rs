@@ -20,10 +20,10 @@ impl Default for Limits {
             header_bytes: 32 * KIB,
             request_body: MIB,
             response_body: 16 * MIB,
-            buffered_body: 64 * KIB,
             json_depth: 64,
             in_flight: 1024,
             upstream_connections: 128,
+            scanned_rows: 10_000,
             request_body_time: seconds(30),
             client_write_time: seconds(30),
             idle_time: seconds(60),
@@ -44,7 +44,6 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("header_bytes", "`header_bytes`", KIB, MIB, &mut limits.header_bytes),
         ("request_body", "`request_body`", KIB, GIB, &mut limits.request_body),
         ("response_body", "`response_body`", KIB, GIB, &mut limits.response_body),
-        ("buffered_body", "`buffered_body`", KIB, 16 * MIB, &mut limits.buffered_body),
     ];
     for (key, what, least, most, place) in sizes {
         if let Some(found) = fields.take(key).and_then(|node| size(node, what, least..=most, reader)) {
@@ -57,6 +56,7 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("json_depth", "`json_depth`", 1, 96, &mut limits.json_depth),
         ("in_flight", "`in_flight`", 1, 1_000_000, &mut limits.in_flight),
         ("upstream_connections", "`upstream_connections`", 1, 100_000, &mut limits.upstream_connections),
+        ("scanned_rows", "`scanned_rows`", 1, 10_000_000, &mut limits.scanned_rows),
     ];
     for (key, what, least, most, place) in counts {
         let found = fields.take(key).and_then(|node| reader.integer(node, what, least..=most));
@@ -66,9 +66,6 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
     }
     times(&mut limits, &mut fields, reader);
     fields.finish(reader);
-    if limits.buffered_body > limits.response_body {
-        reader.error("bad-limit", &node.span, "`buffered_body` can't be more than `response_body`");
-    }
     limits
 }
 

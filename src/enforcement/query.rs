@@ -12,14 +12,17 @@ use crate::policy::{Layout, Residual};
 /// Checks a client's query under a residual; under none, no field may be named.
 pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>) -> Result<(), Reason> {
     let tells_order = !query.filter.is_empty() || !query.sort.is_empty();
-    let compared = query.filter.iter().map(|comparison| comparison.field).chain(query.sort.iter().map(|(field, _)| *field));
+    let compared =
+        query.filter.iter().map(|comparison| comparison.field).chain(query.sort.iter().map(|(field, _)| *field));
     let shown = query.fields.iter().flatten().chain(&query.expand);
     let allowed = match residual {
         None => compared.count() == 0 && shown.count() == 0,
         Some(residual) => {
             // A short page tells that a hidden row took a place; with a filter or an order it would tell its values too.
             let silent = residual.is_total() || table.inexact_paging != InexactPaging::Short || !tells_order;
-            silent && compared.into_iter().all(|f| residual.is_clear_everywhere(f)) && shown.into_iter().all(|f| residual.may_show(*f))
+            silent
+                && compared.into_iter().all(|f| residual.is_clear_everywhere(f))
+                && shown.into_iter().all(|f| residual.may_show(*f))
         }
     };
     if allowed { Ok(()) } else { Err(Reason::QueryNotAllowed) }
@@ -55,7 +58,9 @@ pub(super) fn helpers(table: &Table, layout: &Layout, dialect: &Rest) -> Query {
     if dialect.parameters.expand.is_some() {
         let related = |field: &FieldId| !matches!(table.field(*field).shape, Shape::Plain(_));
         query.expand = layout.fields().filter_map(|name| table.field_named(name)).filter(related).collect();
-        if let Tenancy::Via(field) = table.tenant && !query.expand.contains(&field) {
+        if let Tenancy::Via(field) = table.tenant
+            && !query.expand.contains(&field)
+        {
             query.expand.push(field);
         }
     }

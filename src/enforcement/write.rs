@@ -67,7 +67,8 @@ impl Case<'_> {
         let Dialect::Rest(dialect) = &api.dialect;
         let reads = |route: &&Route| matches!(&route.kind, RouteKind::Table { table: of, action: Action::Read } if *of == table.id);
         let route = api.routes.iter().find(reads).ok_or(Reason::UpstreamCannotGuard)?;
-        let variables: Vec<(Name, String)> = route.path.variables().map(|name| (Arc::clone(name), key.to_owned())).collect();
+        let variables: Vec<(Name, String)> =
+            route.path.variables().map(|name| (Arc::clone(name), key.to_owned())).collect();
         let sent = query::helpers(table, self.policies.layout(table.id), dialect);
         let printed = rest::print(dialect, table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, &variables, &printed).ok_or(Reason::RecordHidden)?;
@@ -176,14 +177,23 @@ impl Case<'_> {
         let was = redact::slots(&before.record, layout, self.depth).map_err(|_| Reason::UpstreamBroken)?;
         let becomes = redact::slots(&after, layout, self.depth).map_err(|_| Reason::UpstreamBroken)?;
         let changed: Vec<FieldId> = mine.iter().map(|change| change.field).collect();
-        let rules = residual.judge_change(&was, &becomes, &changed).outcome.map_err(|(reason, rule)| Refusal { reason, rule })?;
+        let rules = residual
+            .judge_change(&was, &becomes, &changed)
+            .outcome
+            .map_err(|(reason, rule)| Refusal { reason, rule })?;
         let body = changes.map(|_| request::object(members(&body)));
         let permit = self.write(route, variables, table, body, Some(before))?;
         Ok(Permitted { permit, rules })
     }
 
     /// The removal of a record.
-    pub fn remove(&self, route: &Route, variables: &[(Name, String)], residual: &Arc<Residual>, before: &Before) -> Result<Permitted, Refusal> {
+    pub fn remove(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: &Arc<Residual>,
+        before: &Before,
+    ) -> Result<Permitted, Refusal> {
         let table = self.catalog.table(residual.table());
         let slots = redact::slots(&before.record, residual.layout(), self.depth).map_err(|_| Reason::UpstreamBroken)?;
         let rules = match residual.judge(&slots).verdict {
@@ -219,7 +229,11 @@ impl Case<'_> {
     }
 
     fn check_types(&self, table: &Table, changes: &[&Change<'_>]) -> Result<(), Reason> {
-        if changes.iter().all(|change| request::fits(table, change.field, change.raw)) { Ok(()) } else { Err(Reason::BodyMalformed) }
+        if changes.iter().all(|change| request::fits(table, change.field, change.raw)) {
+            Ok(())
+        } else {
+            Err(Reason::BodyMalformed)
+        }
     }
 
     /// A tenant's value as its column holds it: a number where the column is declared one.
@@ -233,7 +247,13 @@ impl Case<'_> {
 
     /// The record as it would be: as it was (or with declared defaults, if it is new), with the body's members and the
     /// records that it points to.
-    fn record_after(&self, table: &Table, before: Option<&[u8]>, body: &[(&str, Vec<u8>)], referenced: &[Referenced]) -> Result<Vec<u8>, Reason> {
+    fn record_after(
+        &self,
+        table: &Table,
+        before: Option<&[u8]>,
+        body: &[(&str, Vec<u8>)],
+        referenced: &[Referenced],
+    ) -> Result<Vec<u8>, Reason> {
         let mut changes: Vec<(&str, &[u8])> = members(body).collect();
         for Referenced { relation, record } in referenced {
             changes.push((&table.field(*relation).name, record));
@@ -260,11 +280,20 @@ impl Case<'_> {
         request::merge(&start, &changes, self.depth).map_err(|_| Reason::UpstreamBroken)
     }
 
-    fn write(&self, route: &Route, variables: &[(Name, String)], table: &Table, body: Option<Vec<u8>>, before: Option<&Before>) -> Result<Permit<Write>, Refusal> {
+    fn write(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        table: &Table,
+        body: Option<Vec<u8>>,
+        before: Option<&Before>,
+    ) -> Result<Permit<Write>, Refusal> {
         let api = self.catalog.api(table.api);
         let Dialect::Rest(dialect) = &api.dialect;
         let readable = self.residual(table.id, &Action::Read).filter(|_| route.method != Method::DELETE);
-        let sent = readable.as_ref().map_or_else(Query::default, |_| query::helpers(table, self.policies.layout(table.id), dialect));
+        let sent = readable
+            .as_ref()
+            .map_or_else(Query::default, |_| query::helpers(table, self.policies.layout(table.id), dialect));
         let printed = rest::print(dialect, table, &sent, self.tenant, false);
         let mut outgoing: Outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
         if let Some(body) = body {

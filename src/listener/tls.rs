@@ -57,9 +57,10 @@ fn read(tls: &Tls) -> Result<Arc<CertifiedKey>, Diagnostic> {
     if chain.is_empty() {
         return Err(fail(format!("`{cert}` holds no certificate")));
     }
-    let private = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| fail(format!("cannot read a private key from `{key}`: {error}")))?;
+    let private = PrivateKeyDer::from_pem_file(&tls.key)
+        .map_err(|error| fail(format!("cannot read a private key from `{key}`: {error}")))?;
     let provider = CryptoProvider::get_default().expect("main and every test install a provider first");
-    CertifiedKey::from_der(chain, private, provider)
-        .map(Arc::new)
-        .map_err(|error| fail(format!("`{key}` does not fit `{cert}`: {error}")).help("the first certificate must be the server's own"))
+    CertifiedKey::from_der(chain, private, provider).map(Arc::new).map_err(|error| {
+        fail(format!("`{key}` does not fit `{cert}`: {error}")).help("the first certificate must be the server's own")
+    })
 }

@@ -17,7 +17,10 @@ use crate::model::{Reason, RequestId};
 pub(super) const FIRST_HEAD: Duration = Duration::from_secs(10);
 
 pub(super) fn address(session: &ServerSession) -> IpAddr {
-    session.client_addr().and_then(|address| address.as_inet()).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+    session
+        .client_addr()
+        .and_then(|address| address.as_inet())
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
 }
 
 pub(super) fn set_deadlines(session: &mut ServerSession, limits: &Limits) {
@@ -35,7 +38,15 @@ pub(super) fn raw_head(session: &ServerSession) -> Option<Bytes> {
 pub(super) fn head<'s>(session: &'s ServerSession, raw: Option<&'s [u8]>, client: IpAddr) -> Head<'s> {
     let head = session.req_header();
     let authority = if session.is_http2() { head.uri.authority().map(|authority| authority.as_str()) } else { None };
-    Head { method: &head.method, target: head.raw_path(), version: head.version, headers: &head.headers, raw, authority, client }
+    Head {
+        method: &head.method,
+        target: head.raw_path(),
+        version: head.version,
+        headers: &head.headers,
+        raw,
+        authority,
+        client,
+    }
 }
 
 /// Only JSON is read and only JSON is answered, opaque routes aside.
@@ -45,14 +56,25 @@ pub(super) fn check_media_types(session: &ServerSession, request: &Canonical, op
     }
     let headers = &session.req_header().headers;
     if request.has_body {
-        let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or(Reason::MediaTypeUnsupported)?;
+        let declared = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .ok_or(Reason::MediaTypeUnsupported)?;
         let (kind, parameters) = declared.split_once(';').unwrap_or((declared, "charset=utf-8"));
         let utf8 = parameters.trim().eq_ignore_ascii_case("charset=utf-8");
-        if !kind.trim().eq_ignore_ascii_case("application/json") || !utf8 || headers.contains_key(header::CONTENT_ENCODING) {
+        if !kind.trim().eq_ignore_ascii_case("application/json")
+            || !utf8
+            || headers.contains_key(header::CONTENT_ENCODING)
+        {
             return Err(Reason::MediaTypeUnsupported);
         }
     }
-    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).peekable();
+    let mut accepted = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .peekable();
     if accepted.peek().is_none() {
         return Ok(());
     }
@@ -71,7 +93,10 @@ pub(super) async fn body(session: &mut ServerSession, request: &Canonical, limit
         return if session.is_body_empty() { Ok(Bytes::new()) } else { Err(Reason::BodyExpected) };
     }
     let headers = &session.req_header().headers;
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.request_body) {
         return Err(Reason::BodyTooLarge);
     }

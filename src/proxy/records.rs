@@ -50,7 +50,10 @@ impl Step<'_> {
                     let body = ok_json(self.send(&permit, exchange).await?)?;
                     let mut redactor = Redactor::new(Arc::clone(&plan), self.limit());
                     let mut out = Vec::new();
-                    let mut tally = redactor.push(&body, &mut out).and_then(|()| redactor.finish(&mut out)).map_err(|_| Reason::UpstreamBroken)?;
+                    let mut tally = redactor
+                        .push(&body, &mut out)
+                        .and_then(|()| redactor.finish(&mut out))
+                        .map_err(|_| Reason::UpstreamBroken)?;
                     let seen = tally.scanned;
                     scanned += seen;
                     let full = window.add(&out, place, self.case.depth, &mut tally)?;
@@ -59,7 +62,7 @@ impl Step<'_> {
                     if full || last {
                         return Ok(Reply::json(StatusCode::OK, redact::envelope(place, &window.records)));
                     }
-                    if scanned >= self.snapshot.config.limits.scanned_rows {
+                    if scanned >= self.snapshot.config.limits.scanned_rows as u64 {
                         return Err(Reason::ListTooLong);
                     }
                 }
@@ -100,7 +103,8 @@ impl Step<'_> {
             Some(changes) => self.referenced(changes, exchange).await?,
             None => Vec::new(),
         };
-        let permitted = self.case.change(self.route, self.variables, self.residual, &before, changes.as_ref(), &referenced)?;
+        let permitted =
+            self.case.change(self.route, self.variables, self.residual, &before, changes.as_ref(), &referenced)?;
         self.write(permitted, StatusCode::OK, exchange).await
     }
 
@@ -138,7 +142,8 @@ impl Step<'_> {
         }
         let etag = answer.headers.get(header::ETAG).cloned();
         let record = self.record_of(ok_json(answer)?, table)?;
-        let slots = redact::slots(&record, self.residual.layout(), self.case.depth).map_err(|_| Reason::UpstreamBroken)?;
+        let slots =
+            redact::slots(&record, self.residual.layout(), self.case.depth).map_err(|_| Reason::UpstreamBroken)?;
         let acts = matches!(self.residual.judge(&slots).verdict, crate::policy::Verdict::Visible(_));
         if !acts && !self.case.may_read(table, &record)? {
             return Err(Reason::RecordHidden);
@@ -165,7 +170,8 @@ impl Step<'_> {
     }
 
     fn record_of(&self, body: Bytes, table: TableId) -> Result<Bytes, Reason> {
-        let crate::api::Dialect::Rest(dialect) = &self.snapshot.catalog.api(self.snapshot.catalog.table(table).api).dialect;
+        let crate::api::Dialect::Rest(dialect) =
+            &self.snapshot.catalog.api(self.snapshot.catalog.table(table).api).dialect;
         let record = redact::locate(&body, &dialect.record, self.case.depth).map_err(|_| Reason::UpstreamBroken)?;
         record.map(|record| body.slice_ref(record)).ok_or(Reason::RecordHidden)
     }
@@ -234,7 +240,11 @@ impl Window {
 }
 
 /// An opaque route's answer: of a declared type, unread.
-pub(super) async fn opaque(snapshot: &Snapshot, permit: &Permit<Opaque>, exchange: &mut Exchange) -> Result<Reply, Reason> {
+pub(super) async fn opaque(
+    snapshot: &Snapshot,
+    permit: &Permit<Opaque>,
+    exchange: &mut Exchange,
+) -> Result<Reply, Reason> {
     exchange.sent_upstream();
     let answer = snapshot.upstreams.send(permit).await.map_err(|failure| {
         exchange.detail(failure);
@@ -263,7 +273,8 @@ fn essence(content_type: &HeaderValue) -> Option<&str> {
 
 fn is_json(headers: &HeaderMap) -> bool {
     let json = |essence: &str| essence.eq_ignore_ascii_case("application/json");
-    headers.get(header::CONTENT_TYPE).and_then(essence).is_some_and(json) && !headers.contains_key(header::CONTENT_ENCODING)
+    headers.get(header::CONTENT_TYPE).and_then(essence).is_some_and(json)
+        && !headers.contains_key(header::CONTENT_ENCODING)
 }
 
 /// A complete JSON answer to a read. A part of one (206) is none, and errors are never passed on.
@@ -282,7 +293,9 @@ fn written(answer: &Answer) -> Result<(), Reason> {
         StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(()),
         StatusCode::PRECONDITION_FAILED => Err(Reason::PreconditionFailed),
         StatusCode::NOT_FOUND | StatusCode::GONE => Err(Reason::RecordHidden),
-        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => Err(Reason::UpstreamRefused),
+        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
+            Err(Reason::UpstreamRefused)
+        }
         _ => Err(Reason::UpstreamFailed),
     }
 }

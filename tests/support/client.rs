@@ -67,7 +67,8 @@ impl Client {
         }
         let request = request.body(Full::new(Bytes::from(body.unwrap_or_default().to_owned()))).expect("a request");
         let stream = TcpStream::connect(self.address).await.expect("the gateway listens");
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
         let connection = tokio::spawn(connection);
         let response = sender.send_request(request).await.expect("an answer");
         let (head, body) = response.into_parts();

@@ -16,7 +16,8 @@ pub struct Identities {
 
 impl Identities {
     pub fn new() -> Self {
-        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).expect("a key");
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).expect("a key");
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref()).expect("just made");
         Self { key }
     }
@@ -41,7 +42,8 @@ impl Identities {
     }
 
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
-        let head = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let head =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = self.key.sign(&SystemRandom::new(), head.as_bytes()).expect("signed");
         format!("{head}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
     }

@@ -90,7 +90,9 @@ impl Upstream {
                 let state = Arc::clone(&shared);
                 tokio::spawn(async move {
                     let service = hyper::service::service_fn(move |request| answer(Arc::clone(&state), request));
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
                 });
             }
         });
@@ -134,12 +136,20 @@ impl Drop for Abandoned {
     }
 }
 
-async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, std::io::Error>>, Infallible> {
+async fn answer(
+    state: Arc<State>,
+    request: Request<Incoming>,
+) -> Result<Response<BoxBody<Bytes, std::io::Error>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let line = format!("{} {}", head.method, head.uri.path());
     let target = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-    state.seen.lock().expect("no panic holds it").push(Seen { method: head.method.to_string(), target, headers: head.headers, body });
+    state.seen.lock().expect("no panic holds it").push(Seen {
+        method: head.method.to_string(),
+        target,
+        headers: head.headers,
+        body,
+    });
     state.arrived.notify_one();
     let found = {
         let mut script = state.script.lock().expect("no panic holds it");

@@ -71,7 +71,7 @@ fn table() -> Table {
         fields: fields.into_iter().map(field).collect(),
         absent_is_null: false,
         race: Race::Accept,
-        inexact_paging: InexactPaging::Refuse,
+        inexact_paging: InexactPaging::Refill,
     }
 }
 
