@@ -46,6 +46,12 @@ impl Catalog {
         compile::catalog(files, upstreams, dimensions)
     }
 
+    /// A catalog of parts that are known to fit together: ids are positions, names are unique.
+    pub fn from_parts(apis: Vec<Api>, tables: Vec<Table>) -> Self {
+        let by_name = tables.iter().map(|table| (Name::clone(&table.name), table.id)).collect();
+        Self { apis, tables, by_name }
+    }
+
     pub fn apis(&self) -> impl Iterator<Item = (ApiId, &Api)> {
         self.apis.iter().enumerate().map(|(index, api)| (ApiId(index as u16), api))
     }
