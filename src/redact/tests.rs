@@ -354,6 +354,28 @@ fn a_record_is_located_in_a_document_that_is_read_whole() {
 }
 
 #[test]
+fn a_redactor_may_move_between_threads() {
+    fn moves<T: Send>() {}
+    moves::<Redactor>();
+}
+
+#[test]
+fn no_more_keys_are_noted_than_the_tally_holds() {
+    let records: Vec<String> = (0..Tally::MAX_KEYS + 5).map(|id| format!(r#"{{"id":{id},{OWN}}}"#)).collect();
+    let (_, tally) =
+        redact(&list(true), format!(r#"{{"data":[{}]}}"#, records.join(",")).as_bytes()).expect("readable");
+    assert_eq!((tally.kept as usize, tally.keys.len()), (Tally::MAX_KEYS + 5, Tally::MAX_KEYS));
+}
+
+#[test]
+fn keys_are_noted_whether_or_not_they_show() {
+    let frame = Frame::Record(place("data"));
+    let body = format!(r#"{{"data":{{"id":17,{OWN}}}}}"#);
+    let (_, tally) = job(&frame, Some(&["name"])).run(body.as_bytes()).expect("readable");
+    assert_eq!(tally.keys, ["17"]);
+}
+
+#[test]
 fn a_body_beyond_the_limit_is_refused_and_stays_refused() {
     let mut out = Vec::new();
     let mut redactor = Redactor::of(job(&list(false), None), 12);
