@@ -145,22 +145,25 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein distance in characters.
+/// Optimal string alignment distance in characters: insertions, deletions, replacements, and swaps of neighbours.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
+    let mut last = None;
     for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
-            let cost = diagonal + usize::from(x != *y);
-            diagonal = *cell;
-            left = cost.min(left + 1).min(*cell + 1);
-            *cell = left;
+        let mut next = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX / 2);
+            let replaced = at(&row, j) + usize::from(x != *y);
+            let mut best = replaced.min(at(&row, j + 1) + 1).min(at(&next, j) + 1);
+            if j > 0 && last == Some(*y) && b.get(j - 1) == Some(&x) {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            next.push(best);
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        before = std::mem::replace(&mut row, next);
+        last = Some(x);
     }
     row.last().copied().unwrap_or_default()
 }
@@ -185,6 +188,7 @@ mod tests {
     fn a_near_word_is_offered_and_a_far_one_is_not() {
         assert_eq!(nearest("owner", ["owner_id", "name"]), None);
         assert_eq!(nearest("ownr_id", ["owner_id", "name"]), Some("owner_id"));
+        assert_eq!(nearest("tsl", ["address", "tls"]), Some("tls"));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! judged by their own table's residual.
 
 mod edit;
+mod fill;
 mod frame;
 mod kind;
 pub mod mask;
@@ -145,7 +146,7 @@ fn descend(scan: &mut Scan<'_>, place: &[Name]) -> Result<Span, Unreadable> {
 /// Errors: it is no object, or a member that the layout reads occurs twice.
 pub fn slots<'b>(record: &'b [u8], layout: &Layout, depth: usize) -> Result<Slots<'b>, Unreadable> {
     let mut scan = Scan::document(record, depth)?;
-    let mut filling = record::Filling::new(layout);
+    let mut filling = fill::Filling::new(layout);
     let is_object = scan.peek()? == b'{';
     if is_object {
         filling.object(&mut scan, NodeId::ROOT)?;

@@ -7,14 +7,20 @@
 use std::sync::Arc;
 
 use super::edit::{Copier, Siblings};
+use super::fill::Filling;
 use super::frame::{Envelope, Role};
 use super::mask::{self, Keys, Masked};
 use super::plan::{FieldChange, Tally};
 use super::scan::{Scan, Span};
 use super::view::{Content, Member, View};
+<<<<<<< HEAD
 use super::{Unreadable, kind, request};
+=======
+use super::{Unreadable, kind, text};
+use crate::model::value::Type;
+>>>>>>> redact
 use crate::policy::slots::NodeId;
-use crate::policy::{FieldPlan, Layout, Slots, Verdict, Visibility};
+use crate::policy::{FieldPlan, Verdict, Visibility};
 
 /// All that one answer needs.
 pub(super) struct Job {
@@ -294,14 +300,7 @@ impl<'b> Pass<'b, '_> {
     }
 
     /// A plain field; a masked value is left in `scratch`.
-    fn plain(
-        &mut self,
-        kind: &crate::model::value::Type,
-        member: &Member,
-        view: &View,
-        visibility: &Visibility,
-        raw: &[u8],
-    ) -> Keep {
+    fn plain(&mut self, kind: &Type, member: &Member, view: &View, visibility: &Visibility, raw: &[u8]) -> Keep {
         match visibility {
             Visibility::Removed => Keep::Removed,
             Visibility::Clear if raw == b"null" || kind::shows(kind, raw) => Keep::Whole,
@@ -374,50 +373,4 @@ fn objects(body: &[u8], value: Span, depth: usize) -> Result<Option<Vec<Span>>, 
         elements.push(scan.value()?);
     }
     Ok(Some(elements))
-}
-
-/// Slots on their way to being filled.
-pub(super) struct Filling<'b, 'l> {
-    layout: &'l Layout,
-    pub(super) slots: Slots<'b>,
-    /// A path that is met a second time makes the record say two things.
-    visited: Vec<NodeId>,
-}
-
-impl<'b, 'l> Filling<'b, 'l> {
-    pub(super) fn new(layout: &'l Layout) -> Self {
-        Self { layout, slots: Slots::empty(layout), visited: Vec::new() }
-    }
-
-    /// Steps over a member's value, filling what lies in it. Recursion is bounded by the layout and by the scanner.
-    pub(super) fn member(&mut self, scan: &mut Scan<'b>, node: Option<NodeId>) -> Result<Span, Unreadable> {
-        let Some(node) = node else { return scan.value() };
-        if self.visited.contains(&node) {
-            return Err(Unreadable::Duplicate);
-        }
-        self.visited.push(node);
-        let value = if self.layout.has_members(node) && scan.peek()? == b'{' {
-            self.object(scan, node)?
-        } else {
-            scan.value()?
-        };
-        if let Some(slot) = self.layout.slot(node)
-            && !self.slots.fill(slot, value.of(scan.body()))
-        {
-            return Err(Unreadable::Duplicate);
-        }
-        Ok(value)
-    }
-
-    pub(super) fn object(&mut self, scan: &mut Scan<'b>, node: NodeId) -> Result<Span, Unreadable> {
-        scan.peek()?;
-        let start = scan.position();
-        scan.enter()?;
-        let mut first = true;
-        while let Some(key) = scan.member(&mut first)? {
-            let next = self.layout.member(node, &key.name());
-            self.member(scan, next)?;
-        }
-        Ok(Span { start, end: scan.position() })
-    }
 }

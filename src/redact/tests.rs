@@ -1,8 +1,387 @@
-//! Answers of a small CRM under a judge whose rules are written here.
+//! Answers of a small CRM under a judge whose rules are written here: `crm` for what the attacks and the properties share.
+//!
+//! The caller belongs to `acme`. A record whose `state` is `held` is denied, one that is `closed` matches no grant; own
+//! contacts (`owner_id` is `me`) show in clear but for `ssn`, others masked.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::mask::Keys;
+use super::plan::FieldChange;
+use super::record::Job;
+use super::view::{Judge, View};
 use super::*;
-use crate::api::Catalog;
+use crate::api::{ApiId, Catalog, Field, FieldId, InexactPaging, Race, Shape, Table, TableId, Tenancy};
+use crate::model::value::Type;
+use crate::model::{TenantScope, Value};
+use crate::policy::decision::Truncation;
+use crate::policy::{FieldPlan, Judgement, Mask, Slot, Slots, Verdict, Visibility};
+use crate::secret::Secret;
+
+mod attacks;
+mod corpus;
+mod properties;
+
+pub(super) const CONTACTS: TableId = TableId(0);
+pub(super) const ACCOUNTS: TableId = TableId(1);
+pub(super) const NOTES: TableId = TableId(2);
 
 pub(super) fn catalog() -> Catalog {
-    Catalog::default()
+    let plain = |name: &str, kind: &str| (name.to_owned(), Shape::Plain(Type::parse(kind).expect("a type")));
+    let contacts = vec![
+        plain("id", "int"),
+        plain("name", "string"),
+        plain("email", "string"),
+        plain("phone", "string"),
+        plain("ssn", "string"),
+        plain("amount", "decimal"),
+        plain("created_at", "timestamp"),
+        plain("tags", "list(string)"),
+        plain("prefs", "json"),
+        plain("state", "string"),
+        plain("owner_id", "string"),
+        plain("organization_id", "string"),
+        plain("account_id", "int"),
+        ("account".to_owned(), Shape::One { table: ACCOUNTS, by: FieldId(12) }),
+        ("notes".to_owned(), Shape::Many { table: NOTES }),
+        ("audit".to_owned(), Shape::Many { table: NOTES }),
+    ];
+    let accounts = vec![
+        plain("id", "int"),
+        plain("name", "string"),
+        plain("margin", "int"),
+        plain("state", "string"),
+        plain("organization_id", "string"),
+        ("contacts".to_owned(), Shape::Many { table: CONTACTS }),
+    ];
+    let notes = vec![
+        plain("id", "int"),
+        plain("body", "string"),
+        plain("internal", "string"),
+        plain("state", "string"),
+        plain("organization_id", "string"),
+    ];
+    let table = |(id, name, fields): (TableId, &str, Vec<(String, Shape)>)| Table {
+        id,
+        api: ApiId(0),
+        name: name.into(),
+        key: FieldId(0),
+        owner: None,
+        tenant: Tenancy::Shared,
+        tenant_filter: Vec::new(),
+        fields: fields
+            .into_iter()
+            .map(|(name, shape)| Field {
+                nullable: name != "name",
+                name: name.as_str().into(),
+                shape,
+                tags: Vec::new(),
+                derived_from: Vec::new(),
+                default: None,
+            })
+            .collect(),
+        absent_is_null: false,
+        race: Race::Accept,
+        inexact_paging: InexactPaging::Short,
+    };
+    let tables = [(CONTACTS, "contacts", contacts), (ACCOUNTS, "accounts", accounts), (NOTES, "notes", notes)];
+    Catalog::from_parts(Vec::new(), tables.into_iter().map(table).collect())
+}
+
+/// The fields of a plan by name; what isn't named is clear.
+fn plan_of(table: &Table, shown: &[(&str, Visibility)], grant: &str) -> Arc<FieldPlan> {
+    let visibility = |field: &Field| {
+        let named = shown.iter().find(|(name, _)| *name == &*field.name);
+        named.map_or(Visibility::Clear, |(_, visibility)| visibility.clone())
+    };
+    Arc::new(FieldPlan { fields: table.fields.iter().map(visibility).collect(), grants: vec![grant.into()] })
+}
+
+struct Rules {
+    table: TableId,
+    layout: Layout,
+    own: Arc<FieldPlan>,
+    others: Arc<FieldPlan>,
+}
+
+impl Rules {
+    fn new(catalog: &Catalog, id: TableId) -> Self {
+        let mut layout = Layout::default();
+        for path in [&["organization_id"][..], &["state"], &["owner_id"]] {
+            layout.insert(&path.iter().map(|name| Name::from(*name)).collect::<Vec<_>>());
+        }
+        if id == CONTACTS {
+            layout.insert(&["account".into(), "state".into()]);
+            layout.insert(&["prefs".into(), "deep".into(), "flag".into()]);
+        }
+        let table = catalog.table(id);
+        let removed = |name| (name, Visibility::Removed);
+        let masked = |name, mask| (name, Visibility::Masked(mask));
+        let own = plan_of(table, &[removed("ssn"), removed("margin"), removed("internal"), removed("audit")], "own");
+        let others = plan_of(
+            table,
+            &[
+                removed("ssn"),
+                removed("margin"),
+                removed("internal"),
+                removed("audit"),
+                removed("prefs"),
+                masked("email", Mask::Partial),
+                masked("phone", Mask::Constant(Value::string("hidden"))),
+                masked("amount", Mask::Truncate(Truncation::Bucket(100))),
+                masked("created_at", Mask::Truncate(Truncation::Month)),
+                masked("tags", Mask::Null),
+            ],
+            "others-masked",
+        );
+        Self { table: id, layout, own, others }
+    }
+
+    fn text<'b>(&self, record: &Slots<'b>, path: &[&str]) -> Option<std::borrow::Cow<'b, str>> {
+        let path: Vec<Name> = path.iter().map(|name| Name::from(*name)).collect();
+        match record.get(self.layout.find(&path)?) {
+            Slot::Raw(raw) => text::string(raw),
+            Slot::Missing => None,
+        }
+    }
+}
+
+impl Judge for Rules {
+    fn table(&self) -> TableId {
+        self.table
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn judge(&self, record: &Slots<'_>) -> Judgement {
+        let is = |path: &[&str], value: &str| self.text(record, path).as_deref() == Some(value);
+        let verdict = if !is(&["organization_id"], "acme") {
+            Verdict::Foreign
+        } else if is(&["state"], "held") || is(&["account", "state"], "lost") {
+            Verdict::Denied("legal-hold".into())
+        } else if is(&["state"], "closed") {
+            Verdict::Unmatched
+        } else if self.table != CONTACTS || is(&["owner_id"], "me") {
+            Verdict::Visible(Arc::clone(&self.own))
+        } else {
+            Verdict::Visible(Arc::clone(&self.others))
+        };
+        Judgement { verdict, errors: u16::from(self.text(record, &["state"]).is_none()) }
+    }
+}
+
+/// What a client asks for: fields of contacts (all if none are named) with their account, its contacts, and their notes.
+fn root(catalog: &Catalog, fields: Option<&[&str]>) -> View {
+    let judge = |id| -> Arc<dyn Judge> { Arc::new(Rules::new(catalog, id)) };
+    let leaf = |id| View::of(catalog, judge(id), &|_| true, &|_| None);
+    let account = || {
+        let contacts = catalog.table(ACCOUNTS).field_named("contacts").expect("declared");
+        View::of(catalog, judge(ACCOUNTS), &|_| true, &|field| (field == contacts).then(|| leaf(CONTACTS)))
+    };
+    let table = catalog.table(CONTACTS);
+    let named = |field| &*table.field(field).name;
+    let asked = |field| fields.is_none_or(|fields| fields.contains(&named(field)));
+    View::of(catalog, judge(CONTACTS), &asked, &|field| match named(field) {
+        "account" => Some(account()),
+        "notes" | "audit" => Some(leaf(NOTES)),
+        _ => None,
+    })
+}
+
+pub(super) fn place(path: &str) -> Place {
+    Place(path.split('.').filter(|name| !name.is_empty()).map(Name::from).collect())
+}
+
+fn list(exact: bool) -> Frame {
+    let keep = vec![place("meta.page"), place("next")];
+    Frame::List { records: place("data"), total: Some(place("meta.total")), keep, exact }
+}
+
+fn job(frame: &Frame, fields: Option<&[&str]>) -> Job {
+    let catalog = Arc::new(catalog());
+    let tenant = TenantScope::new(&["organization_id".into()], |_| Some("acme")).expect("a tenant");
+    let root = root(&catalog, fields);
+    Job {
+        envelope: frame::Envelope::new(frame),
+        root,
+        keys: Keys::new(catalog, tenant, Some(Secret::new("key"))),
+        depth: 32,
+    }
+}
+
+fn redact(frame: &Frame, body: &[u8]) -> Result<(String, Tally), Unreadable> {
+    job(frame, None).run(body).map(|(out, tally)| (String::from_utf8(out).expect("text"), tally))
+}
+
+/// One record of the caller's own in a bare array.
+fn shown(record: &str) -> Result<String, Unreadable> {
+    let frame = Frame::List { records: place(""), total: None, keep: Vec::new(), exact: false };
+    redact(&frame, format!("[{record}]").as_bytes()).map(|(out, _)| out)
+}
+
+const OWN: &str = r#""organization_id":"acme","state":"open","owner_id":"me""#;
+
+#[test]
+fn a_page_is_judged_record_by_record_and_told_in_the_tally() {
+    let body = r#"{ "meta": {"total": 5, "page": 1, "sql": "SECRET"}, "data": [
+      {"id":1,"organization_id":"globex","state":"open","name":"SECRET"},
+      {"id":2,"organization_id":"acme","state":"held","name":"SECRET"},
+      {"id":3,"organization_id":"acme","state":"open","owner_id":"me","name":"Ann","ssn":"SECRET","x":"SECRET"} ,
+      {"id":4,"organization_id":"acme","state":"closed","name":"SECRET"},
+      {"id":5,"organization_id":"acme","owner_id":"you","email":"b@example.com","phone":"SECRET","amount":-150.5}
+    ], "next": "abc", "debug": ["SECRET"] }"#;
+    let (out, tally) = redact(&list(false), body.as_bytes()).expect("readable");
+    assert_eq!(
+        out,
+        r#"{ "meta": {"page": 1}, "data": [
+      {"id":3,"organization_id":"acme","state":"open","owner_id":"me","name":"Ann"},
+      {"id":5,"organization_id":"acme","owner_id":"you","email":"b***@example.com","phone":"hidden","amount":-200}
+    ], "next": "abc" }"#
+    );
+    let field = |name| (CONTACTS, catalog().table(CONTACTS).field_named(name).expect("declared"));
+    assert_eq!(
+        tally,
+        Tally {
+            kept: 2,
+            keys: vec!["3".to_owned(), "5".to_owned()],
+            dropped: 2,
+            foreign: 1,
+            fields: BTreeMap::from([
+                (field("ssn"), (FieldChange::Removed, 1)),
+                (field("email"), (FieldChange::Masked, 1)),
+                (field("phone"), (FieldChange::Masked, 1)),
+                (field("amount"), (FieldChange::Masked, 1)),
+            ]),
+            undeclared: 1,
+            rules: BTreeSet::from(["legal-hold".into(), "own".into(), "others-masked".into()]),
+            errors: 1,
+        }
+    );
+    let (out, _) = redact(&list(true), body.as_bytes()).expect("readable");
+    assert!(out.starts_with(r#"{ "meta": {"total": 5, "page": 1}, "#), "{out}");
+}
+
+#[test]
+fn what_nobody_changes_is_the_same_bytes() {
+    let body =
+        format!("{{ \"data\" : [ {{ {OWN} , \"amount\" : 1.0e+02, \"na\\u006de\":\"\\u0041\\/\" }} ,{{{OWN}}}\n] }}\n");
+    assert_eq!(redact(&list(false), body.as_bytes()).expect("readable").0, body);
+}
+
+#[test]
+fn a_single_record_that_may_not_be_seen_leaves_nothing() {
+    let frame = Frame::Record(place("data"));
+    let hidden = [
+        r#"{"data":{"id":1,"organization_id":"globex"},"x":1}"#,
+        r#"{"data":{"id":1,"organization_id":"acme","state":"held"}}"#,
+        r#"{"data":null}"#,
+    ];
+    for body in hidden {
+        let (out, tally) = redact(&frame, body.as_bytes()).expect("readable");
+        assert_eq!((out.as_str(), tally.kept), ("", 0), "{body}");
+    }
+    let (out, tally) =
+        redact(&frame, format!(r#"{{"x":1,"data":{{"id":"k1",{OWN},"ssn":"SECRET"}}}}"#).as_bytes()).unwrap();
+    assert_eq!(out, format!(r#"{{"data":{{"id":"k1",{OWN}}}}}"#).replace(r#""id":"k1","#, ""));
+    assert_eq!((tally.kept, tally.keys), (1, vec!["k1".to_owned()]));
+    let hidden_but_broken = br#"{"data":{"id":1,"organization_id":"globex"}} x"#;
+    assert_eq!(redact(&frame, hidden_but_broken).unwrap_err(), Unreadable::Trailing);
+}
+
+#[test]
+fn related_records_are_judged_by_their_own_rules() {
+    let note = |id, tenant| format!(r#"{{"id":{id},"organization_id":"{tenant}","internal":"SECRET"}}"#);
+    let (ours, theirs) = (note(1, "acme"), note(2, "globex"));
+    for (given, shown_as) in [
+        (format!(r#""notes":[{theirs},{ours},{theirs}]"#), r#","notes":[{"id":1,"organization_id":"acme"}]"#),
+        (format!(r#""notes":[{theirs}]"#), r#","notes":[]"#),
+        (format!(r#""notes":[{ours},7]"#), ""),
+        (r#""notes":[1,2]"#.to_owned(), ""),
+        (r#""notes":null"#.to_owned(), ""),
+        (format!(r#""audit":[{ours}]"#), ""),
+        (format!(r#""account":{theirs}"#), r#","account":null"#),
+        (r#""account":null"#.to_owned(), r#","account":null"#),
+        (r#""account":"SECRET""#.to_owned(), ""),
+        (format!(r#""account":[{ours}]"#), ""),
+        (
+            format!(
+                r#""account":{{"organization_id":"acme","margin":1,"contacts":[{{{OWN},"ssn":"SECRET","notes":[{ours}]}}]}}"#
+            ),
+            r#","account":{"organization_id":"acme","contacts":[{"organization_id":"acme","state":"open","owner_id":"me"}]}"#,
+        ),
+    ] {
+        assert_eq!(shown(&format!("{{{OWN},{given}}}")).as_deref(), Ok(&*format!("[{{{OWN}{shown_as}}}]")), "{given}");
+    }
+}
+
+#[test]
+fn rules_read_into_related_records_and_nested_objects() {
+    assert_eq!(shown(&format!(r#"{{{OWN},"account":{{"st\u0061te":"lost"}}}}"#)).as_deref(), Ok("[]"));
+    let layout = Rules::new(&catalog(), CONTACTS).layout;
+    let record = br#"{"prefs":{"a":[{"deep":1}],"deep":{"flag": true }},"account":7}"#;
+    let filled = slots(record, &layout, 8).expect("readable");
+    let find = |path: &[&str]| layout.find(&path.iter().map(|n| Name::from(*n)).collect::<Vec<_>>()).expect("laid out");
+    assert_eq!(filled.get(find(&["prefs", "deep", "flag"])), Slot::Raw(b"true"));
+    assert_eq!(filled.get(find(&["account", "state"])), Slot::Missing);
+    assert_eq!(slots(br#"{"prefs":{"deep":{"flag":1},"deep":2}}"#, &layout, 8).unwrap_err(), Unreadable::Duplicate);
+    assert_eq!(slots(b"[]", &layout, 8).unwrap_err(), Unreadable::Shape);
+    assert_eq!(slots(b"{} x", &layout, 8).unwrap_err(), Unreadable::Trailing);
+}
+
+#[test]
+fn a_projection_removes_fields_after_rules_have_read_them() {
+    let frame = Frame::List { records: place(""), total: None, keep: Vec::new(), exact: false };
+    let job = job(&frame, Some(&["id"]));
+    let (out, tally) = job.run(format!(r#"[{{{OWN},"id":1,"ssn":"SECRET","account":null}}]"#).as_bytes()).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), r#"[{"id":1,"account":null}]"#);
+    assert!(tally.fields.is_empty(), "what was not asked for is no redaction");
+}
+
+#[test]
+fn a_record_is_located_in_a_document_that_is_read_whole() {
+    let found = |document: &'static str, at: &str| locate(document.as_bytes(), &place(at), 8);
+    assert_eq!(found(r#"{"a":1,"d\u0061ta": {"id":1} }"#, "data"), Ok(Some(&br#"{"id":1}"#[..])));
+    assert_eq!(found(r#" {"id":1} "#, ""), Ok(Some(&br#"{"id":1}"#[..])));
+    assert_eq!(found(r#"{"a":{"b":null}}"#, "a.b"), Ok(None));
+    assert_eq!(found(r#"{"data":{},"data":{}}"#, "data"), Err(Unreadable::Duplicate));
+    assert_eq!(found(r#"{"data":[]}"#, "data"), Err(Unreadable::Shape));
+    assert_eq!(found(r#"{"x":{}}"#, "data"), Err(Unreadable::Shape));
+    assert_eq!(found(r#"[1"#, "data"), Err(Unreadable::Incomplete));
+    assert_eq!(found(r#"{"data":{}} {}"#, "data"), Err(Unreadable::Trailing));
+    assert_eq!(found(r#"{"data":{},"x":[}"#, "data"), Err(Unreadable::Syntax));
+}
+
+#[test]
+fn a_redactor_may_move_between_threads() {
+    fn moves<T: Send>() {}
+    moves::<Redactor>();
+}
+
+#[test]
+fn no_more_keys_are_noted_than_the_tally_holds() {
+    let records: Vec<String> = (0..Tally::MAX_KEYS + 5).map(|id| format!(r#"{{"id":{id},{OWN}}}"#)).collect();
+    let (_, tally) =
+        redact(&list(true), format!(r#"{{"data":[{}]}}"#, records.join(",")).as_bytes()).expect("readable");
+    assert_eq!((tally.kept as usize, tally.keys.len()), (Tally::MAX_KEYS + 5, Tally::MAX_KEYS));
+}
+
+#[test]
+fn keys_are_noted_whether_or_not_they_show() {
+    let frame = Frame::Record(place("data"));
+    let body = format!(r#"{{"data":{{"id":17,{OWN}}}}}"#);
+    let (_, tally) = job(&frame, Some(&["name"])).run(body.as_bytes()).expect("readable");
+    assert_eq!(tally.keys, ["17"]);
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_refused_and_stays_refused() {
+    let mut out = Vec::new();
+    let mut redactor = Redactor::of(job(&list(false), None), 12);
+    assert_eq!(redactor.push(br#"{"data":[]}"#, &mut out), Ok(()));
+    assert_eq!(redactor.push(b"  ", &mut out), Err(Unreadable::TooLarge));
+    assert_eq!(redactor.push(b"", &mut out), Err(Unreadable::TooLarge));
+    assert_eq!(redactor.finish(&mut out), Err(Unreadable::TooLarge));
+    assert!(out.is_empty());
 }

@@ -1,3 +1,119 @@
 //! Bodies that clients send, honest and not.
 
 use super::*;
+use crate::redact::tests::{CONTACTS, catalog};
+
+#[test]
+fn a_body_is_the_changes_of_declared_plain_fields() {
+    let catalog = catalog();
+    let table = catalog.table(CONTACTS);
+    let body = br#" { "name" : "A\u0042" , "prefs":{"a":[1]}, "am\u006funt": 1.50 } "#;
+    let changes = read(body, table, 8).expect("readable");
+    let named: Vec<_> = changes.fields.iter().map(|c| (&*table.field(c.field).name, c.raw)).collect();
+    assert_eq!(named, [("name", &br#""A\u0042""#[..]), ("prefs", br#"{"a":[1]}"#), ("amount", b"1.50")]);
+    assert!(!changes.undeclared);
+}
+
+#[test]
+fn undeclared_and_nested_writes_are_reported_and_never_forwarded() {
+    let catalog = catalog();
+    let members =
+        [r#""admin":true"#, r#""Name":"x""#, r#""account":{"id":1}"#, r#""account":null"#, r#""notes":[]"#, r#""":1"#];
+    for members in members {
+        let body = format!("{{{members}}}");
+        let changes = read(body.as_bytes(), catalog.table(CONTACTS), 8).expect("readable");
+        assert_eq!((changes.fields, changes.undeclared), (Vec::new(), true), "{members}");
+    }
+}
+
+#[test]
+fn a_body_that_two_readers_could_read_differently_is_refused() {
+    let catalog = catalog();
+    for (body, why) in [
+        (&br#"{"name":1,"name":2}"#[..], Unreadable::Duplicate),
+        (br#"{"name":1,"n\u0061me":2}"#, Unreadable::Duplicate),
+        (br#"{"x":1,"x":2}"#, Unreadable::Duplicate),
+        (b"[]", Unreadable::Shape),
+        (b"[{}]", Unreadable::Shape),
+        (b"null", Unreadable::Shape),
+        (b"", Unreadable::Incomplete),
+        (b"{}{}", Unreadable::Trailing),
+        (b"\xEF\xBB\xBF{}", Unreadable::Encoding),
+        (b"{\"name\":\"\xff\"}", Unreadable::Encoding),
+        (br#"{"name":"\ud800"}"#, Unreadable::Encoding),
+        (br#"{"prefs":[[[[[[[[1]]]]]]]]}"#, Unreadable::Depth),
+        (br#"{"name":1,}"#, Unreadable::Syntax),
+        (br#"{name:1}"#, Unreadable::Syntax),
+    ] {
+        assert_eq!(read(body, catalog.table(CONTACTS), 8).unwrap_err(), why, "{}", String::from_utf8_lossy(body));
+    }
+}
+
+#[test]
+fn values_fit_their_declared_type_or_not() {
+    let catalog = catalog();
+    let table = catalog.table(CONTACTS);
+    for (field, fitting, wrong) in [
+        ("id", &["1", "-9223372036854775808", "null"][..], &["1.0", "1e3", "\"1\"", "9223372036854775808", "[1]"][..]),
+        ("name", &["\"\"", "\"a\""], &["null", "1", "[\"a\"]", "{}"]),
+        ("amount", &["1", "1.50", "\"12.50\"", "1e5"], &["\"x\"", "true", "\"\"", "1e9999999"]),
+        ("created_at", &["\"2024-05-17T10:11:12Z\""], &["\"2024-05-17\"", "\"soon\"", "1"]),
+        ("tags", &["[]", "[\"a\",\"b\"]"], &["\"a\"", "[1]", "[null]", "{}"]),
+        ("prefs", &["{}", "1", "null"], &[]),
+        ("account", &[], &["null", "{}", "1"]),
+    ] {
+        let id = table.field_named(field).expect("declared");
+        for raw in fitting {
+            assert!(fits(table, id, raw.as_bytes()), "{field} {raw}");
+        }
+        for raw in wrong {
+            assert!(!fits(table, id, raw.as_bytes()), "{field} {raw}");
+        }
+    }
+}
+
+#[test]
+fn a_value_equals_what_it_prints_and_other_spellings_of_it() {
+    let values = [
+        Value::Null,
+        Value::Bool(true),
+        Value::Int(-7),
+        Value::Double(1e300),
+        Value::Decimal(crate::model::value::Decimal::parse("12.50").expect("a number")),
+        Value::string("a \"b\" \\ \n \u{1} é"),
+        Value::Timestamp("2024-05-17T10:11:12.5Z".parse().expect("a timestamp")),
+        Value::Duration(jiff::SignedDuration::from_secs(90)),
+        Value::List([Value::Int(1), Value::Null].into()),
+        Value::Map(std::sync::Arc::new([("a".into(), Value::Bool(false))].into())),
+    ];
+    for (number, value) in values.iter().enumerate() {
+        for (other, unlike) in values.iter().enumerate() {
+            assert_eq!(equals(&print(unlike), value), number == other, "{unlike:?} {value:?}");
+        }
+    }
+    assert!(equals(br#""\u0061""#, &Value::string("a")));
+    assert!(equals(b"7.0", &Value::Int(7)));
+    assert!(!equals(b"\"7\"", &Value::Int(7)));
+    assert!(!equals(b"7", &Value::string("7")));
+    assert!(!equals(br#"{"a":false,"a":false}"#, &values[9]));
+    assert!(!equals(b"[1]", &values[8]) && !equals(b"[1,null,null]", &values[8]));
+}
+
+#[test]
+fn objects_and_merges_keep_what_they_were_given() {
+    assert_eq!(object([("a\"", &b"1"[..]), ("b", b"[2]")]), br#"{"a\"":1,"b":[2]}"#);
+    assert_eq!(object([]), b"{}");
+    let merged = |before: &str, changes: &[(&str, &[u8])]| {
+        merge(before.as_bytes(), changes, 8).map(|out| String::from_utf8(out).expect("text"))
+    };
+    assert_eq!(
+        merged(r#" {"x": 1.0 , "n\u0061me" : "a", "y":[ ]} "#, &[("name", b"\"b\""), ("z", b"null")]).as_deref(),
+        Ok(r#"{"x": 1.0,"n\u0061me" : "b","y":[ ],"z":null}"#)
+    );
+    assert_eq!(merged("{}", &[]).as_deref(), Ok("{}"));
+    assert_eq!(merged(r#"{"x":1,"x":2}"#, &[]), Err(Unreadable::Duplicate));
+    assert_eq!(merged(r#"{"a":1,"\u0061":2}"#, &[("a", b"3")]), Err(Unreadable::Duplicate));
+    assert_eq!(merged("{}", &[("a", b"1"), ("a", b"2")]), Err(Unreadable::Duplicate));
+    assert_eq!(merged("{}", &[("a", b"1,\"b\":2")]), Err(Unreadable::Trailing));
+    assert_eq!(merged("[]", &[]), Err(Unreadable::Shape));
+}

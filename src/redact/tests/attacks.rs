@@ -1,0 +1,146 @@
+//! What an upstream could answer, by mischief or by accident, so that a value slips past the rules that name it. No case
+//! may let the word SECRET out.
+
+use super::*;
+
+fn attack(frame: &Frame, body: &str, expected: Result<&str, Unreadable>) {
+    let outcome = redact(frame, body.as_bytes()).map(|(out, _)| out);
+    if let Ok(out) = &outcome {
+        assert!(!out.contains("SECRET"), "leaked: {body} -> {out}");
+    }
+    assert_eq!(outcome.as_deref().map_err(|e| *e), expected, "{body}");
+}
+
+#[test]
+fn no_spelling_of_a_record_lets_a_hidden_field_out() {
+    use Unreadable::{Depth, Duplicate, Encoding, Incomplete, Shape, Syntax, Trailing};
+    let deep = format!(r#"{{"prefs":{}"SECRET"{}}}"#, "[".repeat(40), "]".repeat(40));
+    // (a record's members beside the caller's own tenant and owner; what of them shows)
+    let cases: &[(&str, Result<&str, Unreadable>)] = &[
+        // TRAPS 18: duplicates, escaped keys, case variants, other kinds.
+        (r#""ssn":"SECRET""#, Ok("")),
+        (r#""ssn":1,"ssn":"SECRET""#, Err(Duplicate)),
+        (r#""name":"a","name":"SECRET""#, Err(Duplicate)),
+        (r#""name":"a","n\u0061me":"SECRET""#, Err(Duplicate)),
+        (r#""organization_id":"globex""#, Err(Duplicate)),
+        (r#""organization\u005fid":"globex""#, Err(Duplicate)),
+        (r#""\u0073sn":"SECRET""#, Ok("")),
+        (r#""\u0073\u0073\u006e":"SECRET","ssn":"SECRET""#, Err(Duplicate)),
+        (r#""SSN":"SECRET""#, Ok("")),
+        (r#""Name":"SECRET""#, Ok("")),
+        (r#""ssn ":"SECRET"," ssn":"SECRET""#, Ok("")),
+        (r#""ssn\u0000":"SECRET""#, Ok("")),
+        (r#""":"SECRET""#, Ok("")),
+        (r#""name":["SECRET"]"#, Ok("")),
+        (r#""name":{"ssn":"SECRET"}"#, Ok("")),
+        (r#""name":[{"ssn":"SECRET"}]"#, Ok("")),
+        (r#""id":"SECRET""#, Ok("")),
+        (r#""amount":"SECRET""#, Ok("")),
+        (r#""tags":"SECRET""#, Ok("")),
+        (r#""tags":[{"ssn":"SECRET"}]"#, Ok("")),
+        (r#""tags":[["SECRET"]]"#, Ok("")),
+        (r#""created_at":{"at":"SECRET"}"#, Ok("")),
+        // U3, U4, U6: renamed members, undeclared expansions, round trips.
+        (r#""boss":"SECRET","account_internal_note":"SECRET""#, Ok("")),
+        (r#""@odata.etag":"SECRET","name@odata.type":"SECRET""#, Ok("")),
+        (r#""account":{"organization_id":"acme","margin":"SECRET"}"#, Ok(r#","account":{"organization_id":"acme"}"#)),
+        (r#""account":{"organization_id":"globex","name":"SECRET"}"#, Ok(r#","account":null"#)),
+        (r#""account":[{"organization_id":"acme","name":"SECRET"}]"#, Ok("")),
+        (r#""account":{"organization_id":"acme","organization_id":"globex","name":"SECRET"}"#, Err(Duplicate)),
+        (r#""account":{"state":"a","st\u0061te":"b"}"#, Err(Duplicate)),
+        (r#""notes":{"0":{"internal":"SECRET"}}"#, Ok("")),
+        (r#""notes":["SECRET"]"#, Ok("")),
+        (r#""notes":[{"organization_id":"acme","internal":"SECRET"},"SECRET"]"#, Ok("")),
+        (r#""notes":[[{"organization_id":"acme","body":"SECRET"}]]"#, Ok("")),
+        (r#""audit":[{"organization_id":"acme","body":"SECRET"}]"#, Ok("")),
+        // TRAPS 19, 23: spellings and commas.
+        (r#""x":"SECRET","name":"ok","y":"SECRET""#, Ok(r#","name":"ok""#)),
+        (r#""x":{"a":[1,{"b":"SECRET"}]},"y":[],"z":{}"#, Ok("")),
+        (r#""x":"\"},{\"ssn\":\"SECRET""#, Ok("")),
+        (r#""x":"SECRET\\","name":"ok""#, Ok(r#","name":"ok""#)),
+        // TRAPS 20, 22: what is no JSON fails the whole, also inside what would be removed.
+        (r#""x":"\ud800 SECRET""#, Err(Encoding)),
+        (r#""x":"\udc00\ud800 SECRET""#, Err(Encoding)),
+        (r#""x":01,"name":"SECRET""#, Err(Syntax)),
+        (r#""x":NaN,"name":"SECRET""#, Err(Syntax)),
+        (r#""x":'SECRET'"#, Err(Syntax)),
+        (r#""name":"SECRET",}"#, Err(Syntax)),
+        (r#""name":"SECRET" "ssn":1"#, Err(Syntax)),
+        (r#""name":"SECRET"}] [{"#, Err(Trailing)),
+        (r#""name":"SECRET"}]}"#, Err(Trailing)),
+        (r#""name":"SECRET"/**/"#, Err(Syntax)),
+        ("\"name\":\"SECRET\t\"", Err(Syntax)),
+        ("\"name\":\"SECRET", Err(Incomplete)),
+        (&deep, Err(Syntax)),
+    ];
+    let bare = Frame::List { records: place(""), total: None, keep: Vec::new(), exact: false };
+    for (members, expected) in cases {
+        let expected = expected.map(|kept| format!("[{{{OWN}{kept}}}]"));
+        attack(&bare, &format!("[{{{OWN},{members}}}]"), expected.as_deref().map_err(|e| *e));
+    }
+    attack(&bare, &format!("[{{{OWN},{}]", deep.trim_start_matches('{')), Err(Depth));
+    attack(&bare, r#"[{"ssn":"SECRET"}]"#, Ok("[]"));
+    attack(&bare, r#"[["SECRET"]]"#, Err(Shape));
+    attack(&bare, r#"["SECRET"]"#, Err(Shape));
+    attack(&bare, r#"[null]"#, Err(Shape));
+    attack(&bare, &format!(r#"{{{OWN},"name":"SECRET"}}"#), Err(Shape));
+    attack(&bare, r#""SECRET""#, Err(Shape));
+    attack(&bare, "", Err(Incomplete));
+    attack(&bare, "\u{feff}[]", Err(Encoding));
+    attack(&bare, "SECRET", Err(Syntax));
+}
+
+#[test]
+fn no_envelope_lets_anything_out_that_is_not_named() {
+    use Unreadable::{Duplicate, Shape};
+    for (body, expected) in [
+        (r#"{"data":[],"data":[{"name":"SECRET"}]}"#, Err(Duplicate)),
+        (r#"{"data":[],"d\u0061ta":[{"name":"SECRET"}]}"#, Err(Duplicate)),
+        (r#"{"meta":{"total":1},"meta":{"total":"SECRET"},"data":[]}"#, Err(Duplicate)),
+        (r#"{"meta":{"total":1,"total":2},"data":[]}"#, Err(Duplicate)),
+        (r#"{"next":"a","next":"SECRET","data":[]}"#, Err(Duplicate)),
+        (r#"{"meta":{"total":987,"total_count":987},"data":[]}"#, Ok(r#"{"meta":{},"data":[]}"#)),
+        (r#"{"data":[],"meta":"SECRET"}"#, Ok(r#"{"data":[]}"#)),
+        (r#"{"data":[],"meta":[{"page":"SECRET"}]}"#, Ok(r#"{"data":[]}"#)),
+        (r#"{"data":[],"meta":{"page":{"x":"SECRET"}}}"#, Ok(r#"{"data":[],"meta":{}}"#)),
+        (r#"{"next":["SECRET"],"data":[]}"#, Ok(r#"{"data":[]}"#)),
+        (r#"{"DATA":[{"name":"SECRET"}],"data":[]}"#, Ok(r#"{"data":[]}"#)),
+        (r#"{"errors":[{"message":"SECRET"}],"data":[],"extensions":{"sql":"SECRET"}}"#, Ok(r#"{"data":[]}"#)),
+        (r#"{"errors":[{"message":"SECRET"}]}"#, Err(Shape)),
+        (r#"{"data":{"name":"SECRET"}}"#, Err(Shape)),
+        (r#"{"data":null,"x":"SECRET"}"#, Err(Shape)),
+        (r#"{"data":"SECRET"}"#, Err(Shape)),
+        (r#"[{"name":"SECRET"}]"#, Err(Shape)),
+        (r#"{"value":"SECRET"}"#, Err(Shape)),
+        ("{}", Err(Shape)),
+    ] {
+        attack(&list(false), body, expected);
+    }
+    let exact = r#"{"meta":{"total":"SECRET"},"data":[]}"#;
+    attack(&list(true), exact, Ok(r#"{"meta":{},"data":[]}"#));
+    let record = Frame::Record(place("data"));
+    for (body, expected) in [
+        (r#"{"data":[{"organization_id":"acme","name":"SECRET"}]}"#, Err(Shape)),
+        (r#"{"data":"SECRET"}"#, Err(Shape)),
+        (r#"{"name":"SECRET"}"#, Err(Shape)),
+        (r#"{"data":{"organization_id":"globex","name":"SECRET"},"meta":"SECRET"}"#, Ok("")),
+        (
+            r#"{"data":{"organization_id":"acme","ssn":"SECRET"},"meta":"SECRET"}"#,
+            Ok(r#"{"data":{"organization_id":"acme"}}"#),
+        ),
+        (r#"{"data":{"organization_id":"acme"},"data":{"name":"SECRET"}}"#, Err(Duplicate)),
+    ] {
+        attack(&record, body, expected);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_wherever_they_are() {
+    for bytes in [&b"\xff"[..], b"\xc0\xae", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"] {
+        for (before, after) in [("[{\"x\":\"", "\"}]"), ("[{\"", "\":1}]"), ("[", "]"), ("[]", "")] {
+            let body = [before.as_bytes(), bytes, after.as_bytes()].concat();
+            let bare = Frame::List { records: place(""), total: None, keep: Vec::new(), exact: false };
+            assert_eq!(redact(&bare, &body).unwrap_err(), Unreadable::Encoding, "{before}{bytes:?}{after}");
+        }
+    }
+}
