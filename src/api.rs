@@ -178,7 +178,7 @@ pub struct Table {
     /// Whether a declared field that is missing means null; otherwise it is an error.
     pub absent_is_null: bool,
     pub race: Race,
-    /// What to do with a page after the first, where rows are dropped that the upstream counted.
+    /// What to do where rows are dropped that the upstream counted.
     pub inexact_paging: InexactPaging,
 }
 
@@ -251,8 +251,9 @@ pub enum Race {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InexactPaging {
-    Refuse,
-    /// Pages may hold fewer records than asked for, which tells that there are others.
+    /// Read on from the first record until the page is full, so that it shows nothing of the rows that were dropped.
+    Refill,
+    /// Pages may hold fewer records than asked for, which tells that there are others; filters and orders are refused.
     Short,
 }
 

@@ -3,38 +3,186 @@
 //! The **intent** is written before the first byte leaves, upstream or to the client; the **outcome** at the end. If the
 //! intent can't be written, the exchange is refused. A [`Pending`] record that is dropped writes its outcome itself, so
 //! that a panic or a cancelled exchange leaves its trace. No value of any record is ever logged, only keys and names.
+//!
+//! Intents and outcomes queue apart: room for an outcome is taken before its intent is queued, so that exchanges that
+//! hold room can never keep the intents of others, nor their own, from the writer.
 
 mod sink;
+#[cfg(test)]
+mod tests;
+mod writer;
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::config;
+use sink::Sink;
+use writer::{Fate, Line, Message, Writer};
 
-/// The open log: a writer thread with a bounded queue and one file, one JSON object a line.
-pub struct Log {}
+/// Intents that wait for the writer.
+const MAX_QUEUED_INTENTS: usize = 1024;
+/// Exchanges under way, each of which holds room for its outcome.
+const MAX_OUTCOMES: usize = 32 * 1024;
+
+/// The open log: a writer thread with bounded queues and one file, one JSON object a line.
+pub struct Log {
+    intents: mpsc::Sender<Line>,
+    outcomes: mpsc::Sender<Message>,
+    state: Arc<State>,
+    clock: Clock,
+    serve_without: bool,
+}
+
+/// What the writer tells the others.
+struct State {
+    writable: AtomicBool,
+    failures: AtomicU64,
+}
+
+impl State {
+    fn fail(&self, lines: u64) {
+        self.writable.store(false, Ordering::Release);
+        self.failures.fetch_add(lines, Ordering::Relaxed);
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the audit log cannot be written")]
 pub struct Unwritable;
 
+impl Log {
+    /// Opens the file for appending and starts the writer. Errors: the file can't be opened.
+    pub fn open(config: &config::Audit, clock: Clock) -> io::Result<Arc<Self>> {
+        let sink = Sink::open(&config.file)?;
+        let state = Arc::new(State { writable: AtomicBool::new(true), failures: AtomicU64::new(0) });
+        let (intents, queued_intents) = mpsc::channel(MAX_QUEUED_INTENTS);
+        let (outcomes, queued_outcomes) = mpsc::channel(MAX_OUTCOMES);
+        Writer::new(sink, config, clock.clone(), Arc::clone(&state)).start(queued_intents, queued_outcomes)?;
+        Ok(Arc::new(Self { intents, outcomes, state, clock, serve_without: config.serve_without }))
+    }
+
+    /// Writes the intent; returns when it is written (and synced, where `fsync: always`). Room for the outcome is
+    /// reserved with it.
+    ///
+    /// Errors: it could not be written, and the configuration does not say to serve without a log.
+    pub async fn begin(self: &Arc<Self>, intent: Intent) -> Result<Pending, Unwritable> {
+        let permit = self.outcomes.clone().reserve_owned().await.map_err(|_closed| Unwritable)?;
+        let Some(text) = line(&self.clock, "intent", &intent.request_id, &intent) else {
+            self.state.fail(1);
+            return Err(Unwritable);
+        };
+        let room = self.intents.reserve().await.map_err(|_closed| Unwritable)?;
+        // Armed before the intent is queued: a caller that is cancelled while it waits still leaves an outcome.
+        let mut pending = Pending { permit: Some(permit), request_id: intent.request_id, log: Arc::clone(self) };
+        let (answer, written) = oneshot::channel();
+        room.send(Line { text, owed: self.serve_without, answer: Some(answer) });
+        match written.await.unwrap_or(Fate::Unwritten) {
+            Fate::Written => Ok(pending),
+            Fate::Unwritten | Fate::Unsynced if self.serve_without => Ok(pending),
+            Fate::Unsynced => {
+                // The line may well be in the file: it must not look like an exchange that went on.
+                pending.end(Outcome { result: "refused", reason: Some("audit_unavailable"), ..Outcome::default() });
+                Err(Unwritable)
+            }
+            Fate::Unwritten => {
+                pending.permit = None;
+                Err(Unwritable)
+            }
+        }
+    }
+
+    /// Whether the last write succeeded; part of readiness.
+    pub fn is_writable(&self) -> bool {
+        self.state.writable.load(Ordering::Acquire)
+    }
+
+    /// Lines that could not be written when they were due, since the log was opened.
+    pub fn failures(&self) -> u64 {
+        self.state.failures.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything queued is written and synced; for shutdown.
+    pub async fn flush(&self) {
+        let (answer, done) = oneshot::channel();
+        if self.outcomes.send(Message::Flush(answer)).await.is_ok() {
+            // A writer that has ended has nothing left to write.
+            drop(done.await);
+        }
+    }
+
+    /// Opens the file anew under its path, so that one that was moved away by log rotation is let go.
+    ///
+    /// Errors: it can't be opened; the old one stays in use.
+    pub async fn reopen(&self) -> io::Result<()> {
+        let ended = |_| io::Error::other("the audit writer has ended");
+        let (answer, done) = oneshot::channel();
+        self.outcomes.send(Message::Reopen(answer)).await.map_err(|_closed| ended(()))?;
+        done.await.map_err(|_closed| ended(()))?
+    }
+}
+
+/// An exchange whose intent is written and whose outcome is not.
+pub struct Pending {
+    /// Taken when the outcome is written, or when none is due.
+    permit: Option<mpsc::OwnedPermit<Message>>,
+    request_id: String,
+    log: Arc<Log>,
+}
+
+impl Pending {
+    /// Writes the outcome; never blocks and never fails silently (a lost line turns readiness off).
+    pub fn end(mut self, outcome: Outcome) {
+        self.write(&outcome);
+    }
+
+    fn write(&mut self, outcome: &Outcome) {
+        let Some(permit) = self.permit.take() else { return };
+        match line(&self.log.clock, "outcome", &self.request_id, outcome) {
+            Some(text) => {
+                permit.send(Message::Outcome(Line { text, owed: true, answer: None }));
+            }
+            None => self.log.state.fail(1),
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let reason = if std::thread::panicking() { "panicked" } else { "dropped" };
+        self.write(&Outcome { result: "aborted", reason: Some(reason), ..Outcome::default() });
+    }
+}
+
 /// Known before the request leaves.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Intent {
+    #[serde(skip)]
     pub request_id: String,
     pub client: String,
     pub method: String,
     pub path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub authenticated_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     pub policy_hash: String,
     pub config_hash: String,
@@ -48,15 +196,22 @@ pub struct Outcome {
     /// The status that was sent; 0 if none was.
     pub status: u16,
     /// Label of the `Reason`, or of what cut the exchange short.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
     /// More for the operator, for example which check of a token failed. Never a value.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Keys of records seen or changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules_granted: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules_denied: Vec<String>,
     /// `table.field`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields_masked: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields_removed: Vec<String>,
     pub rows_returned: u64,
     pub rows_dropped: u64,
@@ -66,35 +221,18 @@ pub struct Outcome {
     pub duration_us: u64,
 }
 
-impl Log {
-    /// Opens the file for appending and starts the writer. Errors: the file can't be opened.
-    pub fn open(_config: &config::Audit, _clock: Clock) -> std::io::Result<Arc<Self>> {
-        todo!()
+/// One JSON object with a line feed at its end, and none inside: serde_json escapes every control character.
+fn line(clock: &Clock, kind: &'static str, request_id: &str, body: &impl Serialize) -> Option<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Written<'a, T> {
+        kind: &'static str,
+        time: String,
+        request_id: &'a str,
+        #[serde(flatten)]
+        body: &'a T,
     }
-
-    /// Writes the intent; returns when it is written (and synced, where `fsync: always`). Room for the outcome is
-    /// reserved with it.
-    pub async fn begin(self: &Arc<Self>, _intent: Intent) -> Result<Pending, Unwritable> {
-        todo!()
-    }
-
-    /// Whether the last write succeeded; part of readiness.
-    pub fn is_writable(&self) -> bool {
-        todo!()
-    }
-
-    /// Waits until everything queued is written and synced; for shutdown.
-    pub async fn flush(&self) {
-        todo!()
-    }
-}
-
-/// An exchange whose intent is written and whose outcome is not.
-pub struct Pending {}
-
-impl Pending {
-    /// Writes the outcome; never blocks and never fails silently (a lost line turns readiness off).
-    pub fn end(self, _outcome: Outcome) {
-        todo!()
-    }
+    let time = format!("{:.6}", clock.now());
+    let mut text = serde_json::to_vec(&Written { kind, time, request_id, body }).ok()?;
+    text.push(b'\n');
+    Some(text)
 }

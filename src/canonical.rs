@@ -5,6 +5,12 @@
 //! passes is taken apart once into decoded segments and query pairs; only these are matched, and only what is printed
 //! from them is forwarded. Second step on the path; pure.
 
+mod headers;
+mod raw;
+mod target;
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, Method, Version};
@@ -20,7 +26,8 @@ pub struct Head<'a> {
     pub target: &'a [u8],
     pub version: Version,
     pub headers: &'a HeaderMap,
-    /// HTTP/1 only: the whole head as received, to see what a parser forgives (bare LF, obs-fold, raw spaces).
+    /// HTTP/1 only: the whole head as received, to see what a parser forgives (bare LF, obs-fold, a dropped
+    /// Content-Length). An HTTP/1 head without it can't be judged and is refused.
     pub raw: Option<&'a [u8]>,
     /// HTTP/2 only: `:authority`.
     pub authority: Option<&'a str>,
@@ -31,24 +38,77 @@ pub struct Head<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canonical {
     pub method: Method,
+    /// In lower case, with the port if one was named.
     pub host: String,
     /// Decoded path segments: no empty, dot or slash-bearing ones.
     pub segments: Vec<String>,
-    /// Decoded pairs in the order given; no name occurs twice.
+    /// Decoded pairs in the order given; no name occurs twice, whatever its case.
     pub query: Vec<(String, String)>,
-    /// Whether a body follows.
+    /// Whether a body follows. HTTP/1: a Content-Length above 0, or chunked. HTTP/2 frames the body apart from the head,
+    /// so here it says that one may follow: POST, PATCH or PUT without `Content-Length: 0`. A GET or DELETE over HTTP/2
+    /// whose stream does not end with its head is for the reader of the stream to refuse.
     pub has_body: bool,
 }
 
 /// Reads a head. `identity` names headers that carry tenant or identity upstream: a client that sends one, or a
 /// look-alike (`X_Org_Id`), is refused.
-pub fn canonicalise(_head: &Head<'_>, _identity: &[HeaderName], _limits: &Limits) -> Result<Canonical, Reason> {
-    todo!()
+pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -> Result<Canonical, Reason> {
+    if head.target.len() > limits.target {
+        return Err(Reason::TargetTooLong);
+    }
+    let http1 = match head.version {
+        Version::HTTP_11 => true,
+        Version::HTTP_2 => false,
+        _ => return Err(Reason::MalformedRequest),
+    };
+    let lines = if http1 {
+        raw::lines(head, limits)?
+    } else {
+        head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes())).collect()
+    };
+    method(head.method)?;
+    let facts = headers::read(&lines, identity, http1, limits)?;
+    if http1 && !raw::agrees(&lines, head.headers) {
+        return Err(Reason::MalformedRequest);
+    }
+    let host = match (http1, head.authority, facts.host) {
+        (true, None, Some(host)) | (false, Some(host), None) => headers::host(host.as_bytes())?,
+        (false, Some(authority), Some(host)) => {
+            let authority = headers::host(authority.as_bytes())?;
+            if headers::host(host.as_bytes())? != authority {
+                return Err(Reason::AmbiguousHeader);
+            }
+            authority
+        }
+        _ => return Err(Reason::MalformedRequest),
+    };
+    let writes = matches!(*head.method, Method::POST | Method::PATCH | Method::PUT);
+    let announced = facts.chunked || facts.length.is_some_and(|length| length > 0);
+    if announced && !writes {
+        return Err(Reason::BodyExpected);
+    }
+    let has_body = if http1 { announced } else { writes && facts.length != Some(0) };
+    let (segments, query) = target::read(head.target)?;
+    Ok(Canonical { method: head.method.clone(), host, segments, query, has_body })
 }
 
 impl Canonical {
     /// For logs of the audit: the path as it was understood, percent-encoded again.
     pub fn path(&self) -> String {
-        todo!()
+        target::print_path(&self.segments)
+    }
+
+    /// The query as it was understood, percent-encoded again, without a leading `?`.
+    pub fn query_text(&self) -> String {
+        target::print_query(self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+}
+
+fn method(method: &Method) -> Result<(), Reason> {
+    match *method {
+        Method::GET | Method::POST | Method::PATCH | Method::PUT | Method::DELETE => Ok(()),
+        Method::CONNECT => Err(Reason::UpgradeNotDeclared),
+        // HEAD too: an answer to GET is judged by its body, which HEAD does not have.
+        _ => Err(Reason::MethodNotSupported),
     }
 }

@@ -4,14 +4,17 @@
 //! Secrets are read when the configuration is loaded and never shown.
 
 mod compile;
+mod identity;
+mod limits;
 mod raw;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::model::Name;
 use crate::model::value::Type;
 use crate::secret::Secret;
@@ -44,6 +47,13 @@ impl Config {
     }
 }
 
+/// The policies of a folder, sorted: every `*.yaml` that is not `*_test.yaml`. A folder without any hides everything.
+///
+/// Errors: the folder or one of the files can't be read. A file is never left out in silence.
+pub fn policy_files(folder: &Path) -> Result<Vec<Arc<Source>>, Vec<Diagnostic>> {
+    compile::policy_files(folder)
+}
+
 #[derive(Debug)]
 pub struct Listener {
     pub address: SocketAddr,
@@ -70,7 +80,7 @@ pub enum TlsVersion {
 pub struct Upstream {
     pub name: Name,
     pub scheme: Scheme,
-    /// A host name or address, as in the URL; also the server name that its certificate must bear.
+    /// A host name or address, as in the URL but without brackets; also the server name that its certificate must bear.
     pub host: String,
     pub port: u16,
     /// A path in front of every route, without a trailing slash.
@@ -199,11 +209,11 @@ pub struct Limits {
     pub header_bytes: usize,
     pub request_body: usize,
     pub response_body: usize,
-    /// Answers up to this are held until they have been checked to their end.
-    pub buffered_body: usize,
     pub json_depth: usize,
     pub in_flight: usize,
     pub upstream_connections: usize,
+    /// Records of the upstream that are read to fill one page of a list.
+    pub scanned_rows: usize,
     pub request_body_time: Duration,
     pub client_write_time: Duration,
     pub idle_time: Duration,

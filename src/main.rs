@@ -1,1 +1,58 @@
-fn main() {}
+//! The `scrim` binary: arguments, logs and exit codes; everything else is the library's.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use scrim::cli::{self, Arguments, Command, Keys};
+use tracing_subscriber::EnvFilter;
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What the proxy underneath says of its own accord is of no use below a warning.
+const LOG: &str = "info,pingora=warn,pingora_core=warn,pingora_proxy=warn,pingora_pool=warn";
+
+fn main() -> ExitCode {
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let arguments = Arguments::parse();
+    if installed.is_err() || log(arguments.log.as_deref()).is_err() {
+        return fail("the log filter is not valid, or the cryptography could not be set up");
+    }
+    let result = match &arguments.command {
+        Command::Serve(serve) => run_async(cli::serve::run(&serve.config)),
+        Command::Demo(options) => run_async(scrim::demo::run(options, &mut anstream::stdout())),
+        Command::Check(check) => cli::check::run(check),
+        Command::Health(health) => cli::health::run(health),
+        Command::Keys(Keys::New(new)) => match cli::keys::run(new, &mut std::io::stdout()) {
+            Ok(()) => Ok(true),
+            Err(failed) => return fail(&failed.to_string()),
+        },
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn run_async<T>(work: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+fn fail(message: &str) -> ExitCode {
+    // Nowhere is left to say that stderr is closed.
+    writeln!(std::io::stderr(), "scrim: {message}").ok();
+    ExitCode::FAILURE
+}
+
+/// Logs to stderr: text for a terminal, else a JSON object a line. Records of the `log` crate come too.
+fn log(filter: Option<&str>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let filter = match filter {
+        Some(filter) => EnvFilter::try_new(format!("{LOG},{filter}"))?,
+        None => EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(LOG))?,
+    };
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() { logs.try_init() } else { logs.json().try_init() }
+}

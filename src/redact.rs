@@ -26,7 +26,7 @@ pub use request::{Change, Changes};
 use std::sync::Arc;
 
 use crate::api::Place;
-use crate::model::Name;
+use crate::model::{Name, Value};
 use crate::policy::slots::NodeId;
 use crate::policy::{Layout, Slots};
 use scan::{Scan, Span};
@@ -155,4 +155,46 @@ pub fn slots<'b>(record: &'b [u8], layout: &Layout, depth: usize) -> Result<Slot
     }
     scan.end()?;
     if is_object { Ok(filling.slots) } else { Err(Unreadable::Shape) }
+}
+
+/// The raw bytes of each record in the array at `place` of a document, the whole of which is validated.
+///
+/// Errors: no array lies there, an element of it is no object, or a member on the way occurs twice.
+pub fn records<'b>(document: &'b [u8], place: &Place, depth: usize) -> Result<Vec<&'b [u8]>, Unreadable> {
+    let mut scan = Scan::document(document, depth)?;
+    let array = descend(&mut scan, &place.0)?.of(document);
+    scan.end()?;
+    let mut scan = Scan::document(array, depth)?;
+    if scan.peek()? != b'[' {
+        return Err(Unreadable::Shape);
+    }
+    scan.enter()?;
+    let (mut first, mut records) = (true, Vec::new());
+    while scan.element(&mut first)? {
+        match scan.value()?.of(array) {
+            record @ [b'{', ..] => records.push(record),
+            _ => return Err(Unreadable::Shape),
+        }
+    }
+    Ok(records)
+}
+
+/// A document with nothing but an array of these records at `place`.
+pub fn envelope(place: &Place, records: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(records.iter().map(|record| record.len() + 1).sum::<usize>() + 64);
+    for name in &place.0 {
+        out.push(b'{');
+        out.extend_from_slice(&request::print(&Value::String(Name::clone(name))));
+        out.push(b':');
+    }
+    out.push(b'[');
+    for (index, record) in records.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(record);
+    }
+    out.push(b']');
+    out.extend(place.0.iter().map(|_| b'}'));
+    out
 }

@@ -82,8 +82,8 @@ impl From<Reason> for Rejection {
             Reason::QueryNotAllowed => {
                 says(StatusCode::BAD_REQUEST, "query_not_allowed", "The query uses something that is not available.")
             }
-            Reason::PagingInexact => {
-                says(StatusCode::BAD_REQUEST, "paging_not_available", "This list cannot be paged by offset.")
+            Reason::ListTooLong => {
+                says(StatusCode::BAD_REQUEST, "list_too_long", "This page lies too deep in the list; narrow it down.")
             }
             Reason::BodyMalformed => {
                 says(StatusCode::BAD_REQUEST, "body_malformed", "The body is not valid JSON of the expected form.")
@@ -97,7 +97,14 @@ impl From<Reason> for Rejection {
                 "body_not_expected",
                 "This request must have a body only where one is declared.",
             ),
-            Reason::Conflict => says(StatusCode::CONFLICT, "conflict", "The record was changed by somebody else."),
+            // One answer for whatever the service disliked: a conflict would tell that a hidden record holds the same value.
+            Reason::UpstreamRefused => says(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_accepted",
+                "The service behind this gateway did not accept the change.",
+            ),
+            // Nobody is left to read this one.
+            Reason::ClientGone => says(StatusCode::BAD_REQUEST, "client_gone", "The client closed the connection."),
             Reason::PreconditionFailed => {
                 says(StatusCode::PRECONDITION_FAILED, "precondition_failed", "The record was changed by somebody else.")
             }

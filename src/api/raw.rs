@@ -1,1 +1,413 @@
-//! TODO
+//! An API description as it is written: every word with its place, nothing resolved.
+//!
+//! Reads the tree of one file and reports what can be said without looking at anything else: unknown and missing keys,
+//! words that are not one of a few. What names something is resolved in `compile`.
+
+use crate::api::{InexactPaging, Operator, Race};
+use crate::diagnostic::Span;
+use crate::yaml::{Fields, Node, Reader, Text, Value};
+
+const TENANT_HELP: &str =
+    "whose rows are these? { dimension: column } for each dimension, { via: relation }, or shared; there is no default";
+
+#[derive(Debug)]
+pub(super) struct Api {
+    pub(super) name: Option<Text>,
+    pub(super) upstream: Option<Text>,
+    pub(super) rest: Option<Rest>,
+    pub(super) tenant_headers: Vec<(Text, Text)>,
+    pub(super) tables: Vec<(Text, Table)>,
+    pub(super) opaque: Vec<(Text, Opaque)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) span: Span,
+    pub(super) list: Option<Text>,
+    pub(super) record: Option<Text>,
+    pub(super) total: Option<Text>,
+    pub(super) keep: Vec<Text>,
+    pub(super) parameters: Parameters,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Parameters {
+    pub(super) limit: Option<Limit>,
+    pub(super) offset: Option<Text>,
+    pub(super) page: Option<Text>,
+    pub(super) sort: Option<Sort>,
+    pub(super) fields: Option<List>,
+    pub(super) expand: Option<List>,
+    pub(super) filter: Vec<(Operator, Text)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Limit {
+    pub(super) name: Text,
+    pub(super) default: u64,
+    pub(super) max: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) name: Text,
+    pub(super) separator: Option<Text>,
+}
+
+#[derive(Debug)]
+pub(super) struct Sort {
+    pub(super) list: List,
+    /// `None`: a prefix. `Some`: a second parameter.
+    pub(super) order: Option<Text>,
+}
+
+#[derive(Debug)]
+pub(super) struct Opaque {
+    pub(super) route: Option<Text>,
+    pub(super) upstream_path: Option<Text>,
+    pub(super) roles: Vec<Text>,
+    pub(super) media_types: Vec<Text>,
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) key: Option<Text>,
+    pub(super) owner: Option<Text>,
+    pub(super) tenant: Option<Tenant>,
+    pub(super) tenant_filter: Vec<(Text, Text)>,
+    pub(super) routes: Vec<Route>,
+    pub(super) fields: Vec<Field>,
+    pub(super) absent_is_null: bool,
+    pub(super) race: Race,
+    pub(super) inexact_paging: InexactPaging,
+}
+
+#[derive(Debug)]
+pub(super) enum Tenant {
+    Columns(Span, Vec<(Text, Text)>),
+    Via(Text),
+    Shared,
+}
+
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) action: Text,
+    pub(super) route: Text,
+    pub(super) upstream_path: Option<Text>,
+}
+
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: Text,
+    pub(super) shape: Option<Shape>,
+    pub(super) nullable: bool,
+    pub(super) tags: Vec<Text>,
+    pub(super) derived_from: Vec<Text>,
+    pub(super) default: Option<Node>,
+}
+
+#[derive(Debug)]
+pub(super) enum Shape {
+    Plain(Text),
+    One { table: Text, by: Text },
+    Many { table: Text },
+}
+
+pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
+    let mut fields = reader.fields(node, "an API description");
+    let name = text(fields.require("api", reader), "`api`", reader);
+    let upstream = text(fields.require("upstream", reader), "`upstream`", reader);
+    let dialect = text(fields.require("dialect", reader), "`dialect`", reader);
+    let rest = fields.take("rest").map(|node| read_rest(node, reader));
+    if let Some(dialect) = &dialect {
+        check_dialect(dialect, reader);
+        if dialect.value == "rest" && rest.is_none() {
+            reader.error("missing-key", &dialect.span, "the dialect `rest` needs `rest`: where the records lie").help =
+                Some("rest: { list: \"$.data[*]\", record: \"$.data\" }".to_owned());
+        }
+    }
+    let tenant_headers = fields.take("tenant_headers").map_or_else(Vec::new, |n| pairs(n, "`tenant_headers`", reader));
+    let mut tables = Vec::new();
+    if let Some(node) = fields.take("tables") {
+        for (name, node) in reader.entries(node, "`tables`") {
+            tables.push((name.clone(), read_table(node, reader)));
+        }
+    }
+    let mut opaque = Vec::new();
+    if let Some(node) = fields.take("opaque") {
+        for (name, node) in reader.entries(node, "`opaque`") {
+            opaque.push((name.clone(), read_opaque(node, reader)));
+        }
+    }
+    if tables.is_empty() && opaque.is_empty() && reader.diagnostics.is_empty() {
+        reader.error("missing-key", &fields.span, "an API description needs `tables`");
+    }
+    fields.finish(reader);
+    Api { name, upstream, rest, tenant_headers, tables, opaque }
+}
+
+fn check_dialect(dialect: &Text, reader: &mut Reader) {
+    let (code, message) = match dialect.value.as_str() {
+        "rest" => return,
+        later @ ("odata" | "directus" | "pocketbase") => {
+            ("unsupported-dialect", format!("the dialect `{later}` is not supported yet"))
+        }
+        other => ("unknown-dialect", format!("unknown dialect `{other}`")),
+    };
+    let help = "`rest` declares routes, paging and filters one by one".to_owned();
+    reader.error(code, &dialect.span, message).help = Some(help);
+}
+
+fn read_rest(node: &Node, reader: &mut Reader) -> Rest {
+    let mut fields = reader.fields(node, "`rest`");
+    let rest = Rest {
+        span: fields.span.clone(),
+        list: text(fields.take("list"), "`list`", reader),
+        record: text(fields.take("record"), "`record`", reader),
+        total: text(fields.take("total"), "`total`", reader),
+        keep: fields.take("keep").map_or_else(Vec::new, |node| reader.texts(node, "`keep`")),
+        parameters: fields.take("parameters").map(|node| read_parameters(node, reader)).unwrap_or_default(),
+    };
+    fields.finish(reader);
+    rest
+}
+
+fn read_parameters(node: &Node, reader: &mut Reader) -> Parameters {
+    let mut fields = reader.fields(node, "`parameters`");
+    let parameters = Parameters {
+        limit: fields.take("limit").and_then(|node| read_limit(node, reader)),
+        offset: text(fields.take("offset"), "`offset`", reader),
+        page: text(fields.take("page"), "`page`", reader),
+        sort: fields.take("sort").and_then(|node| read_sort(node, reader)),
+        fields: fields.take("fields").and_then(|node| read_list(node, "`fields`", reader)),
+        expand: fields.take("expand").and_then(|node| read_list(node, "`expand`", reader)),
+        filter: fields.take("filter").map_or_else(Vec::new, |node| read_filter(node, reader)),
+    };
+    fields.finish(reader);
+    parameters
+}
+
+fn read_limit(node: &Node, reader: &mut Reader) -> Option<Limit> {
+    let mut fields = reader.fields(node, "`limit`");
+    let name = text(fields.require("name", reader), "`name`", reader);
+    let number = |node: Option<&Node>, what, reader: &mut Reader| reader.integer(node?, what, 1..=1_000_000);
+    let default = number(fields.require("default", reader), "`default`", reader);
+    let max = number(fields.require("max", reader), "`max`", reader);
+    fields.finish(reader);
+    let (default, max) = (default?, max?);
+    if default > max {
+        reader.error("bad-limit", &node.span, format!("the default of {default} is more than the maximum of {max}"));
+    }
+    Some(Limit { name: name?, default, max })
+}
+
+fn read_sort(node: &Node, reader: &mut Reader) -> Option<Sort> {
+    let mut fields = reader.fields(node, "`sort`");
+    let name = text(fields.require("name", reader), "`name`", reader);
+    let separator = text(fields.take("separator"), "`separator`", reader);
+    let descending = text(fields.take("descending"), "`descending`", reader);
+    let order = text(fields.take("order"), "`order`", reader);
+    fields.finish(reader);
+    if descending.is_some() == order.is_some() {
+        reader.error("bad-sort", &node.span, "`sort` needs one of `descending` and `order`").help =
+            Some("descending: \"-\" sorts by -amount; order: dir sends a second parameter".to_owned());
+    }
+    if let Some(prefix) = descending.filter(|prefix| prefix.value != "-") {
+        reader.error("bad-sort", &prefix.span, format!("`descending` can only be \"-\", not `{}`", prefix.value));
+    }
+    Some(Sort { list: List { name: name?, separator }, order })
+}
+
+fn read_list(node: &Node, what: &'static str, reader: &mut Reader) -> Option<List> {
+    let mut fields = reader.fields(node, what);
+    let name = text(fields.require("name", reader), "`name`", reader);
+    let separator = text(fields.take("separator"), "`separator`", reader);
+    fields.finish(reader);
+    Some(List { name: name?, separator })
+}
+
+fn read_filter(node: &Node, reader: &mut Reader) -> Vec<(Operator, Text)> {
+    const OPERATORS: [(&str, Operator); 7] = [
+        ("eq", Operator::Equal),
+        ("ne", Operator::NotEqual),
+        ("lt", Operator::Less),
+        ("le", Operator::LessOrEqual),
+        ("gt", Operator::Greater),
+        ("ge", Operator::GreaterOrEqual),
+        ("in", Operator::In),
+    ];
+    let mut fields = reader.fields(node, "`filter`");
+    let mut filter = Vec::new();
+    for (word, operator) in OPERATORS {
+        if let Some(spelling) = text(fields.take(word), "a filter's spelling", reader) {
+            filter.push((operator, spelling));
+        }
+    }
+    fields.finish(reader);
+    filter
+}
+
+fn read_opaque(node: &Node, reader: &mut Reader) -> Opaque {
+    let mut fields = reader.fields(node, "an opaque route");
+    let opaque = Opaque {
+        route: text(fields.require("route", reader), "`route`", reader),
+        upstream_path: text(fields.take("upstream_path"), "`upstream_path`", reader),
+        roles: nonempty(&mut fields, "roles", "`roles` of an opaque route", reader),
+        media_types: nonempty(&mut fields, "media_types", "`media_types` of an opaque route", reader),
+    };
+    fields.finish(reader);
+    opaque
+}
+
+fn nonempty(fields: &mut Fields<'_>, key: &'static str, what: &'static str, reader: &mut Reader) -> Vec<Text> {
+    let Some(node) = fields.require(key, reader) else { return Vec::new() };
+    let texts = reader.texts(node, what);
+    if matches!(&node.value, Value::List(items) if items.is_empty()) {
+        reader.error("empty-list", &node.span, format!("{what} must name at least one"));
+    }
+    texts
+}
+
+fn read_table(node: &Node, reader: &mut Reader) -> Table {
+    let mut fields = reader.fields(node, "a table");
+    let key = text(fields.require("key", reader), "`key`", reader);
+    let owner = text(fields.take("owner"), "`owner`", reader);
+    let before = reader.diagnostics.len();
+    let tenant = fields.require("tenant", reader);
+    if let (None, Some(missing)) = (tenant, reader.diagnostics.get_mut(before)) {
+        missing.help = Some(TENANT_HELP.to_owned());
+    }
+    let table = Table {
+        key,
+        owner,
+        tenant: tenant.and_then(|node| read_tenant(node, reader)),
+        tenant_filter: fields.take("tenant_filter").map_or_else(Vec::new, |n| pairs(n, "`tenant_filter`", reader)),
+        routes: fields.require("routes", reader).map_or_else(Vec::new, |node| read_routes(node, reader)),
+        fields: fields.require("fields", reader).map_or_else(Vec::new, |node| read_fields(node, reader)),
+        absent_is_null: fields.take("absent").is_some_and(|node| read_absent(node, reader)),
+        race: word(fields.take("race"), "`race`", [("if_match", Race::IfMatch), ("accept", Race::Accept)], reader),
+        inexact_paging: word(
+            fields.take("inexact_paging"),
+            "`inexact_paging`",
+            [("refill", InexactPaging::Refill), ("short", InexactPaging::Short)],
+            reader,
+        ),
+    };
+    fields.finish(reader);
+    table
+}
+
+/// One of two words; the first is the default.
+fn word<T: Copy>(node: Option<&Node>, what: &'static str, words: [(&str, T); 2], reader: &mut Reader) -> T {
+    let [(first, default), (second, other)] = words;
+    let Some(found) = text(node, what, reader) else { return default };
+    if found.value == second {
+        return other;
+    }
+    if found.value != first {
+        let message = format!("{what} must be `{first}` or `{second}`, not `{}`", found.value);
+        reader.error("unknown-word", &found.span, message);
+    }
+    default
+}
+
+fn read_absent(node: &Node, reader: &mut Reader) -> bool {
+    let null = matches!(&node.value, Value::Plain(text) if text.value == "null");
+    if !null {
+        reader.error("unknown-word", &node.span, "`absent` can only be `null`").help =
+            Some("without `absent`, a declared field that is missing is an error".to_owned());
+    }
+    null
+}
+
+fn read_tenant(node: &Node, reader: &mut Reader) -> Option<Tenant> {
+    if let Value::Plain(text) | Value::Quoted(text) = &node.value {
+        if text.value == "shared" {
+            return Some(Tenant::Shared);
+        }
+        reader.error("bad-tenant", &node.span, format!("`tenant` can't be `{}`", text.value)).help =
+            Some(TENANT_HELP.to_owned());
+        return None;
+    }
+    if matches!(&node.value, Value::Map(entries) if entries.iter().any(|(key, _)| key.value == "via")) {
+        let mut fields = reader.fields(node, "`tenant` with `via`");
+        let via = text(fields.take("via"), "`via`", reader);
+        fields.finish(reader);
+        return via.map(Tenant::Via);
+    }
+    Some(Tenant::Columns(node.span.clone(), pairs(node, "`tenant`", reader)))
+}
+
+fn read_routes(node: &Node, reader: &mut Reader) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for (action, node) in reader.entries(node, "`routes`") {
+        let (route, upstream_path) = if matches!(node.value, Value::Map(_)) {
+            let mut fields = reader.fields(node, "a route");
+            let route = text(fields.require("route", reader), "`route`", reader);
+            let upstream_path = text(fields.take("upstream_path"), "`upstream_path`", reader);
+            fields.finish(reader);
+            (route, upstream_path)
+        } else {
+            (reader.text(node, "a route"), None)
+        };
+        if let Some(route) = route {
+            routes.push(Route { action: action.clone(), route, upstream_path });
+        }
+    }
+    routes
+}
+
+fn read_fields(node: &Node, reader: &mut Reader) -> Vec<Field> {
+    let entries = reader.entries(node, "`fields`");
+    entries.iter().map(|(name, node)| read_field(name, node, reader)).collect()
+}
+
+fn read_field(name: &Text, node: &Node, reader: &mut Reader) -> Field {
+    let name = name.clone();
+    let mut field = Field { name, shape: None, nullable: false, tags: vec![], derived_from: vec![], default: None };
+    let Value::Map(entries) = &node.value else {
+        field.shape = reader.text(node, "a field's type").map(Shape::Plain);
+        return field;
+    };
+    if entries.iter().any(|(key, _)| key.value == "table") {
+        let mut fields = reader.fields(node, "a relation");
+        let table = text(fields.take("table"), "`table`", reader);
+        let by = fields.take("by");
+        let many = fields.take("many").map(|node| (node, reader.bool(node, "`many`")));
+        fields.finish(reader);
+        field.shape = match (table, by, many) {
+            (Some(table), Some(by), None) => reader.text(by, "`by`").map(|by| Shape::One { table, by }),
+            (Some(table), None, Some((_, Some(true)))) => Some(Shape::Many { table }),
+            (None, ..) | (_, None, Some((_, None))) => None,
+            (Some(_), ..) => {
+                let message = format!("the relation `{}` needs one of `by` and `many: true`", field.name.value);
+                reader.error("bad-relation", &node.span, message).help =
+                    Some("by: account_id for one related record, many: true for a list of them".to_owned());
+                None
+            }
+        };
+        return field;
+    }
+    let mut fields = reader.fields(node, "a field");
+    field.shape = text(fields.require("type", reader), "`type`", reader).map(Shape::Plain);
+    field.nullable = fields.take("nullable").and_then(|node| reader.bool(node, "`nullable`")).unwrap_or_default();
+    field.tags = fields.take("tags").map_or_else(Vec::new, |node| reader.texts(node, "`tags`"));
+    field.derived_from = fields.take("derived_from").map_or_else(Vec::new, |n| reader.texts(n, "`derived_from`"));
+    field.default = fields.take("default").cloned();
+    fields.finish(reader);
+    field
+}
+
+fn pairs(node: &Node, what: &'static str, reader: &mut Reader) -> Vec<(Text, Text)> {
+    let mut pairs = Vec::new();
+    for (name, node) in reader.entries(node, what) {
+        if let Some(value) = reader.text(node, what) {
+            pairs.push((name.clone(), value));
+        }
+    }
+    pairs
+}
+
+fn text(node: Option<&Node>, what: &'static str, reader: &mut Reader) -> Option<Text> {
+    node.and_then(|node| reader.text(node, what))
+}

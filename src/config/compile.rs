@@ -1,10 +1,390 @@
-//! TODO
+//! From a gateway file to a checked configuration: listeners, secrets, upstreams, and the whole.
+//!
+//! Every mistake is collected; a configuration exists only if there is none. Secrets are read here, once, and appear in
+//! no message.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
-use super::Config;
-use crate::diagnostic::Diagnostic;
+use super::raw::{self, distinct, header, path, text, unknown, warn};
+use super::{Config, Credential, Hierarchy, Limits, Listener, Scheme, Tls, TlsVersion, Upstream};
+use super::{identity, limits};
+use crate::diagnostic::{self, Diagnostic};
+use crate::files;
+use crate::model::Name;
+use crate::secret::Secret;
+use crate::yaml::{self, Node, Reader, Text, Value};
 
-pub(super) fn load(_path: &Path) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
-    todo!()
+const MAX_SECRET: u64 = 64 * 1024;
+
+pub(super) fn load(path: &Path) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let source = files::source(path).map_err(|error| vec![error])?;
+    let tree = yaml::parse(&source).map_err(|mut errors| {
+        diagnostic::sort(&mut errors);
+        errors
+    })?;
+    let mut reader = Reader::default();
+    let config = read(path, &tree, &source.text, &mut reader);
+    let mut diagnostics = reader.diagnostics;
+    diagnostic::sort(&mut diagnostics);
+    match config {
+        Some(config) if !diagnostic::has_errors(&diagnostics) => Ok((config, diagnostics)),
+        _ => Err(diagnostics),
+    }
 }
+
+/// `None` only beside an error.
+fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<Config> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut fields = reader.fields(tree, "a gateway file");
+    let mut secrets = fields.take("secrets").map(|node| Secrets::read(node, folder, reader)).unwrap_or_default();
+    let listeners = fields.require("listeners", reader).map(|node| listeners(node, folder, reader));
+    let admin = fields.take("admin").and_then(|node| admin(node, listeners.as_deref().unwrap_or_default(), reader));
+    let upstreams = fields.require("upstreams", reader).map(|node| upstreams(node, folder, &mut secrets, reader));
+    let principal = fields.require("principal", reader).map(|node| identity::principal(node, reader));
+    let tenancy = fields.require("tenancy", reader).map(|node| identity::tenancy(node, reader));
+    let authn = fields.require("authn", reader).map(|node| {
+        let none = super::PrincipalSchema::default();
+        let schema = principal.as_ref().unwrap_or(&none);
+        let dimensions = tenancy.as_ref().map_or(&[][..], |tenancy| &tenancy.dimensions);
+        identity::authn(node, folder, schema, dimensions, &mut secrets, reader)
+    });
+    let hierarchy = fields.take("hierarchy").map_or(Some(Hierarchy::None), |n| identity::hierarchy(n, folder, reader));
+    let masking = fields.take("masking").map(|node| {
+        let mut fields = reader.fields(node, "`masking`");
+        let key = fields.require("key", reader).and_then(|node| secrets.reference(node, "`key`", reader));
+        fields.finish(reader);
+        key
+    });
+    let limits = fields.take("limits").map_or_else(Limits::default, |node| limits::limits(node, reader));
+    let audit = fields.require("audit", reader).and_then(|node| limits::audit(node, folder, reader));
+    let apis = distinct(fields.require("apis", reader), "`apis`", reader);
+    let policies = path(fields.require("policies", reader), "`policies`", folder, reader);
+    fields.finish(reader);
+    secrets.report_unused(reader);
+    Some(Config {
+        path: file.to_owned(),
+        listeners: listeners?,
+        admin,
+        upstreams: upstreams?,
+        principal: principal?,
+        authn: authn?,
+        tenancy: tenancy?,
+        hierarchy: hierarchy?,
+        apis: apis.iter().map(|text| folder.join(&text.value)).collect(),
+        policies: policies?,
+        limits,
+        audit: audit?,
+        masking_key: masking.flatten(),
+        hash: sha256(source),
+    })
+}
+
+fn sha256(text: &str) -> String {
+    use std::fmt::Write;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes all text");
+        hex
+    })
+}
+
+fn listeners(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<Listener> {
+    let items = reader.list(node, "`listeners`");
+    if matches!(&node.value, Value::List(items) if items.is_empty()) {
+        reader.error("empty-list", &node.span, "`listeners` must name at least one");
+    }
+    let mut listeners: Vec<Listener> = Vec::new();
+    for item in items {
+        let mut fields = reader.fields(item, "a listener");
+        let address = fields.require("address", reader).and_then(|node| address(node, &listeners, reader));
+        let tls_node = fields.take("tls");
+        let plaintext = fields.take("plaintext").map(|node| (node, reader.bool(node, "`plaintext`")));
+        match (tls_node, plaintext) {
+            (None, Some((node, Some(true)))) => {
+                warn(reader, "plaintext", &node.span, "this listener takes credentials in the clear".to_owned());
+            }
+            (Some(_), Some((node, Some(true)))) => {
+                reader.error("bad-listener", &node.span, "a listener has either `tls` or `plaintext: true`");
+            }
+            (None, None | Some((_, Some(false)))) => {
+                reader.error("bad-listener", &item.span, "a listener needs `tls`").help =
+                    Some("tls: { certificates: [{ cert: a.pem, key: a.key }] }, or plaintext: true".to_owned());
+            }
+            _ => {}
+        }
+        let tls = tls_node.and_then(|node| tls(node, folder, reader));
+        fields.finish(reader);
+        listeners.extend(address.map(|address| Listener { address, tls }));
+    }
+    listeners
+}
+
+/// An address of the gateway's own; two listeners can't share one, except that port 0 asks for any free one.
+fn address(node: &Node, taken: &[Listener], reader: &mut Reader) -> Option<SocketAddr> {
+    let text = reader.text(node, "`address`")?;
+    let Ok(address) = text.value.parse::<SocketAddr>() else {
+        reader.error("bad-address", &text.span, format!("`{}` is not an address and a port", text.value)).help =
+            Some("in numbers, for example 0.0.0.0:8443 or [::1]:8443".to_owned());
+        return None;
+    };
+    let clashes = |other: SocketAddr| {
+        let any = address.ip().is_unspecified() || other.ip().is_unspecified();
+        let same = other.ip() == address.ip() || (any && other.is_ipv4() == address.is_ipv4());
+        address.port() != 0 && other.port() == address.port() && same
+    };
+    if taken.iter().any(|listener| clashes(listener.address)) {
+        reader.error("duplicate-address", &text.span, format!("`{address}` is taken by another listener"));
+    }
+    Some(address)
+}
+
+fn admin(node: &Node, listeners: &[Listener], reader: &mut Reader) -> Option<SocketAddr> {
+    let mut fields = reader.fields(node, "`admin`");
+    let address = fields.require("address", reader).and_then(|node| address(node, listeners, reader));
+    fields.finish(reader);
+    address
+}
+
+fn tls(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Tls> {
+    let mut fields = reader.fields(node, "`tls`");
+    let min_version = match text(fields.take("min_version"), "`min_version`", reader) {
+        None => TlsVersion::Tls12,
+        Some(text) if text.value == "1.2" => TlsVersion::Tls12,
+        Some(text) if text.value == "1.3" => TlsVersion::Tls13,
+        Some(text) => {
+            reader.error("bad-tls", &text.span, format!("`min_version` can't be `{}`", text.value)).help =
+                Some("\"1.2\" or \"1.3\"".to_owned());
+            TlsVersion::Tls13
+        }
+    };
+    let certificates = fields.require("certificates", reader);
+    fields.finish(reader);
+    let node = certificates?;
+    let items = reader.list(node, "`certificates`");
+    let [item] = items else {
+        if matches!(node.value, Value::List(_)) {
+            let message = format!("a listener has exactly one certificate for now, not {}", items.len());
+            reader.error("bad-tls", &node.span, message);
+        }
+        return None;
+    };
+    let mut fields = reader.fields(item, "a certificate");
+    let cert = fields.require("cert", reader);
+    let span = cert.map_or_else(|| item.span.clone(), |node| node.span.clone());
+    let certificate = path(cert, "`cert`", folder, reader);
+    let key = path(fields.require("key", reader), "`key`", folder, reader);
+    fields.finish(reader);
+    Some(Tls { min_version, certificate: certificate?, key: key?, span })
+}
+
+/// The declared secrets, read; and which of them something uses.
+#[derive(Default)]
+pub(super) struct Secrets {
+    /// `None`: declared, but it could not be read.
+    known: BTreeMap<Name, (Text, Option<Secret>)>,
+    used: BTreeSet<Name>,
+}
+
+impl Secrets {
+    fn read(node: &Node, folder: &Path, reader: &mut Reader) -> Self {
+        let mut known = BTreeMap::new();
+        for (name, node) in reader.entries(node, "`secrets`") {
+            let secret = read_secret(node, folder, reader);
+            known.insert(name.value.as_str().into(), (name.clone(), secret));
+        }
+        Self { known, used: BTreeSet::new() }
+    }
+
+    /// Reads `{ secret: name }`.
+    pub(super) fn reference(&mut self, node: &Node, what: &'static str, reader: &mut Reader) -> Option<Secret> {
+        let mut fields = reader.fields(node, what);
+        let word = text(fields.require("secret", reader), "`secret`", reader);
+        fields.finish(reader);
+        self.named(&word?, reader)
+    }
+
+    fn named(&mut self, word: &Text, reader: &mut Reader) -> Option<Secret> {
+        let Some((_, secret)) = self.known.get(word.value.as_str()) else {
+            unknown("secret", "unknown-secret", word, self.known.keys().map(|name| &**name), reader);
+            return None;
+        };
+        self.used.insert(word.value.as_str().into());
+        secret.clone()
+    }
+
+    fn report_unused(&self, reader: &mut Reader) {
+        for (name, (text, _)) in &self.known {
+            if !self.used.contains(name) {
+                warn(reader, "unused-secret", &text.span, format!("nothing uses the secret `{name}`"));
+            }
+        }
+    }
+}
+
+fn read_secret(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Secret> {
+    let mut fields = reader.fields(node, "a secret");
+    let (file, env) = (fields.take("file"), fields.take("env"));
+    fields.finish(reader);
+    let (span, bytes) = match (file, env) {
+        (Some(node), None) => (&node.span, secret_file(node, folder, reader)?),
+        (None, Some(node)) => {
+            let name = reader.text(node, "`env`")?;
+            let Some(value) = std::env::var_os(&name.value) else {
+                let message = format!("the environment has no variable `{}`", name.value);
+                reader.error("bad-secret", &node.span, message);
+                return None;
+            };
+            (&node.span, value.into_encoded_bytes())
+        }
+        _ => {
+            reader.error("bad-secret", &node.span, "a secret needs one of `file` and `env`");
+            return None;
+        }
+    };
+    let trimmed = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let trimmed = trimmed.strip_suffix(b"\r").unwrap_or(trimmed);
+    if trimmed.is_empty() {
+        reader.error("bad-secret", span, "the secret is empty");
+        return None;
+    }
+    Some(Secret::new(trimmed))
+}
+
+fn secret_file(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Vec<u8>> {
+    let path = folder.join(reader.text(node, "`file`")?.value);
+    match files::bytes(&path, MAX_SECRET) {
+        Ok(bytes) => {
+            #[cfg(unix)]
+            if let Ok(metadata) = fs::metadata(&path)
+                && std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o004 != 0
+            {
+                let message = "every user of this machine can read the secret's file".to_owned();
+                warn(reader, "readable-secret", &node.span, message);
+            }
+            Some(bytes)
+        }
+        Err(error) => {
+            let message = format!("the secret can't be read: {}", files::reason(&error));
+            reader.error("bad-secret", &node.span, message);
+            None
+        }
+    }
+}
+
+fn upstreams(node: &Node, folder: &Path, secrets: &mut Secrets, reader: &mut Reader) -> BTreeMap<Name, Upstream> {
+    let mut upstreams = BTreeMap::new();
+    for (name, node) in reader.entries(node, "`upstreams`") {
+        if let Some(upstream) = upstream(name.value.as_str().into(), node, folder, secrets, reader) {
+            upstreams.insert(name.value.as_str().into(), upstream);
+        }
+    }
+    upstreams
+}
+
+fn upstream(name: Name, node: &Node, folder: &Path, secrets: &mut Secrets, reader: &mut Reader) -> Option<Upstream> {
+    let mut fields = reader.fields(node, "an upstream");
+    let word = text(fields.require("url", reader), "`url`", reader);
+    let ca = path(fields.take("ca"), "`ca`", folder, reader);
+    let credential = fields.take("credential").map(|node| credential(node, secrets, reader));
+    fields.finish(reader);
+    let word = word?;
+    let url = raw::url(&word, reader)?;
+    if url.scheme == Scheme::Http && !url.is_loopback() {
+        let message = format!("the upstream `{name}` is reached in the clear");
+        warn(reader, "plaintext-upstream", &word.span, message);
+    }
+    if url.scheme == Scheme::Http && ca.is_some() {
+        reader.error("bad-upstream", &word.span, "`ca` has no meaning with http://").help =
+            Some("write https://".to_owned());
+    }
+    let credential = match credential {
+        None => None,
+        Some(found) => Some(found?),
+    };
+    Some(Upstream {
+        name,
+        scheme: url.scheme,
+        host: url.host,
+        port: url.port,
+        base_path: url.path,
+        ca,
+        credential,
+        span: word.span,
+    })
+}
+
+fn credential(node: &Node, secrets: &mut Secrets, reader: &mut Reader) -> Option<Credential> {
+    let mut fields = reader.fields(node, "`credential`");
+    let (bearer, own_header) = (fields.take("bearer"), fields.take("header"));
+    fields.finish(reader);
+    let (name, secret) = match (bearer, own_header) {
+        (Some(node), None) => (None, secrets.reference(node, "`bearer`", reader)?),
+        (None, Some(node)) => {
+            let mut fields = reader.fields(node, "`header`");
+            let name = text(fields.require("name", reader), "`name`", reader);
+            let secret = text(fields.require("secret", reader), "`secret`", reader);
+            fields.finish(reader);
+            let name = name.and_then(|name| header(&name, &[], reader));
+            let secret = secret.and_then(|word| secrets.named(&word, reader));
+            (Some(name?), secret?)
+        }
+        _ => {
+            reader.error("bad-credential", &node.span, "`credential` needs one of `bearer` and `header`");
+            return None;
+        }
+    };
+    if !sendable(&secret) {
+        reader.error(
+            "bad-secret",
+            &node.span,
+            "the secret can't be sent in a header: it has other than plain characters",
+        );
+        return None;
+    }
+    Some(match name {
+        Some(name) => Credential::Header { name, value: secret },
+        None => Credential::Bearer(secret),
+    })
+}
+
+fn sendable(secret: &Secret) -> bool {
+    secret.expose().iter().all(|byte| (b'!'..=b'~').contains(byte))
+}
+
+/// See [`super::policy_files`].
+pub(super) fn policy_files(folder: &Path) -> Result<Vec<std::sync::Arc<diagnostic::Source>>, Vec<Diagnostic>> {
+    let entries = fs::read_dir(folder).map_err(|error| vec![files::unreadable(folder, &error)])?;
+    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut diagnostics = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| vec![files::unreadable(folder, &error)])?;
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Editors leave hidden files beside the one they edit.
+        if name.starts_with('.') || path.is_dir() || name.ends_with("_test.yaml") {
+            continue;
+        }
+        if name.ends_with(".yaml") {
+            paths.push(path);
+        } else if name.ends_with(".yml") {
+            // A denial in it would be missing without a word.
+            diagnostics.push(files::at(&path, "policy-name", "a policy's file must end in .yaml").help("rename it"));
+        }
+    }
+    paths.sort();
+    let mut sources = Vec::new();
+    for path in paths {
+        match files::source(&path) {
+            Ok(source) => sources.push(source),
+            Err(error) => diagnostics.push(error),
+        }
+    }
+    diagnostic::sort(&mut diagnostics);
+    if diagnostics.is_empty() { Ok(sources) } else { Err(diagnostics) }
+}
+
+#[cfg(test)]
+mod tests;

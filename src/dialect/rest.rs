@@ -1,17 +1,287 @@
 //! The `rest` dialect: parameters are declared one by one in the API description.
+//!
+//! A client's pairs become a [`Query`] or are refused: a parameter, a field or a value that is not declared never
+//! reaches the upstream, and neither does a filter that the gateway itself sets. What is sent is printed from the
+//! [`Query`] alone, each name and value escaped as one.
 
-use crate::api::{Rest, Table};
-use crate::dialect::Query;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use crate::api::{Direction, FieldId, ListParameter, Operator, Rest, Shape, Sort, Table, Tenancy};
+use crate::dialect::{Comparison, Query};
 use crate::model::{Reason, TenantScope};
 
-/// Reads a client's query pairs. Errors: `QueryNotAllowed` for anything that is not declared, does not resolve to a
-/// field, or does not parse; the same for all of them, so that nothing is told about hidden fields.
-pub fn parse(_rest: &Rest, _table: &Table, _pairs: &[(String, String)]) -> Result<Query, Reason> {
-    todo!()
+/// Records or pages that may be skipped.
+const MAX_SKIP: u64 = 1_000_000_000;
+
+/// Reads the query pairs of a client's list. Errors: `QueryNotAllowed` for anything that is not declared, does not
+/// resolve to a field, or does not parse; the same for all of them, so that nothing is told about hidden fields.
+pub fn parse(rest: &Rest, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
+    Reading { rest, table }.query(pairs).ok_or(Reason::QueryNotAllowed)
+}
+
+/// As [`parse`], for a request that is about one record: it may choose fields and expansions, nothing else.
+pub fn parse_record(rest: &Rest, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
+    let query = parse(rest, table, pairs)?;
+    let chosen = Query { fields: query.fields.clone(), expand: query.expand.clone(), ..Query::default() };
+    if query == chosen { Ok(query) } else { Err(Reason::QueryNotAllowed) }
 }
 
 /// Prints a query with the tenant filter of the table, percent-encoded, without a leading `?`. A limit is always sent
 /// where the dialect has one and `list` says it is a list.
-pub fn print(_rest: &Rest, _table: &Table, _query: &Query, _tenant: &TenantScope, _list: bool) -> String {
-    todo!()
+///
+/// Whoever adds comparisons to a parsed query sees to it that each can be spelled, and that no two are spelled alike:
+/// see [`spelling`].
+pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
+    let parameters = &rest.parameters;
+    let mut out = Printer::default();
+    if list {
+        for (name, dimension) in &table.tenant_filter {
+            // A tenant without the dimension owns nothing, so it is given what matches nothing.
+            out.pair(name, tenant.value(dimension).map_or("", |value| value));
+        }
+        for comparison in &query.filter {
+            if let Some(name) = spelling(rest, table, comparison.field, comparison.operator) {
+                out.pair(&name, &comparison.value);
+            }
+        }
+        if let (Some(sort), false) = (&parameters.sort, query.sort.is_empty()) {
+            out.sort(sort, table, &query.sort);
+        }
+    }
+    if let (Some(list), Some(fields)) = (&parameters.fields, &query.fields) {
+        out.fields(list, table, fields);
+    }
+    if let (Some(list), false) = (&parameters.expand, query.expand.is_empty()) {
+        out.fields(list, table, &query.expand);
+    }
+    if list {
+        if let Some(limit) = &parameters.limit {
+            out.pair(&limit.name, &query.limit.unwrap_or(limit.default).min(limit.max).to_string());
+        }
+        for (name, value) in [(&parameters.offset, query.offset), (&parameters.page, query.page)] {
+            if let (Some(name), Some(value)) = (name, value) {
+                out.pair(name, &value.to_string());
+            }
+        }
+    }
+    out.0
+}
+
+/// Whether the upstream itself cuts every list of a table to one tenant. Never so where the tenant is the parent's.
+pub fn is_tenant_pushed(table: &Table) -> bool {
+    match &table.tenant {
+        Tenancy::Columns(columns) => {
+            columns.iter().all(|(dimension, _)| table.tenant_filter.iter().any(|(_, filtered)| filtered == dimension))
+        }
+        Tenancy::Via(_) => false,
+        Tenancy::Shared => true,
+    }
+}
+
+/// The parameter by which a field is filtered, if it can be. Names that mean something else are none.
+pub fn spelling(rest: &Rest, table: &Table, field: FieldId, operator: Operator) -> Option<String> {
+    let (_, pattern) = rest.parameters.filter.iter().find(|(known, _)| *known == operator)?;
+    let field = table.fields.get(usize::from(field.0))?;
+    value::is_scalar(&field.shape)
+        .then(|| pattern.replace("{field}", &field.name))
+        .filter(|name| !is_reserved(rest, name))
+}
+
+fn is_reserved(rest: &Rest, name: &str) -> bool {
+    let parameters = &rest.parameters;
+    let lists = [parameters.fields.as_ref(), parameters.expand.as_ref(), parameters.sort.as_ref().map(|s| &s.list)];
+    let order = parameters.sort.as_ref().and_then(|sort| match &sort.direction {
+        Direction::Parameter(name) => Some(name),
+        Direction::Prefix => None,
+    });
+    let singles = [parameters.limit.as_ref().map(|limit| &limit.name), parameters.offset.as_ref()];
+    let singles = singles.into_iter().chain([parameters.page.as_ref(), order]).flatten();
+    singles.chain(lists.into_iter().flatten().map(|list| &list.name)).any(|known| &**known == name)
+}
+
+struct Reading<'a> {
+    rest: &'a Rest,
+    table: &'a Table,
+}
+
+impl Reading<'_> {
+    fn query(&self, pairs: &[(String, String)]) -> Option<Query> {
+        let parameters = &self.rest.parameters;
+        let named: HashMap<&str, &str> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // Invariant of `Canonical`, held here too: the first and the last of two are different queries.
+        if named.len() != pairs.len() || pairs.iter().any(|(name, _)| self.is_the_gateways(name)) {
+            return None;
+        }
+        let mut query = Query::default();
+        if let Some((limit, text)) = parameters.limit.as_ref().and_then(|l| Some((l, named.get(&*l.name)?))) {
+            query.limit = Some(number(text).filter(|n| (1..=limit.max).contains(n))?);
+        }
+        if let Some(text) = parameters.offset.as_ref().and_then(|name| named.get(&**name)) {
+            query.offset = Some(number(text).filter(|n| *n <= MAX_SKIP)?);
+        }
+        if let Some(text) = parameters.page.as_ref().and_then(|name| named.get(&**name)) {
+            query.page = Some(number(text).filter(|n| (1..=MAX_SKIP).contains(n))?);
+        }
+        if query.offset.is_some() && query.page.is_some() {
+            return None;
+        }
+        if let Some((list, text)) = parameters.fields.as_ref().and_then(|l| Some((l, named.get(&*l.name)?))) {
+            query.fields = Some(self.fields(list, text, |_| true)?);
+        }
+        if let Some((list, text)) = parameters.expand.as_ref().and_then(|l| Some((l, named.get(&*l.name)?))) {
+            query.expand = self.fields(list, text, |shape| !matches!(shape, Shape::Plain(_)))?;
+        }
+        if let Some(sort) = &parameters.sort {
+            query.sort = self.sort(sort, &named)?;
+        }
+        let spelled = self.spellings();
+        for (name, text) in pairs.iter().filter(|(name, _)| !is_reserved(self.rest, name)) {
+            let (field, operator) = (*spelled.get(name)?)?;
+            // `stage` beside `stage[ne]` is a list to one parser, an object to another.
+            if named.keys().any(|other| is_part(name, other)) {
+                return None;
+            }
+            let Shape::Plain(kind) = &self.table.field(field).shape else { return None };
+            value::fits(kind, operator, text)
+                .then(|| query.filter.push(Comparison { field, operator, value: text.clone() }))?;
+        }
+        Some(query)
+    }
+
+    /// The filters that a client may use by their names; `None` for a name that could mean two.
+    fn spellings(&self) -> HashMap<String, Option<(FieldId, Operator)>> {
+        let mut spelled = HashMap::new();
+        for field in self.table.field_ids().filter(|field| !self.is_tenant_column(*field)) {
+            for (operator, _) in &self.rest.parameters.filter {
+                if let Some(name) = spelling(self.rest, self.table, field, *operator) {
+                    spelled.entry(name).and_modify(|known| *known = None).or_insert(Some((field, *operator)));
+                }
+            }
+        }
+        spelled
+    }
+
+    /// A second filter on a tenant column could be merged with the gateway's own into a wider one.
+    fn is_tenant_column(&self, field: FieldId) -> bool {
+        let is_column = match &self.table.tenant {
+            Tenancy::Columns(columns) => columns.iter().any(|(_, column)| *column == field),
+            Tenancy::Via(_) | Tenancy::Shared => false,
+        };
+        let spelled = |operator: &Operator| spelling(self.rest, self.table, field, *operator);
+        is_column
+            || self
+                .rest
+                .parameters
+                .filter
+                .iter()
+                .filter_map(|(operator, _)| spelled(operator))
+                .any(|name| self.table.tenant_filter.iter().any(|(own, _)| **own == *name))
+    }
+
+    fn is_the_gateways(&self, name: &str) -> bool {
+        self.table.tenant_filter.iter().any(|(own, _)| **own == *name || is_part(own, name) || is_part(name, own))
+    }
+
+    /// A list of distinct declared fields of a shape.
+    fn fields(&self, list: &ListParameter, text: &str, of: impl Fn(&Shape) -> bool) -> Option<Vec<FieldId>> {
+        let mut fields = Vec::new();
+        for name in text.split(list.separator) {
+            let field = self.table.field_named(name).filter(|field| of(&self.table.field(*field).shape))?;
+            if fields.contains(&field) {
+                return None;
+            }
+            fields.push(field);
+        }
+        Some(fields)
+    }
+
+    fn sort(&self, sort: &Sort, named: &HashMap<&str, &str>) -> Option<Vec<(FieldId, bool)>> {
+        let text = named.get(&*sort.list.name);
+        let orders = match &sort.direction {
+            Direction::Prefix => None,
+            Direction::Parameter(order) => named.get(&**order),
+        };
+        let Some(text) = text else { return orders.is_none().then(Vec::new) };
+        let mut parsed: Vec<(FieldId, bool)> = Vec::new();
+        let mut orders = orders.map(|orders| orders.split(sort.list.separator));
+        for item in text.split(sort.list.separator) {
+            let (name, descending) = match (&sort.direction, item.strip_prefix('-')) {
+                (Direction::Prefix, Some(name)) => (name, true),
+                _ => (item, false),
+            };
+            let descending = match orders.as_mut().map(Iterator::next) {
+                None => descending,
+                Some(Some("asc")) => false,
+                Some(Some("desc")) => true,
+                Some(_) => return None,
+            };
+            let field = self.table.field_named(name).filter(|id| value::is_scalar(&self.table.field(*id).shape))?;
+            if parsed.iter().any(|(known, _)| *known == field) {
+                return None;
+            }
+            parsed.push((field, descending));
+        }
+        orders.is_none_or(|mut rest| rest.next().is_none()).then_some(parsed)
+    }
+}
+
+/// Whether `inner` is `outer` with a bracket after it.
+fn is_part(outer: &str, inner: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('['))
+}
+
+/// Digits without a sign or leading zeros, so that a number has one spelling.
+fn number(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
+}
+
+#[derive(Default)]
+struct Printer(String);
+
+impl Printer {
+    fn pair(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.text(name);
+        self.0.push('=');
+        self.text(value);
+    }
+
+    /// Everything but RFC 3986's unreserved characters is escaped.
+    fn text(&mut self, text: &str) {
+        for byte in text.bytes() {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+                self.0.push(char::from(byte));
+            } else {
+                write!(self.0, "%{byte:02X}").expect("a String takes what is written");
+            }
+        }
+    }
+
+    fn fields(&mut self, list: &ListParameter, table: &Table, fields: &[FieldId]) {
+        let names: Vec<&str> = fields.iter().map(|field| &*table.field(*field).name).collect();
+        self.pair(&list.name, &names.join(list.separator.encode_utf8(&mut [0; 4])));
+    }
+
+    fn sort(&mut self, sort: &Sort, table: &Table, by: &[(FieldId, bool)]) {
+        let separator = sort.list.separator.to_string();
+        let join = |part: &dyn Fn(&(FieldId, bool)) -> String| by.iter().map(part).collect::<Vec<_>>().join(&separator);
+        let name = |field: FieldId| &*table.field(field).name;
+        match &sort.direction {
+            Direction::Prefix => {
+                let spelled = join(&|(field, down)| format!("{}{}", if *down { "-" } else { "" }, name(*field)));
+                self.pair(&sort.list.name, &spelled);
+            }
+            Direction::Parameter(order) => {
+                self.pair(&sort.list.name, &join(&|(field, _)| name(*field).to_owned()));
+                self.pair(order, &join(&|(_, down)| if *down { "desc" } else { "asc" }.to_owned()));
+            }
+        }
+    }
 }

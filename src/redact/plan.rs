@@ -45,6 +45,8 @@ pub type Relations = BTreeMap<FieldId, Arc<Lens>>;
 /// What was done to an answer, for audit and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Root records in the answer.
+    pub scanned: u64,
     /// Root records that were kept, and their keys (at most [`Tally::MAX_KEYS`]).
     pub kept: u64,
     pub keys: Vec<String>,
@@ -56,8 +58,10 @@ pub struct Tally {
     pub fields: BTreeMap<(TableId, FieldId), (FieldChange, u64)>,
     /// Members that are not declared, removed.
     pub undeclared: u64,
-    /// Grants that showed a record and denials that hid one.
-    pub rules: BTreeSet<Name>,
+    /// Grants that showed a record.
+    pub granted: BTreeSet<Name>,
+    /// Denials that hid one.
+    pub denied: BTreeSet<Name>,
     /// Conditions that failed with an error.
     pub errors: u64,
 }

@@ -13,7 +13,7 @@ use super::mask::{self, Keys, Masked};
 use super::plan::{FieldChange, Tally};
 use super::scan::{Scan, Span};
 use super::view::{Content, Member, View};
-use super::{Unreadable, kind, text};
+use super::{Unreadable, kind, request};
 use crate::model::value::Type;
 use crate::policy::slots::NodeId;
 use crate::policy::{FieldPlan, Verdict, Visibility};
@@ -165,6 +165,7 @@ impl<'b> Pass<'b, '_> {
 
     /// Notes the key of a root record that shows.
     fn root_read(&mut self, scan: &Scan<'b>, view: &View, read: &Read) {
+        self.tally.scanned += 1;
         if read.plan.is_none() {
             return;
         }
@@ -174,11 +175,7 @@ impl<'b> Pass<'b, '_> {
         }
         let is_key = |entry: &&Entry| entry.member.and_then(|n| view.member(n)).is_some_and(|m| m.field == view.key);
         let Some(raw) = read.entries.iter().find(is_key).map(|entry| entry.value.of(scan.body())) else { return };
-        if let Some(text) = text::string(raw) {
-            self.tally.keys.push(text.into_owned());
-        } else if kind::is_number(raw) {
-            self.tally.keys.push(String::from_utf8_lossy(raw).into_owned());
-        }
+        self.tally.keys.extend(request::text(raw));
     }
 
     /// Scans a record and has it judged. Copies nothing.
@@ -222,7 +219,7 @@ impl<'b> Pass<'b, '_> {
             }
             Verdict::Denied(rule) => {
                 self.tally.dropped += 1;
-                self.tally.rules.insert(rule);
+                self.tally.denied.insert(rule);
                 None
             }
             Verdict::Unmatched => {
@@ -237,7 +234,7 @@ impl<'b> Pass<'b, '_> {
         if self.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, plan)) {
             return;
         }
-        self.tally.rules.extend(plan.grants.iter().cloned());
+        self.tally.granted.extend(plan.grants.iter().cloned());
         self.last = Some(Arc::clone(plan));
     }
 

@@ -81,6 +81,15 @@ pub fn equals(raw: &[u8], value: &Value) -> bool {
     }
 }
 
+/// A JSON string's or number's text, for a key. `None` for other values.
+pub fn text(raw: &[u8]) -> Option<String> {
+    match text::string(raw) {
+        Some(text) => Some(text.into_owned()),
+        None if kind::is_number(raw) => std::str::from_utf8(raw).ok().map(str::to_owned),
+        None => None,
+    }
+}
+
 /// The value as JSON text.
 pub fn print(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();

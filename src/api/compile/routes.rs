@@ -1,0 +1,237 @@
+//! Routes: which method and path mean which action, and that no request means two things.
+//!
+//! "First match wins" is never an answer here: two routes that one request can match are an error that names both. Nor
+//! may an opaque route reach, at the upstream, what a table's route reaches: it would pass unread.
+
+use http::Method;
+
+use super::{Known, place, unknown};
+use crate::api::{ApiId, Route, RouteKind, Template, raw};
+use crate::model::{Action, Name};
+use crate::yaml::{Reader, Text};
+
+/// A route and where it is written.
+pub(super) struct Placed {
+    pub(super) api: ApiId,
+    pub(super) route: Route,
+    upstream: Option<Name>,
+    /// The table or the opaque route.
+    owner: Name,
+    text: Text,
+}
+
+pub(super) fn routes(known: &Known<'_>, api: ApiId, raw: &raw::Api, reader: &mut Reader) -> Vec<Placed> {
+    let upstream: Option<Name> = raw.upstream.as_ref().map(|name| name.value.as_str().into());
+    let mut placed = Vec::new();
+    for (name, table) in &raw.tables {
+        for raw in &table.routes {
+            let action = Action::parse(&raw.action.value);
+            let route = table_route(known, &action, raw, reader);
+            if matches!(table.tenant, Some(raw::Tenant::Shared)) && action.writes() {
+                let message = format!("the table `{}` is shared by all tenants and can't be written", name.value);
+                reader.error("shared-write", &raw.action.span, message);
+            }
+            let Some((route, known)) = route.zip(known.tables.get(name.value.as_str())) else { continue };
+            let kind = RouteKind::Table { table: known.id, action };
+            placed.push(Placed {
+                api,
+                route: Route { method: route.0, path: route.1, upstream_path: route.2, kind },
+                upstream: upstream.clone(),
+                owner: name.value.as_str().into(),
+                text: raw.route.clone(),
+            });
+        }
+    }
+    for (name, raw) in &raw.opaque {
+        super::check_word(name, "an opaque route's name", reader);
+        let media_types = raw.media_types.iter().filter_map(|text| media_type(text, reader)).collect();
+        let kind = RouteKind::Opaque {
+            name: name.value.as_str().into(),
+            roles: raw.roles.iter().map(|role| role.value.as_str().into()).collect(),
+            media_types,
+        };
+        let Some(text) = &raw.route else { continue };
+        let Some((method, path)) = method_and_path(text, reader) else { continue };
+        let Some(upstream_path) = upstream_path(known, &path, raw.upstream_path.as_ref(), text, reader) else {
+            continue;
+        };
+        placed.push(Placed {
+            api,
+            route: Route { method, path, upstream_path, kind },
+            upstream: upstream.clone(),
+            owner: name.value.as_str().into(),
+            text: text.clone(),
+        });
+    }
+    placed
+}
+
+fn table_route(
+    known: &Known<'_>,
+    action: &Action,
+    raw: &raw::Route,
+    reader: &mut Reader,
+) -> Option<(Method, Template, Template)> {
+    let word = &raw.action;
+    let expected = match action {
+        Action::List => (Method::GET, 0),
+        Action::Read => (Method::GET, 1),
+        Action::Create => (Method::POST, 0),
+        Action::Update => (Method::PATCH, 1),
+        Action::Delete => (Method::DELETE, 1),
+        Action::Custom(_) => {
+            super::check_word(word, "an action's name", reader);
+            (Method::POST, 1)
+        }
+        Action::Transfer | Action::Export => {
+            let help = match action {
+                Action::Transfer => "changing the owner is an `update`; a policy grants `transfer` beside it",
+                _ => "declare the route that answers with a file under `opaque`",
+            };
+            reader.error("bad-route", &word.span, format!("`{action}` has no route of its own")).help =
+                Some(help.to_owned());
+            return None;
+        }
+    };
+    let (method, path) = method_and_path(&raw.route, reader)?;
+    let variables = path.variables().count();
+    if method != expected.0 {
+        let replaces = method == Method::PUT;
+        let message = if replaces {
+            "replacing a record is not supported".to_owned()
+        } else {
+            format!("`{action}` is {} and not {method}", expected.0)
+        };
+        let help = if replaces && *action == Action::Update {
+            "declare PATCH: it changes the fields that it names".to_owned()
+        } else {
+            format!("write `{action}: {} {path}`", expected.0)
+        };
+        reader.error("bad-method", &raw.route.span, message).help = Some(help);
+        return None;
+    }
+    if variables != expected.1 {
+        let (message, help) = if expected.1 == 0 {
+            (format!("`{action}` is about no single record, so its path has no variable"), None)
+        } else {
+            let message = format!("the path of `{action}` needs exactly one variable, the record's key");
+            (message, Some("for example /v1/contacts/{id}".to_owned()))
+        };
+        reader.error("bad-path", &raw.route.span, message).help = help;
+        return None;
+    }
+    let upstream_path = upstream_path(known, &path, raw.upstream_path.as_ref(), &raw.route, reader)?;
+    Some((method, path, upstream_path))
+}
+
+fn method_and_path(text: &Text, reader: &mut Reader) -> Option<(Method, Template)> {
+    let Some((method, path)) = text.value.split_once(' ').map(|(method, path)| (method, path.trim())) else {
+        reader.error("bad-route", &text.span, format!("`{}` is not a method and a path", text.value)).help =
+            Some("for example GET /v1/contacts".to_owned());
+        return None;
+    };
+    let method = match method {
+        "GET" => Method::GET,
+        "POST" => Method::POST,
+        "PUT" => Method::PUT,
+        "PATCH" => Method::PATCH,
+        "DELETE" => Method::DELETE,
+        "HEAD" | "OPTIONS" | "TRACE" | "CONNECT" => {
+            reader.error("bad-method", &text.span, format!("{method} can't be declared"));
+            return None;
+        }
+        _ => {
+            let upper = method.to_ascii_uppercase();
+            let known = ["GET", "POST", "PATCH", "DELETE"];
+            let help = known.contains(&upper.as_str()).then(|| format!("write {upper}"));
+            reader.error("bad-method", &text.span, format!("unknown method `{method}`")).help =
+                help.or_else(|| Some(format!("one of {}", known.join(", "))));
+            return None;
+        }
+    };
+    template(path, text, reader).map(|path| (method, path))
+}
+
+fn template(path: &str, text: &Text, reader: &mut Reader) -> Option<Template> {
+    match Template::parse(path) {
+        Ok(template) => Some(template),
+        Err(message) => {
+            reader.error("bad-path", &text.span, message);
+            None
+        }
+    }
+}
+
+/// The upstream's path, or the client's where none is given. It bears the same variables, or it would mean another record.
+fn upstream_path(
+    known: &Known<'_>,
+    path: &Template,
+    written: Option<&Text>,
+    route: &Text,
+    reader: &mut Reader,
+) -> Option<Template> {
+    check_dimensions(known, path, route, reader);
+    let Some(text) = written else { return Some(path.clone()) };
+    let upstream = template(&text.value, text, reader)?;
+    check_dimensions(known, &upstream, text, reader);
+    for variable in upstream.variables().filter(|name| !path.variables().any(|known| known == *name)) {
+        reader.error("bad-path", &text.span, format!("`{{{variable}}}` is not a variable of the route"));
+    }
+    for variable in path.variables().filter(|name| !upstream.variables().any(|known| known == *name)) {
+        let message = format!("the upstream's path leaves out `{{{variable}}}`, and would mean another record");
+        reader.error("bad-path", &text.span, message);
+    }
+    Some(upstream)
+}
+
+fn check_dimensions(known: &Known<'_>, path: &Template, text: &Text, reader: &mut Reader) {
+    for dimension in path.tenant_dimensions().filter(|name| !known.dimensions.contains(*name)) {
+        unknown("dimension", dimension, &text.span, known.dimensions.iter().map(|name| &**name), reader);
+    }
+}
+
+/// A plain media type without parameters or wildcards (RFC 9110, section 8.3.1).
+fn media_type(text: &Text, reader: &mut Reader) -> Option<Name> {
+    let token =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
+    let lower = text.value.to_ascii_lowercase();
+    if lower.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype)) {
+        return Some(lower.into());
+    }
+    reader.error("bad-media-type", &text.span, format!("`{}` is not a media type", text.value)).help =
+        Some("for example application/pdf; wildcards are not allowed".to_owned());
+    None
+}
+
+/// Over all APIs: they share the listeners.
+pub(super) fn check_overlaps(placed: &[Placed], reader: &mut Reader) {
+    for (index, later) in placed.iter().enumerate() {
+        for earlier in placed.iter().take(index).filter(|earlier| earlier.route.method == later.route.method) {
+            if earlier.route.path.overlaps(&later.route.path) {
+                let message = format!(
+                    "`{}` of `{}` and `{}` of `{}` can match the same request",
+                    later.text.value, later.owner, earlier.text.value, earlier.owner
+                );
+                reader.error("overlapping-routes", &later.text.span, message).help =
+                    Some(format!("the other one is at {}", place(&earlier.text)));
+            } else if earlier.is_opaque() != later.is_opaque()
+                && earlier.upstream == later.upstream
+                && earlier.route.upstream_path.overlaps(&later.route.upstream_path)
+            {
+                let (opaque, table) = if later.is_opaque() { (later, earlier) } else { (earlier, later) };
+                let message = format!(
+                    "the opaque route `{}` reaches `{}` of `{}` unread",
+                    opaque.owner, table.route.upstream_path, table.owner
+                );
+                reader.error("overlapping-routes", &opaque.text.span, message).help =
+                    Some(format!("the table's route is at {}", place(&table.text)));
+            }
+        }
+    }
+}
+
+impl Placed {
+    fn is_opaque(&self) -> bool {
+        matches!(self.route.kind, RouteKind::Opaque { .. })
+    }
+}

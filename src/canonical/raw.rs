@@ -1,0 +1,93 @@
+//! An HTTP/1 head as its bytes came, read strictly (RFC 9112, sections 2.2, 3 and 5).
+//!
+//! Parsers forgive bare line feeds, folded lines and white space before colons, and pingora's drops a Content-Length
+//! beside a Transfer-Encoding. So the lines are read again here, judged by these bytes, and must agree with what the
+//! parser made of them.
+
+use http::HeaderMap;
+
+use super::Head;
+use crate::config::Limits;
+use crate::model::Reason;
+
+/// A header's name in lower case, and its value without white space around it.
+pub(super) type Line<'a> = (String, &'a [u8]);
+
+pub(super) fn lines<'a>(head: &Head<'a>, limits: &Limits) -> Result<Vec<Line<'a>>, Reason> {
+    let raw = head.raw.ok_or(Reason::MalformedRequest)?;
+    if raw.len() > limits.header_bytes.saturating_add(limits.target) {
+        return Err(Reason::TooManyHeaders);
+    }
+    let mut rest = raw.strip_suffix(b"\r\n\r\n").ok_or(Reason::MalformedRequest)?;
+    let mut lines = Vec::new();
+    let mut first = true;
+    while !rest.is_empty() {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n").unwrap_or(rest.len());
+        let (line, after) = rest.split_at_checked(end).ok_or(Reason::MalformedRequest)?;
+        rest = match after.strip_prefix(b"\r\n") {
+            // Only a line before the last can be followed by nothing: an empty line ends a head.
+            Some([]) => return Err(Reason::MalformedRequest),
+            Some(next) => next,
+            None => &[],
+        };
+        if line.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+            return Err(Reason::MalformedRequest);
+        }
+        if std::mem::take(&mut first) {
+            request_line(line, head)?;
+        } else {
+            if lines.len() == limits.headers {
+                return Err(Reason::TooManyHeaders);
+            }
+            lines.push(header(line)?);
+        }
+    }
+    if first { Err(Reason::MalformedRequest) } else { Ok(lines) }
+}
+
+/// One space between the parts, the version exactly `HTTP/1.1`, and method and target as the parser gave them.
+fn request_line(line: &[u8], head: &Head<'_>) -> Result<(), Reason> {
+    let mut parts = line.split(|b| *b == b' ');
+    let parts = (parts.next(), parts.next(), parts.next(), parts.next());
+    match parts {
+        (Some(method), Some(target), Some(b"HTTP/1.1"), None)
+            if method == head.method.as_str().as_bytes() && target == head.target =>
+        {
+            Ok(())
+        }
+        _ => Err(Reason::MalformedRequest),
+    }
+}
+
+fn header(line: &[u8]) -> Result<Line<'_>, Reason> {
+    let colon = line.iter().position(|b| *b == b':').ok_or(Reason::MalformedRequest)?;
+    let (name, value) = line.split_at_checked(colon).ok_or(Reason::MalformedRequest)?;
+    // A folded line and a space before the colon both show as a byte that is no token.
+    if name.is_empty() || !name.iter().all(|b| is_token(*b)) {
+        return Err(Reason::MalformedRequest);
+    }
+    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+    Ok((name, trim(value.strip_prefix(b":").unwrap_or_default())))
+}
+
+/// RFC 9110, section 5.6.2.
+pub(super) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Without spaces and tabs around it; other white space is part of the value.
+pub(super) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Whether the parser understood the same headers.
+pub(super) fn agrees(lines: &[Line<'_>], parsed: &HeaderMap) -> bool {
+    let same = |name: &http::HeaderName| {
+        let ours = lines.iter().filter(|(known, _)| known == name.as_str()).map(|(_, value)| *value);
+        ours.eq(parsed.get_all(name).iter().map(|value| trim(value.as_bytes())))
+    };
+    lines.len() == parsed.len() && parsed.keys().all(same)
+}

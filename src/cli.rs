@@ -1,0 +1,131 @@
+//! The command line: what each command takes, and which of them runs.
+//!
+//! Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong. Results go to stdout, diagnostics to stderr.
+
+pub mod check;
+pub mod health;
+pub mod keys;
+pub mod serve;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Where the configuration lies if nothing else is said.
+const CONFIG: &str = "config/gateway.yaml";
+
+/// Reverse proxy and policy enforcement gateway: every caller sees only the tenant, rows and fields that are theirs.
+#[derive(Debug, Parser)]
+#[command(name = "scrim", version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to log: a level, or levels by module as in `info,scrim::audit=debug`
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve: the gateway until SIGTERM or SIGINT ends it; SIGHUP reloads
+    ///
+    /// A configuration that is wrong is never served. On SIGHUP all of it is loaded anew, or the last good one stays in
+    /// force. On SIGTERM no connection is taken any more, requests in flight finish, and the process ends when none is
+    /// left. Example:
+    ///
+    ///     scrim serve --config config/gateway.yaml
+    #[command(verbatim_doc_comment)]
+    Serve(Serve),
+    /// Start a demo CRM with the gateway in front of it, and print requests to try
+    ///
+    /// Nothing needs to be set up: certificates, keys and data are made afresh. With --tour it sends the requests itself,
+    /// shows what each caller sees and why, and ends. Example:
+    ///
+    ///     scrim demo --tour
+    #[command(verbatim_doc_comment)]
+    Demo(crate::demo::Options),
+    /// Check the configuration, the API descriptions and the policies, and show every mistake at once
+    ///
+    /// Nothing is started and no service is asked. Example:
+    ///
+    ///     scrim check --config config/gateway.yaml --deny-warnings
+    #[command(verbatim_doc_comment)]
+    Check(Check),
+    /// Ask a running gateway whether it is ready; exits with 0 if so
+    ///
+    /// Made for container health checks. Example:
+    ///
+    ///     scrim health --url http://127.0.0.1:9090/readyz
+    #[command(verbatim_doc_comment)]
+    Health(Health),
+    /// Make API keys
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make an API key, print it once, and print the entry for the file of keys
+    New(keys::NewKey),
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The gateway's configuration file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, default_value = CONFIG)]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The gateway's configuration file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, default_value = CONFIG)]
+    pub config: PathBuf,
+    /// How to show what was found
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Fail on warnings too
+    #[arg(long)]
+    pub deny_warnings: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people: each place underlined
+    Text,
+    /// For machines: one JSON array
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Health {
+    /// The readiness address of the gateway's admin listener
+    #[arg(long, value_hint = ValueHint::Url, default_value = "http://127.0.0.1:9090/readyz")]
+    pub url: http::Uri,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn every_command_has_an_example_and_a_default() {
+        Arguments::command().debug_assert();
+        for name in ["check", "health"] {
+            assert!(Arguments::try_parse_from(["scrim", name]).is_ok(), "{name}");
+            let help = Arguments::try_parse_from(["scrim", name, "--help"]).unwrap_err();
+            assert_eq!(help.kind(), ErrorKind::DisplayHelp);
+            assert!(help.to_string().contains(&format!("scrim {name} --")), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_line_exits_with_two() {
+        for line in [&["scrim", "chekc"][..], &["scrim", "check", "--format", "xml"], &["scrim"]] {
+            assert_eq!(Arguments::try_parse_from(line).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `scrim keys new`: makes an API key, shows it once, and prints the entry for the file of API keys.
+//!
+//! The key itself is stored nowhere: the entry holds its keyed hash. What is printed has passed the same checks as a
+//! file of keys does when it is loaded.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::authn::api_key;
+use crate::clock::Clock;
+use crate::config::{Config, PrincipalSchema, Tenancy};
+use crate::diagnostic::Diagnostic;
+use crate::secret::Secret;
+
+/// Longer lives are refused: who leaves a key for longer has forgotten it.
+const MAX_DAYS: i64 = 3660;
+
+/// Makes an API key and prints it once, with the entry for the file of keys.
+#[derive(Debug, clap::Args)]
+pub struct NewKey {
+    /// The gateway's configuration; its API key hash secret is needed.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The id of the principal that the key stands for.
+    #[arg(long, value_name = "ID")]
+    pub principal: String,
+    /// A role of the principal; may be given several times.
+    #[arg(long = "role", value_name = "ROLE", required = true)]
+    pub roles: Vec<String>,
+    /// A tenant, a value for each dimension joined by `/`; may be given several times.
+    #[arg(long = "tenant", value_name = "TENANT", required = true)]
+    pub tenants: Vec<String>,
+    /// How long the key lives: a number of hours, days or weeks, such as `12h`, `90d` or `8w`.
+    #[arg(long, value_name = "TIME")]
+    pub expires: String,
+}
+
+/// Why no key was made.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    #[error("the configuration has errors")]
+    Config(Vec<Diagnostic>),
+    #[error("the configuration has no `authn.api_keys`, so no key would be accepted")]
+    NoApiKeys,
+    #[error("the principal's id must have 1 to 256 characters and no control characters")]
+    Principal,
+    #[error("role `{0}` is not declared under `principal.roles`")]
+    Role(String),
+    #[error("tenant `{0}` does not name a value for each tenancy dimension, joined by `/`")]
+    Tenant(String),
+    #[error("`{0}` is no time to live: write `12h`, `90d` or `8w`, up to ten years")]
+    Expires(String),
+    #[error("the system gave no random bytes")]
+    Random,
+    #[error("the key could not be printed")]
+    Output(#[from] io::Error),
+}
+
+/// Makes the key and prints it.
+pub fn run(args: &NewKey, out: &mut impl Write) -> Result<(), Failed> {
+    let (config, _) = Config::load(&args.config).map_err(Failed::Config)?;
+    let hash_key = &config.authn.api_keys.as_ref().ok_or(Failed::NoApiKeys)?.key;
+    print(args, hash_key, &config.principal, &config.tenancy, &Clock::system(), out)
+}
+
+fn print(
+    args: &NewKey,
+    hash_key: &Secret,
+    schema: &PrincipalSchema,
+    tenancy: &Tenancy,
+    clock: &Clock,
+    out: &mut impl Write,
+) -> Result<(), Failed> {
+    if !api_key::is_principal_id(&args.principal) {
+        return Err(Failed::Principal);
+    }
+    if let Some(unknown) = args.roles.iter().find(|role| !schema.roles.iter().any(|known| **known == ***role)) {
+        return Err(Failed::Role(unknown.clone()));
+    }
+    let tenants = args.tenants.iter().map(|tenant| tenant_entry(tenant, tenancy)).collect::<Result<Vec<_>, _>>()?;
+    let expires = expiry(&args.expires, clock.now()).ok_or_else(|| Failed::Expires(args.expires.clone()))?;
+    let (id, key) = new_key()?;
+    let roles: Vec<String> = args.roles.iter().map(|role| quoted(role)).collect();
+    writeln!(out, "# The key. It is shown this once; give it to its user as the header X-Api-Key.")?;
+    writeln!(out, "{key}")?;
+    writeln!(out, "# The entry, to be added to `keys` in the file of API keys.")?;
+    writeln!(out, "  - id: {}", quoted(&id))?;
+    writeln!(out, "    hash: {}", quoted(&api_key::hash(hash_key, &key)))?;
+    writeln!(out, "    principal: {{ id: {}, roles: [{}] }}", quoted(&args.principal), roles.join(", "))?;
+    writeln!(out, "    tenants: [{}]", tenants.join(", "))?;
+    writeln!(out, "    expires: {expires}")?;
+    Ok(())
+}
+
+/// `{ organization_id: "acme", app_id: "shop" }`
+fn tenant_entry(tenant: &str, tenancy: &Tenancy) -> Result<String, Failed> {
+    let values: Vec<&str> = tenant.split('/').collect();
+    let whole = values.len() == tenancy.dimensions.len() && values.iter().all(|v| api_key::is_principal_id(v));
+    if !whole {
+        return Err(Failed::Tenant(tenant.to_owned()));
+    }
+    let pairs: Vec<String> =
+        tenancy.dimensions.iter().zip(values).map(|(name, value)| format!("{name}: {}", quoted(value))).collect();
+    Ok(format!("{{ {} }}", pairs.join(", ")))
+}
+
+/// JSON's strings are YAML's double-quoted scalars.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn expiry(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let unit = text.chars().next_back()?;
+    let count: i64 = text.strip_suffix(unit)?.parse().ok().filter(|count| (1..=MAX_DAYS * 24).contains(count))?;
+    let hours = match unit {
+        'h' => count,
+        'd' => count * 24,
+        'w' => count * 24 * 7,
+        _ => return None,
+    };
+    let end = now.checked_add(SignedDuration::from_hours(Some(hours).filter(|hours| *hours <= MAX_DAYS * 24)?)).ok()?;
+    Timestamp::from_second(end.as_second()).ok()
+}
+
+/// An id of 50 random bits and a key with 256 more.
+fn new_key() -> Result<(String, String), Failed> {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let (mut id, mut secret) = ([0; 10], [0; 32]);
+    rand::fill(&mut id).and_then(|()| rand::fill(&mut secret)).map_err(|_| Failed::Random)?;
+    let id: String = id.iter().filter_map(|byte| LETTERS.get(usize::from(byte % 32))).map(|b| char::from(*b)).collect();
+    let key = format!("{}_{id}_{}", api_key::PREFIX, URL_SAFE_NO_PAD.encode(secret));
+    Ok((id, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Name;
+
+    fn made(change: impl Fn(&mut NewKey)) -> Result<String, Failed> {
+        let mut args = NewKey {
+            config: PathBuf::new(),
+            principal: "sync \"job\"".to_owned(),
+            roles: vec!["sales_rep".to_owned(), "support".to_owned()],
+            tenants: vec!["acme/shop".to_owned(), "acme/desk".to_owned()],
+            expires: "90d".to_owned(),
+        };
+        change(&mut args);
+        let schema = PrincipalSchema { roles: vec!["sales_rep".into(), "support".into()], ..Default::default() };
+        let dimensions: Vec<Name> = vec!["organization_id".into(), "app_id".into()];
+        let tenancy = Tenancy { dimensions, choose_by: None };
+        let mut out = Vec::new();
+        let hash_key = Secret::new("0123456789abcdef");
+        print(&args, &hash_key, &schema, &tenancy, &Clock::fixed(1_700_000_000), &mut out)?;
+        Ok(String::from_utf8(out).expect("text"))
+    }
+
+    #[test]
+    fn the_printed_entry_holds_the_hash_and_not_the_key() {
+        let text = made(|_| ()).expect("a key");
+        let key = text.lines().nth(1).expect("a line");
+        assert!(key.starts_with("scrim_") && key.len() == 6 + 10 + 1 + 43, "{key}");
+        let entry = text.split_once("# The entry").expect("an entry").1;
+        let secret = key.splitn(3, '_').nth(2).expect("a secret");
+        assert!(!entry.contains(secret));
+        assert!(entry.contains(&api_key::hash(&Secret::new("0123456789abcdef"), key)));
+        assert!(entry.contains("expires: 2024-02-12T22:13:20Z"), "{entry}");
+        assert!(entry.contains(r#"{ organization_id: "acme", app_id: "desk" }"#), "{entry}");
+        assert!(entry.contains(r#"id: "sync \"job\"""#), "{entry}");
+    }
+
+    #[test]
+    fn two_keys_are_never_the_same() {
+        assert_ne!(made(|_| ()).expect("a key"), made(|_| ()).expect("a key"));
+    }
+
+    #[test]
+    fn wrong_arguments_make_no_key() {
+        for expires in ["", "d", "90", "0d", "-1d", "1y", "9999999999999999999d", "99999d", "90d ", "1é"] {
+            assert!(matches!(made(|a| a.expires = expires.into()), Err(Failed::Expires(_))), "{expires}");
+        }
+        for tenant in ["", "acme", "acme/", "/shop", "acme/shop/x", "acme/sh\nop"] {
+            assert!(matches!(made(|a| a.tenants = vec![tenant.into()]), Err(Failed::Tenant(_))), "{tenant:?}");
+        }
+        assert!(matches!(made(|a| a.roles = vec!["root".into()]), Err(Failed::Role(_))));
+        assert!(matches!(made(|a| a.principal = String::new()), Err(Failed::Principal)));
+    }
+}

@@ -1,0 +1,257 @@
+//! Who may come in: the principal's schema, issuers, API keys, tenancy and the hierarchy.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::compile::Secrets;
+use super::raw::{self, claim_path, distinct, duration, identifier, name, path, text, unknown};
+use super::{Algorithm, ApiKeys, Authn, ClaimMap, ClaimPath, ClaimValue, Hierarchy, Jwks, JwtIssuer, PrincipalSchema};
+use super::{Scheme, Tenancy};
+use crate::diagnostic::nearest;
+use crate::model::Name;
+use crate::model::value::Type;
+use crate::yaml::{Node, Reader, Text};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MIN_REFRESH: Duration = Duration::from_secs(30);
+const DEFAULT_REFRESH: Duration = Duration::from_secs(300);
+
+pub(super) fn principal(node: &Node, reader: &mut Reader) -> PrincipalSchema {
+    let mut fields = reader.fields(node, "`principal`");
+    let roles = distinct(fields.require("roles", reader), "`roles`", reader);
+    let mut attributes = BTreeMap::new();
+    if let Some(node) = fields.take("attributes") {
+        for (word, node) in reader.entries(node, "`attributes`") {
+            let Some(of) = reader.text(node, "an attribute's type") else { continue };
+            let Some(found) = Type::parse(&of.value) else {
+                let help = nearest(&of.value, Type::WORDS).map_or_else(
+                    || format!("one of {}, list(string)", Type::WORDS.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                reader.error("unknown-type", &of.span, format!("unknown type `{}`", of.value)).help = Some(help);
+                continue;
+            };
+            attributes.insert(identifier(word, reader), found);
+        }
+    }
+    fields.finish(reader);
+    PrincipalSchema { roles: roles.iter().map(|role| role.value.as_str().into()).collect(), attributes }
+}
+
+pub(super) fn tenancy(node: &Node, reader: &mut Reader) -> Tenancy {
+    let mut fields = reader.fields(node, "`tenancy`");
+    let dimensions = distinct(fields.require("dimensions", reader), "`dimensions`", reader);
+    let choose_by = text(fields.take("choose_by"), "`choose_by`", reader);
+    fields.finish(reader);
+    Tenancy {
+        dimensions: dimensions.iter().map(|word| identifier(word, reader)).collect(),
+        choose_by: choose_by.and_then(|word| raw::header(&word, &["authorization", "x-api-key", "accept"], reader)),
+    }
+}
+
+pub(super) fn authn(
+    node: &Node,
+    folder: &Path,
+    schema: &PrincipalSchema,
+    dimensions: &[Name],
+    secrets: &mut Secrets,
+    reader: &mut Reader,
+) -> Authn {
+    let mut fields = reader.fields(node, "`authn`");
+    let mut jwt: Vec<JwtIssuer> = Vec::new();
+    let issuers = fields.take("jwt").map_or(&[][..], |node| reader.list(node, "`jwt`"));
+    for node in issuers {
+        let Some(issuer) = jwt_issuer(node, folder, schema, dimensions, reader) else { continue };
+        if jwt.iter().any(|other| other.issuer == issuer.issuer) {
+            let message = format!("the issuer `{}` is declared twice", issuer.issuer);
+            reader.error("duplicate-issuer", &node.span, message);
+        }
+        jwt.push(issuer);
+    }
+    let keys = fields.take("api_keys");
+    let api_keys = keys.and_then(|node| {
+        let mut fields = reader.fields(node, "`api_keys`");
+        let file = path(fields.require("file", reader), "`file`", folder, reader);
+        let key = fields.require("hash_key", reader).and_then(|node| secrets.reference(node, "`hash_key`", reader));
+        fields.finish(reader);
+        Some(ApiKeys { file: file?, key: key? })
+    });
+    if issuers.is_empty() && keys.is_none() {
+        reader.error("nobody-comes-in", &fields.span, "`authn` declares no way to prove who one is").help =
+            Some("declare `jwt` or `api_keys`".to_owned());
+    }
+    fields.finish(reader);
+    Authn { jwt, api_keys }
+}
+
+fn jwt_issuer(
+    node: &Node,
+    folder: &Path,
+    schema: &PrincipalSchema,
+    dimensions: &[Name],
+    reader: &mut Reader,
+) -> Option<JwtIssuer> {
+    let mut fields = reader.fields(node, "an issuer");
+    let issuer = name(fields.require("issuer", reader), "`issuer`", reader);
+    let audience = name(fields.require("audience", reader), "`audience`", reader);
+    let jwks = fields.require("jwks", reader).and_then(|node| jwks(node, folder, reader));
+    let words = distinct(fields.require("algorithms", reader), "`algorithms`", reader);
+    let organizations = distinct(fields.require("organizations", reader), "`organizations`", reader);
+    let map = fields.require("map", reader).and_then(|node| claim_map(node, schema, dimensions, reader));
+    let leeway = match fields.take("leeway") {
+        None => Some(Duration::from_secs(30)),
+        Some(node) => duration(node, "`leeway`", Duration::ZERO..=Duration::from_secs(300), reader),
+    };
+    fields.finish(reader);
+    for word in organizations.iter().filter(|word| word.value.contains('/')) {
+        let message = format!("`{}` can't hold `/`, which separates the parts of a tenant", word.value);
+        reader.error("bad-name", &word.span, message);
+    }
+    Some(JwtIssuer {
+        issuer: issuer?,
+        audience: audience?,
+        jwks: jwks?,
+        algorithms: words.iter().filter_map(|word| algorithm(word, reader)).collect(),
+        organizations: organizations.iter().map(|word| word.value.as_str().into()).collect(),
+        map: map?,
+        leeway: leeway?,
+    })
+}
+
+fn algorithm(word: &Text, reader: &mut Reader) -> Option<Algorithm> {
+    match word.value.as_str() {
+        "ES256" => Some(Algorithm::Es256),
+        "RS256" => Some(Algorithm::Rs256),
+        "EdDSA" => Some(Algorithm::EdDsa),
+        other => {
+            reader.error("unknown-algorithm", &word.span, format!("the algorithm `{other}` is not supported")).help =
+                Some("one of ES256, RS256, EdDSA".to_owned());
+            None
+        }
+    }
+}
+
+fn jwks(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Jwks> {
+    let mut fields = reader.fields(node, "`jwks`");
+    let (file, url) = (fields.take("file"), fields.take("url"));
+    let (refresh, ca) = (fields.take("refresh"), fields.take("ca"));
+    fields.finish(reader);
+    let url = match (file, url) {
+        (Some(_), None) => {
+            if let Some(node) = refresh.or(ca) {
+                reader.error("bad-jwks", &node.span, "`refresh` and `ca` belong to a `url`");
+            }
+            return path(file, "`file`", folder, reader).map(Jwks::File);
+        }
+        (None, Some(url)) => url,
+        _ => {
+            reader.error("bad-jwks", &node.span, "`jwks` needs one of `file` and `url`");
+            return None;
+        }
+    };
+    let word = reader.text(url, "`url`")?;
+    let url = raw::url(&word, reader)?;
+    if url.scheme == Scheme::Http && !url.is_loopback() {
+        reader.error("plaintext-keys", &word.span, "keys can't be fetched over plain http").help =
+            Some("whoever is on the way could put their own keys in; use https://".to_owned());
+    }
+    let refresh = match refresh {
+        None => DEFAULT_REFRESH,
+        Some(node) => duration(node, "`refresh`", MIN_REFRESH..=DAY, reader)?,
+    };
+    Some(Jwks::Url { url: url.uri, refresh, ca: path(ca, "`ca`", folder, reader) })
+}
+
+fn claim_map(node: &Node, schema: &PrincipalSchema, dimensions: &[Name], reader: &mut Reader) -> Option<ClaimMap> {
+    let mut fields = reader.fields(node, "`map`");
+    let claim = |node: Option<&Node>, reader: &mut Reader| {
+        text(node, "a claim", reader).and_then(|text| claim_path(&text, reader))
+    };
+    let id = claim(fields.require("id", reader), reader);
+    let roles = claim(fields.take("roles"), reader);
+    let groups = claim(fields.take("groups"), reader);
+    let tenants = claim(fields.take("tenants"), reader);
+    let tenant_node = fields.take("tenant");
+    let mut tenant: Vec<(Name, ClaimPath)> = Vec::new();
+    if let Some(node) = tenant_node {
+        let entries = reader.entries(node, "`tenant`");
+        for (word, node) in entries {
+            let path = claim(Some(node), reader);
+            if !dimensions.iter().any(|name| **name == *word.value) {
+                unknown("dimension", "unknown-dimension", word, dimensions.iter().map(|name| &**name), reader);
+            }
+            tenant.extend(path.map(|path| (word.value.as_str().into(), path)));
+        }
+        for dimension in dimensions.iter().filter(|name| !entries.iter().any(|(word, _)| word.value == ***name)) {
+            reader.error("bad-tenant", &node.span, format!("`tenant` has no claim for the dimension `{dimension}`"));
+        }
+    } else if tenants.is_none() {
+        reader.error("bad-tenant", &fields.span, "`map` needs `tenant` or `tenants`").help =
+            Some("a token that names no tenant opens nothing".to_owned());
+    }
+    let mut attributes = Vec::new();
+    if let Some(node) = fields.take("attributes") {
+        for (word, node) in reader.entries(node, "`attributes`") {
+            let value = reader.text(node, "a claim");
+            let Some(of) = schema.attributes.get(word.value.as_str()) else {
+                unknown("attribute", "unknown-attribute", word, schema.attributes.keys().map(|name| &**name), reader);
+                continue;
+            };
+            let Some(text) = value else { continue };
+            let Some(value) = claim_value(&text, reader) else { continue };
+            if matches!(value, ClaimValue::Contains { .. }) && *of != Type::Bool {
+                let message = format!("`in` gives a bool, but `{}` is declared as {of}", word.value);
+                reader.error("bad-claim", &text.span, message);
+            }
+            attributes.push((word.value.as_str().into(), value));
+        }
+    }
+    fields.finish(reader);
+    Some(ClaimMap { id: id?, roles, groups, tenant, tenants, attributes })
+}
+
+fn claim_value(text: &Text, reader: &mut Reader) -> Option<ClaimValue> {
+    let Some((word, list)) = text.value.strip_prefix('\'').and_then(|rest| rest.split_once('\'')) else {
+        return claim_path(text, reader).map(ClaimValue::Claim);
+    };
+    let list = list.trim_start().strip_prefix("in ").map(str::trim).and_then(raw::claims);
+    if let Some(list) = list.filter(|_| !word.is_empty()) {
+        return Some(ClaimValue::Contains { word: word.into(), list });
+    }
+    reader.error("bad-claim", &text.span, format!("`{}` is not a claim", text.value)).help =
+        Some("claims.x, or \"'word' in claims.x\"".to_owned());
+    None
+}
+
+pub(super) fn hierarchy(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Hierarchy> {
+    let mut fields = reader.fields(node, "`hierarchy`");
+    let (claim, file, table) = (fields.take("claim"), fields.take("file"), fields.take("table"));
+    let (manager, refresh) = (fields.take("manager"), fields.take("refresh"));
+    fields.finish(reader);
+    if let (None, Some(node)) = (table, manager.or(refresh)) {
+        reader.error("bad-hierarchy", &node.span, "`manager` and `refresh` belong to a `table`");
+    }
+    match (claim, file, table) {
+        (Some(node), None, None) => {
+            reader.text(node, "`claim`").and_then(|text| claim_path(&text, reader)).map(Hierarchy::Claim)
+        }
+        (None, file @ Some(_), None) => path(file, "`file`", folder, reader).map(Hierarchy::File),
+        (None, None, table @ Some(_)) => {
+            if manager.is_none() {
+                reader.error("missing-key", &node.span, "`hierarchy` with `table` needs `manager`");
+            }
+            let refresh = match refresh {
+                None => Some(DEFAULT_REFRESH),
+                Some(node) => duration(node, "`refresh`", MIN_REFRESH..=DAY, reader),
+            };
+            let table = name(table, "`table`", reader);
+            let manager = name(manager, "`manager`", reader);
+            Some(Hierarchy::Table { table: table?, manager: manager?, refresh: refresh? })
+        }
+        _ => {
+            reader.error("bad-hierarchy", &node.span, "`hierarchy` needs one of `claim`, `file` and `table`");
+            None
+        }
+    }
+}

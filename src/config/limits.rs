@@ -1,0 +1,126 @@
+//! Limits and the audit log: every bound has a default, a least and a greatest value.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::raw::{self, duration, path, size};
+use super::{Audit, Fsync, Limits};
+use crate::yaml::{Fields, Node, Reader, Value};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            target: 8 * KIB,
+            headers: 100,
+            header_bytes: 32 * KIB,
+            request_body: MIB,
+            response_body: 16 * MIB,
+            json_depth: 64,
+            in_flight: 1024,
+            upstream_connections: 128,
+            scanned_rows: 10_000,
+            request_body_time: seconds(30),
+            client_write_time: seconds(30),
+            idle_time: seconds(60),
+            connect_time: seconds(2),
+            upstream_head_time: seconds(15),
+            upstream_read_time: seconds(15),
+            exchange_time: seconds(60),
+            drain_time: seconds(60),
+        }
+    }
+}
+
+pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
+    let mut limits = Limits::default();
+    let mut fields = reader.fields(node, "`limits`");
+    let sizes = [
+        ("target", "`target`", 256, 64 * KIB, &mut limits.target),
+        ("header_bytes", "`header_bytes`", KIB, MIB, &mut limits.header_bytes),
+        ("request_body", "`request_body`", KIB, GIB, &mut limits.request_body),
+        ("response_body", "`response_body`", KIB, GIB, &mut limits.response_body),
+    ];
+    for (key, what, least, most, place) in sizes {
+        if let Some(found) = fields.take(key).and_then(|node| size(node, what, least..=most, reader)) {
+            *place = found;
+        }
+    }
+    let counts = [
+        ("headers", "`headers`", 1, 1_000, &mut limits.headers),
+        // Redaction recurses no deeper than this.
+        ("json_depth", "`json_depth`", 1, 96, &mut limits.json_depth),
+        ("in_flight", "`in_flight`", 1, 1_000_000, &mut limits.in_flight),
+        ("upstream_connections", "`upstream_connections`", 1, 100_000, &mut limits.upstream_connections),
+        ("scanned_rows", "`scanned_rows`", 1, 10_000_000, &mut limits.scanned_rows),
+    ];
+    for (key, what, least, most, place) in counts {
+        let found = fields.take(key).and_then(|node| reader.integer(node, what, least..=most));
+        if let Some(found) = found.and_then(|found| usize::try_from(found).ok()) {
+            *place = found;
+        }
+    }
+    times(&mut limits, &mut fields, reader);
+    fields.finish(reader);
+    limits
+}
+
+fn times(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
+    let least = Duration::from_millis(1);
+    let most = Duration::from_secs(60 * 60);
+    let times = [
+        ("request_body_time", "`request_body_time`", &mut limits.request_body_time),
+        ("client_write_time", "`client_write_time`", &mut limits.client_write_time),
+        ("idle_time", "`idle_time`", &mut limits.idle_time),
+        ("connect_time", "`connect_time`", &mut limits.connect_time),
+        ("upstream_head_time", "`upstream_head_time`", &mut limits.upstream_head_time),
+        ("upstream_read_time", "`upstream_read_time`", &mut limits.upstream_read_time),
+        ("exchange_time", "`exchange_time`", &mut limits.exchange_time),
+        ("drain_time", "`drain_time`", &mut limits.drain_time),
+    ];
+    for (key, what, place) in times {
+        if let Some(found) = fields.take(key).and_then(|node| duration(node, what, least..=most, reader)) {
+            *place = found;
+        }
+    }
+}
+
+pub(super) fn audit(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Audit> {
+    let mut fields = reader.fields(node, "`audit`");
+    let file = path(fields.require("file", reader), "`file`", folder, reader);
+    let fsync = fields.take("fsync").map_or(Some(Fsync::Always), |node| fsync(node, reader));
+    let mut serve_without = false;
+    if let Some(node) = fields.take("serve_without") {
+        serve_without = reader.bool(node, "`serve_without`").unwrap_or_default();
+        if serve_without {
+            let message = "data is served while the audit log can't be written".to_owned();
+            raw::warn(reader, "serve-without-audit", &node.span, message);
+        }
+    }
+    fields.finish(reader);
+    Some(Audit { file: file?, fsync: fsync?, serve_without })
+}
+
+fn fsync(node: &Node, reader: &mut Reader) -> Option<Fsync> {
+    if matches!(node.value, Value::Map(_)) {
+        let mut fields = reader.fields(node, "`fsync`");
+        let range = Duration::from_millis(10)..=Duration::from_secs(60);
+        let interval = fields.require("interval", reader).and_then(|n| duration(n, "`interval`", range, reader));
+        fields.finish(reader);
+        return interval.map(Fsync::Interval);
+    }
+    let text = reader.text(node, "`fsync`")?;
+    match text.value.as_str() {
+        "always" => Some(Fsync::Always),
+        "never" => Some(Fsync::Never),
+        other => {
+            reader.error("unknown-word", &text.span, format!("`fsync` can't be `{other}`")).help =
+                Some("always, never, or { interval: 1s }".to_owned());
+            None
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `scrim demo`: a CRM that trusts everybody, people with tokens, and the real gateway between them, in one process.
+//!
+//! Everything is made at the start and goes away at the end: ports, keys, files. [`Demo`] owns all of it. The tour sends
+//! real requests through the real listener and fails if one answer is not what the policies promise.
+
+pub mod crm;
+pub mod data;
+pub mod identity;
+pub mod tour;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::diagnostic::{self, Diagnostic};
+use crate::gateway::Gateway;
+use crm::Crm;
+use data::Store;
+use identity::Identity;
+
+/// The variable that names a folder to keep, where no option does.
+pub const KEEP_VARIABLE: &str = "SCRIM_DEMO_DIR";
+
+/// Where a started gateway is reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrance {
+    pub public: SocketAddr,
+    pub admin: Option<SocketAddr>,
+}
+
+/// Everything that runs. Stopped in this order: gateway, CRM, files.
+pub struct Demo {
+    pub entrance: Entrance,
+    gateway: Gateway,
+    pub crm: Crm,
+    pub identity: Identity,
+}
+
+/// How the demo runs.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Send the requests, show what each caller sees and why, and end
+    #[arg(long)]
+    pub tour: bool,
+    /// Keep certificates, keys, configuration and audit log in this folder
+    #[arg(long, value_name = "DIR", env = KEEP_VARIABLE, value_hint = clap::ValueHint::DirPath)]
+    pub keep: Option<PathBuf>,
+}
+
+impl Demo {
+    /// `keep` names a folder that stays; without it the files go away at the end.
+    pub async fn start(keep: Option<&Path>) -> io::Result<Self> {
+        let identity = Identity::create(keep, &Store::seeded(), &Clock::system())?;
+        let crm = crm::start(identity.crm_token.clone()).await?;
+        let gateway = start_gateway(&identity.config(), crm.address()).await?;
+        let public =
+            *gateway.addresses().first().ok_or_else(|| io::Error::other("the demo's gateway has no listener"))?;
+        let entrance = Entrance { public, admin: gateway.admin_address() };
+        Ok(Self { entrance, gateway, crm, identity })
+    }
+
+    pub async fn shutdown(self) {
+        self.gateway.shutdown().await;
+        self.crm.shutdown().await;
+    }
+
+    /// `https://localhost:port`
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.entrance.public.port())
+    }
+
+    /// Where everything is, and requests to paste into a shell.
+    pub fn introduce(&self, out: &mut impl Write) -> io::Result<()> {
+        introduce(&self.identity, &self.url(), self.entrance.admin, out)
+    }
+}
+
+/// Starts the gateway over the demo's configuration, with `crm` as the address of its upstream.
+async fn start_gateway(config: &Path, crm: SocketAddr) -> io::Result<Gateway> {
+    let found_crm = move |config: &mut Config| {
+        for upstream in config.upstreams.values_mut() {
+            upstream.port = crm.port();
+        }
+    };
+    let wrong = |errors: Vec<Diagnostic>| io::Error::other(diagnostic::render(&errors, false));
+    Gateway::start(config, found_crm, Clock::system()).await.map_err(wrong)
+}
+
+/// Runs until Ctrl-C, or the tour. True unless an answer of the tour was not as promised.
+pub async fn run(options: &Options, out: &mut impl Write) -> io::Result<bool> {
+    let demo = Demo::start(options.keep.as_deref()).await?;
+    let passed = if options.tour {
+        tour::run(&demo.identity, demo.entrance, out).await
+    } else {
+        demo.introduce(out)?;
+        tokio::signal::ctrl_c().await.map(|()| true)
+    };
+    demo.shutdown().await;
+    passed
+}
+
+fn introduce(identity: &Identity, url: &str, admin: Option<SocketAddr>, out: &mut impl Write) -> io::Result<()> {
+    let folder = identity.folder();
+    writeln!(out, "Scrim stands in front of a CRM that hides nothing.\n")?;
+    writeln!(out, "  gateway    {url}")?;
+    writeln!(out, "  authority  {}", identity.ca_file().display())?;
+    writeln!(out, "  audit log  {}", folder.join("config/demo/audit.jsonl").display())?;
+    if let Some(admin) = admin {
+        writeln!(out, "  metrics    http://{admin}/metrics")?;
+    }
+    writeln!(out, "  policies   {}\n", folder.join("policies").display())?;
+    writeln!(out, "Paste into another shell:\n")?;
+    writeln!(out, "URL={url}")?;
+    writeln!(out, "CA={}", quoted(&identity.ca_file().display().to_string()))?;
+    for persona in &identity.personas {
+        writeln!(out, "{}={}  # {}", persona.name.to_uppercase(), persona.token, persona.about)?;
+    }
+    writeln!(out, "BILLING={}  # a service account's key\n", identity.api_key)?;
+    for (what, who, target) in [
+        ("a rep: her own contacts in clear, her region's masked", "ANA", "/v1/contacts?limit=20"),
+        ("her manager: the team's too", "MARTA", "/v1/contacts?limit=20"),
+        ("support: everybody's, masked", "SAM", "/v1/contacts?limit=20"),
+        ("another organisation's rep: nothing of this one", "VIC", "/v1/contacts?limit=20"),
+        ("refused: an analyst has no contacts", "LEA", "/v1/contacts"),
+    ] {
+        writeln!(out, "# {what}")?;
+        writeln!(out, "curl --cacert \"$CA\" -H \"Authorization: Bearer ${who}\" \"$URL{target}\"")?;
+    }
+    writeln!(out, "\nCtrl-C ends it.")?;
+    out.flush()
+}
+
+/// For a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_introduction_has_a_line_for_each_persona_and_no_key_of_the_gateway() {
+        let identity = Identity::create(None, &Store::seeded(), &Clock::system()).unwrap();
+        let mut out = Vec::new();
+        introduce(&identity, "https://localhost:1", Some(([127, 0, 0, 1], 2).into()), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for who in ["ANA", "MARTA", "SAM", "VIC", "LEA"] {
+            assert!(text.contains(&format!("\n{who}=ey")), "{who}");
+            assert!(text.contains(&format!("Bearer ${who}\"")), "{who}");
+        }
+        assert!(text.contains("http://127.0.0.1:2/metrics"));
+        assert!(!text.contains(&identity.crm_token));
+        assert_eq!(quoted("a'b"), r"'a'\''b'");
+    }
+}

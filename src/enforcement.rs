@@ -1,0 +1,327 @@
+//! From decisions to permits: every obligation of a decision is built into the request that leaves, or there is none.
+//!
+//! A [`Permit`] holds the upstream's name, the rewritten request and, for answers that reach a client, the redaction plan.
+//! It can only be made here, after the decision, and `upstream` sends nothing else: no permit, no upstream call. Pure.
+
+mod query;
+pub mod write;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use jiff::Timestamp;
+
+use crate::api::{Api, Catalog, Dialect, FieldId, InexactPaging, Route, RouteKind, Shape, Table, TableId};
+use crate::dialect::{Query, rest};
+use crate::model::{Action, Name, Principal, Reason, RequestFacts, RequestId, TenantScope};
+use crate::policy::{Decision, PolicySet, Question, Residual};
+use crate::redact::{Frame, Lens, Plan, Relations};
+use crate::secret::Secret;
+
+/// Proof that a request may be sent to an upstream, for one purpose.
+#[derive(Debug)]
+pub struct Permit<Purpose> {
+    upstream: Name,
+    outgoing: Outgoing,
+    purpose: Purpose,
+}
+
+/// To fetch records for the client: the answer goes through the plan.
+#[derive(Debug)]
+pub struct Fetch {
+    pub plan: Arc<Plan>,
+}
+
+/// To look at one record before a write or as the target of a reference: no byte of the answer reaches the client.
+#[derive(Debug)]
+pub struct Probe;
+
+/// To change one record. The answer goes through the plan, if the caller may read the table at all.
+#[derive(Debug)]
+pub struct Write {
+    pub plan: Option<Arc<Plan>>,
+}
+
+/// To pass a declared opaque route through.
+#[derive(Debug)]
+pub struct Opaque {
+    pub media_types: Vec<Name>,
+}
+
+/// To read who manages whom, with the gateway's own credential.
+#[derive(Debug)]
+pub struct Hierarchy;
+
+/// A request as it will leave, but for Host and the upstream's credential.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub method: Method,
+    /// Path and query below the upstream's base path, percent-encoded.
+    pub target: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl<Purpose> Permit<Purpose> {
+    pub fn upstream(&self) -> &Name {
+        &self.upstream
+    }
+
+    pub fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
+    }
+
+    pub fn purpose(&self) -> &Purpose {
+        &self.purpose
+    }
+}
+
+/// One request's circumstances, as the steps before have established them.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    pub catalog: &'a Arc<Catalog>,
+    pub policies: &'a PolicySet,
+    pub principal: &'a Principal,
+    pub tenant: &'a TenantScope,
+    pub request: &'a RequestFacts,
+    pub request_id: RequestId,
+    pub now: Timestamp,
+    pub masking_key: Option<&'a Secret>,
+    /// Nesting of JSON beyond this is refused.
+    pub depth: usize,
+}
+
+/// A list that is permitted: one of the upstream's pages, or a walk through them.
+#[derive(Debug)]
+pub enum Listing {
+    /// The upstream's own page: as it is, or with fewer records where the API description allows short pages.
+    Page(Permit<Fetch>),
+    /// Rows may be dropped that the upstream counts: pages are read from the first on until the client's is full.
+    Walk(Walk),
+}
+
+/// Reads an upstream's pages one after the other and shows the client a window of what it may see.
+#[derive(Debug)]
+pub struct Walk {
+    base: Permit<Fetch>,
+    table: TableId,
+    query: Query,
+    /// Visible records before the client's page.
+    pub skip: u64,
+    /// Visible records on the client's page.
+    pub take: u64,
+    /// Records asked for at a time; `None` if the upstream has no paging and answers all at once.
+    pub step: Option<u64>,
+}
+
+impl<'a> Case<'a> {
+    pub fn decide(&self, table: TableId, action: &Action) -> Decision {
+        self.policies.decide(&Question {
+            principal: self.principal,
+            tenant: self.tenant,
+            request: self.request,
+            now: self.now,
+            table,
+            action,
+        })
+    }
+
+    fn residual(&self, table: TableId, action: &Action) -> Option<Arc<Residual>> {
+        match self.decide(table, action) {
+            Decision::Allow(residual) | Decision::Conditional(residual) => Some(residual),
+            Decision::Deny(..) => None,
+        }
+    }
+
+    /// Headers that every request to an API bears.
+    fn headers(&self, api: &Api) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("scrim"));
+        if let Ok(id) = HeaderValue::from_str(&self.request_id.to_string()) {
+            headers.insert(HeaderName::from_static("x-request-id"), id);
+        }
+        for (name, dimension) in &api.tenant_headers {
+            if let Some(value) = self.tenant.value(dimension).and_then(|value| HeaderValue::from_str(value).ok()) {
+                headers.insert(name.clone(), value);
+            }
+        }
+        headers
+    }
+
+    /// The request to a route of an API. `None`: a variable of its path can't be printed.
+    fn outgoing(&self, api: &Api, route: &Route, variables: &[(Name, String)], query: &str) -> Option<Outgoing> {
+        let mut target = route.upstream_path.expand(variables, self.tenant)?;
+        if !query.is_empty() {
+            target.push('?');
+            target.push_str(query);
+        }
+        Some(Outgoing { method: route.method.clone(), target, headers: self.headers(api), body: Bytes::new() })
+    }
+
+    /// How an answer with records of `table` is redacted: `expand` are the relations that the client asked for.
+    fn plan(
+        &self,
+        frame: Frame,
+        residual: Arc<Residual>,
+        fields: Option<&[FieldId]>,
+        expand: &[FieldId],
+    ) -> Result<Plan, Reason> {
+        let table = self.catalog.table(residual.table());
+        let mut relations = Relations::new();
+        for field in expand {
+            let (related, action) = match table.field(*field).shape {
+                Shape::One { table, .. } => (table, Action::Read),
+                Shape::Many { table } => (table, Action::List),
+                Shape::Plain(_) => return Err(Reason::QueryNotAllowed),
+            };
+            let residual = self.residual(related, &action).ok_or(Reason::QueryNotAllowed)?;
+            relations.insert(*field, Arc::new(Lens { residual, fields: None, relations: Relations::new() }));
+        }
+        let fields = fields.map(|fields| fields.iter().chain(expand).copied().collect());
+        Ok(Plan {
+            catalog: Arc::clone(self.catalog),
+            frame,
+            root: Lens { residual, fields, relations },
+            tenant: self.tenant.clone(),
+            masking_key: self.masking_key.cloned(),
+            depth: self.depth,
+        })
+    }
+
+    /// A list of records. `pairs` is the client's query.
+    pub fn list(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: Arc<Residual>,
+        pairs: &[(String, String)],
+    ) -> Result<Listing, Reason> {
+        let table = self.catalog.table(residual.table());
+        let api = self.catalog.api(table.api);
+        let Dialect::Rest(dialect) = &api.dialect;
+        let query = rest::parse(dialect, table, pairs)?;
+        query::check(&query, table, Some(&residual))?;
+        let exact = residual.is_total() && rest::is_tenant_pushed(table);
+        let frame = Frame::List {
+            records: dialect.list.clone(),
+            total: dialect.total.clone(),
+            keep: dialect.keep.clone(),
+            exact,
+        };
+        let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);
+        let sent = query::complete(&query, table, &residual, dialect);
+        let printed = rest::print(dialect, table, &sent, self.tenant, true);
+        let outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
+        let permit = Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Fetch { plan } };
+        if exact || table.inexact_paging == InexactPaging::Short {
+            return Ok(Listing::Page(permit));
+        }
+        let parameters = &dialect.parameters;
+        let take = parameters.limit.as_ref().map_or(u64::MAX, |limit| query.limit.unwrap_or(limit.default));
+        let skip = match (query.offset, query.page) {
+            (Some(offset), _) => offset,
+            (None, Some(page)) => page.saturating_sub(1).saturating_mul(take),
+            (None, None) => 0,
+        };
+        let paged = parameters.offset.is_some() || parameters.page.is_some();
+        let step = parameters.limit.as_ref().filter(|_| paged).map(|limit| limit.max);
+        Ok(Listing::Walk(Walk { base: permit, table: table.id, query: sent, skip, take, step }))
+    }
+
+    /// The permit for one of the upstream's pages, from 0.
+    pub fn page(&self, walk: &Walk, page: u64) -> Permit<Fetch> {
+        let table = self.catalog.table(walk.table);
+        let Dialect::Rest(dialect) = &self.catalog.api(table.api).dialect;
+        let mut query = walk.query.clone();
+        query.limit = walk.step;
+        (query.offset, query.page) = (None, None);
+        if let Some(step) = walk.step {
+            if dialect.parameters.offset.is_some() {
+                query.offset = Some(page.saturating_mul(step));
+            } else {
+                query.page = Some(page.saturating_add(1));
+            }
+        }
+        let mut outgoing = walk.base.outgoing.clone();
+        let path = outgoing.target.split('?').next().unwrap_or_default().to_owned();
+        outgoing.target = format!("{path}?{}", rest::print(dialect, table, &query, self.tenant, true));
+        let plan = Arc::clone(&walk.base.purpose.plan);
+        Permit { upstream: Arc::clone(&walk.base.upstream), outgoing, purpose: Fetch { plan } }
+    }
+
+    /// One record, for the client.
+    pub fn read(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: Arc<Residual>,
+        pairs: &[(String, String)],
+    ) -> Result<Permit<Fetch>, Reason> {
+        let table = self.catalog.table(residual.table());
+        let api = self.catalog.api(table.api);
+        let Dialect::Rest(dialect) = &api.dialect;
+        let query = rest::parse_record(dialect, table, pairs)?;
+        query::check(&query, table, Some(&residual))?;
+        let frame = Frame::Record(dialect.record.clone());
+        let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);
+        let sent = query::complete(&query, table, &residual, dialect);
+        let printed = rest::print(dialect, table, &sent, self.tenant, false);
+        let outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Fetch { plan } })
+    }
+
+    /// What a caller is told whose action on a visible table is not granted: a query that names fields is refused as such
+    /// first, for none of them is readable under this action.
+    pub fn check_refused_query(&self, table: TableId, pairs: &[(String, String)]) -> Result<(), Reason> {
+        let table = self.catalog.table(table);
+        let Dialect::Rest(dialect) = &self.catalog.api(table.api).dialect;
+        query::check(&rest::parse(dialect, table, pairs)?, table, None)
+    }
+
+    /// A declared opaque route: hidden from whoever holds none of its roles.
+    pub fn opaque(
+        &self,
+        api: &Api,
+        route: &Route,
+        variables: &[(Name, String)],
+        pairs: &[(String, String)],
+        body: Bytes,
+    ) -> Result<Permit<Opaque>, Reason> {
+        let RouteKind::Opaque { roles, media_types, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
+        if !roles.iter().any(|role| self.principal.has_role(role)) {
+            return Err(Reason::TableHidden);
+        }
+        if !pairs.is_empty() {
+            return Err(Reason::QueryNotAllowed);
+        }
+        let mut outgoing = self.outgoing(api, route, variables, "").ok_or(Reason::RouteUnknown)?;
+        if let [only] = &media_types[..] {
+            if let Ok(accept) = HeaderValue::from_str(only) {
+                outgoing.headers.insert(header::ACCEPT, accept);
+            }
+        } else {
+            outgoing.headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        }
+        outgoing.body = body;
+        let purpose = Opaque { media_types: media_types.clone() };
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose })
+    }
+}
+
+/// One page of the table that says who manages whom, over all tenants, with the gateway's own credential.
+pub fn hierarchy(catalog: &Catalog, table: &Table, page: u64) -> Option<Permit<Hierarchy>> {
+    let api = catalog.api(table.api);
+    let Dialect::Rest(dialect) = &api.dialect;
+    let list =
+        |route: &&Route| matches!(&route.kind, RouteKind::Table { table: of, action: Action::List } if *of == table.id);
+    let route = api.routes.iter().find(list)?;
+    let target = query::hierarchy_page(dialect, route, page)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let outgoing = Outgoing { method: Method::GET, target, headers, body: Bytes::new() };
+    Some(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Hierarchy })
+}

@@ -1,0 +1,88 @@
+//! Which parts of a client's query may be asked, and what the upstream must be asked besides.
+//!
+//! A field may be filtered or sorted by only if it is readable in clear on every row that the query may touch; otherwise
+//! the answer's rows, their order or their number would tell its values. Hidden, unreadable and unknown fields are refused
+//! with one and the same answer.
+
+use crate::api::{FieldId, InexactPaging, Rest, Route, Shape, Table, Tenancy};
+use crate::dialect::Query;
+use crate::model::Reason;
+use crate::policy::{Layout, Residual};
+
+/// Checks a client's query under a residual; under none, no field may be named.
+pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>) -> Result<(), Reason> {
+    let tells_order = !query.filter.is_empty() || !query.sort.is_empty();
+    let compared =
+        query.filter.iter().map(|comparison| comparison.field).chain(query.sort.iter().map(|(field, _)| *field));
+    let shown = query.fields.iter().flatten().chain(&query.expand);
+    let allowed = match residual {
+        None => compared.count() == 0 && shown.count() == 0,
+        Some(residual) => {
+            // A short page tells that a hidden row took a place; with a filter or an order it would tell its values too.
+            let silent = residual.is_total() || table.inexact_paging != InexactPaging::Short || !tells_order;
+            silent
+                && compared.into_iter().all(|f| residual.is_clear_everywhere(f))
+                && shown.into_iter().all(|f| residual.may_show(*f))
+        }
+    };
+    if allowed { Ok(()) } else { Err(Reason::QueryNotAllowed) }
+}
+
+/// The query to send: what the client asked, and what the rules need to read. Helpers are removed from the answer, because
+/// the plan shows only what the client asked for.
+pub(super) fn complete(query: &Query, table: &Table, residual: &Residual, dialect: &Rest) -> Query {
+    let mut sent = query.clone();
+    for field in helpers(table, residual.layout(), dialect).expand {
+        if !sent.expand.contains(&field) {
+            sent.expand.push(field);
+        }
+    }
+    if let Some(fields) = &mut sent.fields {
+        let read = residual.layout().fields().filter_map(|name| table.field_named(name));
+        let expanded = sent.expand.iter().flat_map(|field| match table.field(*field).shape {
+            Shape::One { by, .. } => vec![*field, by],
+            _ => vec![*field],
+        });
+        for field in read.chain([table.key]).chain(expanded) {
+            if !fields.contains(&field) {
+                fields.push(field);
+            }
+        }
+    }
+    sent
+}
+
+/// A query for whatever the rules of a table read in related records.
+pub(super) fn helpers(table: &Table, layout: &Layout, dialect: &Rest) -> Query {
+    let mut query = Query::default();
+    if dialect.parameters.expand.is_some() {
+        let related = |field: &FieldId| !matches!(table.field(*field).shape, Shape::Plain(_));
+        query.expand = layout.fields().filter_map(|name| table.field_named(name)).filter(related).collect();
+        if let Tenancy::Via(field) = table.tenant
+            && !query.expand.contains(&field)
+        {
+            query.expand.push(field);
+        }
+    }
+    query
+}
+
+/// The target of one page of a whole table, unfiltered.
+pub(super) fn hierarchy_page(dialect: &Rest, route: &Route, page: u64) -> Option<String> {
+    let nobody = crate::model::TenantScope::new(&["-".into()], |_| Some("-"))?;
+    let mut target = route.upstream_path.expand(&[], &nobody)?;
+    let parameters = &dialect.parameters;
+    if let Some(limit) = &parameters.limit {
+        target = format!("{target}?{}={}", limit.name, limit.max);
+        if let Some(offset) = &parameters.offset {
+            target = format!("{target}&{offset}={}", page.checked_mul(limit.max)?);
+        } else if let Some(name) = &parameters.page {
+            target = format!("{target}&{name}={}", page + 1);
+        } else if page > 0 {
+            return None;
+        }
+    } else if page > 0 {
+        return None;
+    }
+    Some(target)
+}

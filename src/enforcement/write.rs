@@ -1,0 +1,317 @@
+//! Permits for writes: what a client wants to write, what the gateway sets, and the record as it would be.
+//!
+//! `rows` judge the record as it stands, `check` the record as it would be. A write that changes the tenant, leaves it, or
+//! touches a field that may not be written is refused whole. The body that leaves is built from what was understood.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, header};
+
+use super::{Case, Outgoing, Permit, Probe, Write, query};
+use crate::api::{Dialect, FieldId, Race, Route, RouteKind, Shape, Table, TableId, Tenancy};
+use crate::dialect::{Query, rest};
+use crate::model::{Action, Name, Reason, Value};
+use crate::policy::{Residual, Verdict};
+use crate::redact::request::{self, Change, Changes};
+use crate::redact::{self, Frame};
+
+/// Why a write was refused, and by which rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: Reason,
+    pub rule: Option<Name>,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, rule: None }
+    }
+}
+
+/// A write that may be sent, and the grants that allow it.
+#[derive(Debug)]
+pub struct Permitted {
+    pub permit: Permit<Write>,
+    pub rules: Vec<Name>,
+}
+
+/// A record that a write would point to; it must be in scope and readable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    pub relation: FieldId,
+    pub table: TableId,
+    pub key: String,
+}
+
+/// A referenced record as the upstream has it.
+#[derive(Clone, Debug)]
+pub struct Referenced {
+    pub relation: FieldId,
+    pub record: Bytes,
+}
+
+/// A record as it stands before a write.
+#[derive(Clone, Debug)]
+pub struct Before {
+    pub record: Bytes,
+    pub etag: Option<HeaderValue>,
+}
+
+impl Case<'_> {
+    /// To look at one record with everything that the rules of its table read. Errors: `UpstreamCannotGuard` if the API
+    /// description declares no way to read one.
+    pub fn probe(&self, table: TableId, key: &str) -> Result<Permit<Probe>, Reason> {
+        let table = self.catalog.table(table);
+        let api = self.catalog.api(table.api);
+        let Dialect::Rest(dialect) = &api.dialect;
+        let reads = |route: &&Route| matches!(&route.kind, RouteKind::Table { table: of, action: Action::Read } if *of == table.id);
+        let route = api.routes.iter().find(reads).ok_or(Reason::UpstreamCannotGuard)?;
+        let variables: Vec<(Name, String)> =
+            route.path.variables().map(|name| (Arc::clone(name), key.to_owned())).collect();
+        let sent = query::helpers(table, self.policies.layout(table.id), dialect);
+        let printed = rest::print(dialect, table, &sent, self.tenant, false);
+        let outgoing = self.outgoing(api, route, &variables, &printed).ok_or(Reason::RecordHidden)?;
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Probe })
+    }
+
+    /// Whether the caller may read this record of a table.
+    pub fn may_read(&self, table: TableId, record: &[u8]) -> Result<bool, Reason> {
+        let Some(residual) = self.residual(table, &Action::Read) else { return Ok(false) };
+        let slots = redact::slots(record, residual.layout(), self.depth).map_err(|_| Reason::UpstreamBroken)?;
+        Ok(matches!(residual.judge(&slots).verdict, Verdict::Visible(_)))
+    }
+
+    /// What a client wants to write, if all of it is declared. Errors: `BodyMalformed`, `FieldNotWritable`.
+    pub fn changes<'b>(&self, table: TableId, body: &'b [u8]) -> Result<Changes<'b>, Reason> {
+        let table = self.catalog.table(table);
+        let changes = request::read(body, table, self.depth).map_err(|_| Reason::BodyMalformed)?;
+        if changes.undeclared { Err(Reason::FieldNotWritable) } else { Ok(changes) }
+    }
+
+    /// The records that the changed foreign keys point to.
+    pub fn references(&self, table: TableId, changes: &Changes<'_>) -> Result<Vec<Reference>, Reason> {
+        let declared = self.catalog.table(table);
+        let mut references = Vec::new();
+        for relation in declared.field_ids() {
+            let Shape::One { table, by } = declared.field(relation).shape else { continue };
+            for change in changes.fields.iter().filter(|change| change.field == by && change.raw != b"null") {
+                let key = request::text(change.raw).ok_or(Reason::BodyMalformed)?;
+                references.push(Reference { relation, table, key });
+            }
+        }
+        Ok(references)
+    }
+
+    /// A new record. The first grant in the order of the policy file that allows all of it is taken.
+    pub fn create(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: &Arc<Residual>,
+        changes: &Changes<'_>,
+        referenced: &[Referenced],
+    ) -> Result<Permitted, Refusal> {
+        let table = self.catalog.table(residual.table());
+        let mine = self.own_changes(table, changes)?;
+        let mut refusal = Refusal::from(Reason::ActionNotGranted);
+        for creation in residual.creations() {
+            let preset = |field: FieldId| creation.presets.iter().find(|(of, _)| *of == field).map(|(_, value)| value);
+            let allowed = |change: &&Change<'_>| match preset(change.field) {
+                Some(value) => request::equals(change.raw, value),
+                None => creation.writable.contains(&change.field),
+            };
+            if !mine.iter().all(|change| allowed(&change)) {
+                refusal = Reason::FieldNotWritable.into();
+                continue;
+            }
+            self.check_types(table, &mine)?;
+            let mut body: Vec<(&str, Vec<u8>)> = Vec::new();
+            for change in mine.iter().filter(|change| preset(change.field).is_none()) {
+                body.push((&table.field(change.field).name, change.raw.to_vec()));
+            }
+            for (field, value) in &creation.presets {
+                body.push((&table.field(*field).name, request::print(value)));
+            }
+            if let Tenancy::Columns(columns) = &table.tenant {
+                for (dimension, column) in columns {
+                    let value = self.tenant.value(dimension).ok_or(Reason::TenantMissing)?;
+                    body.push((&table.field(*column).name, self.tenant_value(table, *column, value)));
+                }
+            }
+            let after = self.record_after(table, None, &body, referenced)?;
+            let slots = redact::slots(&after, residual.layout(), self.depth).map_err(|_| Reason::BodyMalformed)?;
+            match residual.judge_creation(creation, &slots).outcome {
+                Ok(rules) => {
+                    let permit = self.write(route, variables, table, Some(request::object(members(&body))), None)?;
+                    return Ok(Permitted { permit, rules });
+                }
+                Err((reason, rule)) => refusal = Refusal { reason, rule },
+            }
+        }
+        Err(refusal)
+    }
+
+    /// A change of a record, or a custom action on it (with or without changes).
+    #[expect(clippy::too_many_arguments, reason = "a write is judged by all of these, and a struct would be used once")]
+    pub fn change(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: &Arc<Residual>,
+        before: &Before,
+        changes: Option<&Changes<'_>>,
+        referenced: &[Referenced],
+    ) -> Result<Permitted, Refusal> {
+        let table = self.catalog.table(residual.table());
+        let mine = changes.map_or_else(|| Ok(Vec::new()), |changes| self.own_changes(table, changes))?;
+        if let Some(change) = mine.iter().find(|change| !residual.may_write(change.field)) {
+            let owner = table.owner == Some(change.field);
+            return Err(if owner { Reason::OwnerNotTransferable } else { Reason::FieldNotWritable }.into());
+        }
+        self.check_types(table, &mine)?;
+        let body: Vec<(&str, Vec<u8>)> =
+            mine.iter().map(|change| (&*table.field(change.field).name, change.raw.to_vec())).collect();
+        let after = self.record_after(table, Some(&before.record), &body, referenced)?;
+        let layout = residual.layout();
+        let was = redact::slots(&before.record, layout, self.depth).map_err(|_| Reason::UpstreamBroken)?;
+        let becomes = redact::slots(&after, layout, self.depth).map_err(|_| Reason::UpstreamBroken)?;
+        let changed: Vec<FieldId> = mine.iter().map(|change| change.field).collect();
+        let rules = residual
+            .judge_change(&was, &becomes, &changed)
+            .outcome
+            .map_err(|(reason, rule)| Refusal { reason, rule })?;
+        let body = changes.map(|_| request::object(members(&body)));
+        let permit = self.write(route, variables, table, body, Some(before))?;
+        Ok(Permitted { permit, rules })
+    }
+
+    /// The removal of a record.
+    pub fn remove(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: &Arc<Residual>,
+        before: &Before,
+    ) -> Result<Permitted, Refusal> {
+        let table = self.catalog.table(residual.table());
+        let slots = redact::slots(&before.record, residual.layout(), self.depth).map_err(|_| Reason::UpstreamBroken)?;
+        let rules = match residual.judge(&slots).verdict {
+            Verdict::Visible(plan) => plan.grants.clone(),
+            Verdict::Denied(rule) => return Err(Refusal { reason: Reason::Denied, rule: Some(rule) }),
+            Verdict::Unmatched => return Err(Reason::ActionNotGranted.into()),
+            Verdict::Foreign => return Err(Reason::RecordForeign.into()),
+        };
+        let permit = self.write(route, variables, table, None, Some(before))?;
+        Ok(Permitted { permit, rules })
+    }
+
+    /// The client's changes without the tenant columns, each of which may only repeat the caller's own tenant.
+    fn own_changes<'c, 'b>(&self, table: &Table, changes: &'c Changes<'b>) -> Result<Vec<&'c Change<'b>>, Reason> {
+        let columns: &[(Name, FieldId)] = match &table.tenant {
+            Tenancy::Columns(columns) => columns,
+            Tenancy::Via(_) => &[],
+            Tenancy::Shared => return Err(Reason::FieldNotWritable),
+        };
+        let mut mine = Vec::new();
+        for change in &changes.fields {
+            match columns.iter().find(|(_, column)| *column == change.field) {
+                None => mine.push(change),
+                Some((dimension, _)) => {
+                    let value = self.tenant.value(dimension).ok_or(Reason::TenantMissing)?;
+                    if request::text(change.raw).as_deref() != Some(value) {
+                        return Err(Reason::TenantNotWritable);
+                    }
+                }
+            }
+        }
+        Ok(mine)
+    }
+
+    fn check_types(&self, table: &Table, changes: &[&Change<'_>]) -> Result<(), Reason> {
+        if changes.iter().all(|change| request::fits(table, change.field, change.raw)) {
+            Ok(())
+        } else {
+            Err(Reason::BodyMalformed)
+        }
+    }
+
+    /// A tenant's value as its column holds it: a number where the column is declared one.
+    fn tenant_value(&self, table: &Table, column: FieldId, value: &Name) -> Vec<u8> {
+        use crate::model::value::Type;
+        match (&table.field(column).shape, value.parse::<i64>()) {
+            (Shape::Plain(Type::Int), Ok(number)) => request::print(&Value::Int(number)),
+            _ => request::print(&Value::String(Arc::clone(value))),
+        }
+    }
+
+    /// The record as it would be: as it was (or with declared defaults, if it is new), with the body's members and the
+    /// records that it points to.
+    fn record_after(
+        &self,
+        table: &Table,
+        before: Option<&[u8]>,
+        body: &[(&str, Vec<u8>)],
+        referenced: &[Referenced],
+    ) -> Result<Vec<u8>, Reason> {
+        let mut changes: Vec<(&str, &[u8])> = members(body).collect();
+        for Referenced { relation, record } in referenced {
+            changes.push((&table.field(*relation).name, record));
+        }
+        // A foreign key that is set to null leaves no related record behind.
+        for relation in table.field_ids() {
+            let Shape::One { by, .. } = table.field(relation).shape else { continue };
+            let key = &*table.field(by).name;
+            if body.iter().any(|(name, raw)| *name == key && raw == b"null") {
+                changes.push((&table.field(relation).name, b"null"));
+            }
+        }
+        let start = match before {
+            Some(record) => record.to_vec(),
+            None => {
+                let defaults: Vec<(&str, Vec<u8>)> = table
+                    .fields
+                    .iter()
+                    .filter_map(|field| field.default.as_ref().map(|value| (&*field.name, request::print(value))))
+                    .collect();
+                request::object(members(&defaults))
+            }
+        };
+        request::merge(&start, &changes, self.depth).map_err(|_| Reason::UpstreamBroken)
+    }
+
+    fn write(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        table: &Table,
+        body: Option<Vec<u8>>,
+        before: Option<&Before>,
+    ) -> Result<Permit<Write>, Refusal> {
+        let api = self.catalog.api(table.api);
+        let Dialect::Rest(dialect) = &api.dialect;
+        let readable = self.residual(table.id, &Action::Read).filter(|_| route.method != Method::DELETE);
+        let sent = readable
+            .as_ref()
+            .map_or_else(Query::default, |_| query::helpers(table, self.policies.layout(table.id), dialect));
+        let printed = rest::print(dialect, table, &sent, self.tenant, false);
+        let mut outgoing: Outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
+        if let Some(body) = body {
+            outgoing.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            outgoing.body = body.into();
+        }
+        if let (Some(before), Race::IfMatch) = (before, table.race) {
+            let etag = before.etag.clone().ok_or(Reason::UpstreamCannotGuard)?;
+            outgoing.headers.insert(header::IF_MATCH, etag);
+        }
+        let plan = match readable {
+            Some(residual) => Some(Arc::new(self.plan(Frame::Record(dialect.record.clone()), residual, None, &[])?)),
+            None => None,
+        };
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Write { plan } })
+    }
+}
+
+fn members<'m>(members: &'m [(&'m str, Vec<u8>)]) -> impl Iterator<Item = (&'m str, &'m [u8])> {
+    members.iter().map(|(name, raw)| (*name, raw.as_slice()))
+}

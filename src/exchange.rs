@@ -1,0 +1,221 @@
+//! One request's state from its first byte to its audit record.
+//!
+//! An [`Exchange`] is counted in flight from its making to its drop. Its intent is journaled before the first byte leaves;
+//! whatever then happens to it (an answer, a refusal, a panic, a client that left), exactly one outcome follows.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::audit::{Intent, Log, Outcome, Pending, Unwritable};
+use crate::canonical::Canonical;
+use crate::metrics::Metrics;
+use crate::model::{Action, Name, Principal, Reason, RequestId, TenantScope};
+use crate::redact::plan::FieldChange;
+use crate::redact::{Plan, Tally};
+
+pub struct Exchange {
+    pub id: RequestId,
+    /// The same instant for every rule of this exchange.
+    pub now: Timestamp,
+    started: Instant,
+    log: Arc<Log>,
+    metrics: Metrics,
+    action: &'static str,
+    intent: Intent,
+    outcome: Outcome,
+    /// Set once the intent is written.
+    pending: Option<Pending>,
+    ended: bool,
+}
+
+impl Exchange {
+    pub fn begin(now: Timestamp, client: IpAddr, log: &Arc<Log>, metrics: &Metrics) -> Self {
+        metrics.in_flight.inc();
+        let id = RequestId::generate();
+        let intent = Intent { request_id: id.to_string(), client: client.to_string(), ..Intent::default() };
+        Self {
+            id,
+            now,
+            started: Instant::now(),
+            log: Arc::clone(log),
+            metrics: metrics.clone(),
+            action: "none",
+            intent,
+            outcome: Outcome::default(),
+            pending: None,
+            ended: false,
+        }
+    }
+
+    pub fn under(&mut self, policy_hash: &str, config_hash: &str) {
+        self.intent.policy_hash = policy_hash.to_owned();
+        self.intent.config_hash = config_hash.to_owned();
+    }
+
+    pub fn asks(&mut self, request: &Canonical) {
+        self.intent.method = request.method.to_string();
+        self.intent.path = request.path();
+    }
+
+    pub fn by(&mut self, principal: &Principal) {
+        self.intent.principal = Some(principal.id.to_string());
+        self.intent.issuer = Some(principal.issuer.to_string());
+        self.intent.authenticated_by = Some(principal.method.name());
+        self.intent.roles = principal.roles.iter().map(ToString::to_string).collect();
+    }
+
+    pub fn for_tenant(&mut self, tenant: &TenantScope) {
+        self.intent.tenant = Some(tenant.to_string());
+    }
+
+    pub fn about(&mut self, api: &str, table: &str, action: &Action, key: Option<&str>) {
+        self.action = action.label();
+        self.intent.api = Some(api.to_owned());
+        self.intent.table = Some(table.to_owned());
+        self.intent.action = Some(action.to_string());
+        self.intent.key = key.map(str::to_owned);
+    }
+
+    pub fn about_opaque(&mut self, api: &str, route: &str) {
+        self.action = "opaque";
+        self.intent.api = Some(api.to_owned());
+        self.intent.action = Some(format!("opaque:{route}"));
+        self.outcome.opaque = true;
+    }
+
+    /// Journals the intent, once; before any byte leaves.
+    pub async fn announce(&mut self) -> Result<(), Reason> {
+        if self.pending.is_none() {
+            let intent = std::mem::take(&mut self.intent);
+            match self.log.begin(intent).await {
+                Ok(pending) => self.pending = Some(pending),
+                Err(Unwritable) => {
+                    self.metrics.audit_failures.inc();
+                    return Err(Reason::AuditUnavailable);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn sent_upstream(&mut self) {
+        self.outcome.upstream_requests += 1;
+    }
+
+    pub fn granted_by(&mut self, rules: impl IntoIterator<Item = Name>) {
+        self.outcome.rules_granted.extend(rules.into_iter().map(|rule| rule.to_string()));
+    }
+
+    pub fn denied_by(&mut self, rule: Option<Name>) {
+        self.outcome.rules_denied.extend(rule.map(|rule| rule.to_string()));
+    }
+
+    pub fn detail(&mut self, detail: impl ToString) {
+        self.outcome.detail = Some(detail.to_string());
+    }
+
+    pub fn touched(&mut self, key: impl ToString) {
+        self.outcome.keys.push(key.to_string());
+    }
+
+    /// What redaction did to an answer. `pushed`: the upstream had been asked for this tenant only, so that a foreign record
+    /// is a violation.
+    pub fn redacted(&mut self, tally: &Tally, plan: &Plan, pushed: bool) {
+        let (outcome, metrics) = (&mut self.outcome, &self.metrics);
+        outcome.rows_returned += tally.kept;
+        outcome.rows_dropped += tally.dropped + tally.foreign;
+        outcome.keys.extend(tally.keys.iter().take(Tally::MAX_KEYS.saturating_sub(outcome.keys.len())).cloned());
+        if pushed {
+            outcome.tenant_violations += tally.foreign;
+            metrics.tenant_violations.inc_by(tally.foreign);
+        }
+        for ((table, field), (change, count)) in &tally.fields {
+            let table = plan.catalog.table(*table);
+            let name = format!("{}.{}", table.name, table.field(*field).name);
+            let (list, how) = match change {
+                FieldChange::Masked => (&mut outcome.fields_masked, "masked"),
+                FieldChange::Removed => (&mut outcome.fields_removed, "removed"),
+            };
+            if !list.contains(&name) {
+                list.push(name);
+            }
+            metrics.fields_redacted.with_label_values(&[how]).inc_by(*count);
+        }
+        for rule in &tally.granted {
+            outcome.rules_granted.push(rule.to_string());
+        }
+        for rule in &tally.denied {
+            outcome.rules_denied.push(rule.to_string());
+        }
+        metrics.fields_redacted.with_label_values(&["undeclared"]).inc_by(tally.undeclared);
+        metrics.rows_returned.inc_by(tally.kept);
+        metrics.rows_dropped.inc_by(tally.dropped + tally.foreign);
+        metrics.policy_errors.inc_by(tally.errors);
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Ends it with what was sent. A refusal that was never announced is announced first, so that both lines exist.
+    pub async fn end(mut self, status: u16, reason: Option<Reason>) {
+        let announced = self.announce().await;
+        self.outcome.status = status;
+        self.outcome.reason = reason.map(Reason::label);
+        self.outcome.result = match reason {
+            None => "allowed",
+            Some(Reason::ClientGone) => "aborted",
+            Some(_) if status >= 500 => "failed",
+            Some(_) => "refused",
+        };
+        if let Some(reason) = reason {
+            self.metrics.refusals.with_label_values(&[reason.label()]).inc();
+        }
+        if announced.is_ok() {
+            self.close();
+        }
+        self.count();
+    }
+
+    fn count(&mut self) {
+        self.ended = true;
+        self.metrics.requests.with_label_values(&[self.action, self.outcome.result]).inc();
+        self.metrics.phase_seconds.with_label_values(&["total"]).observe(self.started.elapsed().as_secs_f64());
+    }
+
+    fn close(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            let mut outcome = std::mem::take(&mut self.outcome);
+            outcome.duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            for list in [
+                &mut outcome.rules_granted,
+                &mut outcome.rules_denied,
+                &mut outcome.fields_masked,
+                &mut outcome.fields_removed,
+            ] {
+                list.sort();
+                list.dedup();
+            }
+            let result = outcome.result;
+            pending.end(outcome);
+            self.outcome.result = result;
+        }
+    }
+}
+
+/// An exchange that is cut short still leaves its outcome, with what is known of it.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.metrics.in_flight.dec();
+        if !self.ended {
+            self.outcome.result = "aborted";
+            self.outcome.reason = Some(if std::thread::panicking() { "panicked" } else { "dropped" });
+            self.close();
+            self.outcome.result = "aborted";
+            self.count();
+        }
+    }
+}

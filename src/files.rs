@@ -1,0 +1,54 @@
+//! Reads what an operator wrote: regular files of bounded size, as UTF-8, with a diagnostic where that fails.
+//!
+//! A file that can't be read is an error and never an empty one. Symbolic links are followed, because mounted
+//! configuration is made of them; pipes, devices and folders are refused before they are opened.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Source, Span};
+
+/// No file that a person writes is longer; a longer one is a mistake.
+pub const MAX_FILE: u64 = 1024 * 1024;
+
+/// Reads one text file. The diagnostic stands on an empty source that bears the path.
+pub fn source(path: &Path) -> Result<Arc<Source>, Diagnostic> {
+    let bytes = bytes(path, MAX_FILE).map_err(|error| unreadable(path, &error))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source::new(path.display().to_string(), text)),
+        Err(_) => Err(at(path, "file-encoding", "the file is not valid UTF-8")),
+    }
+}
+
+/// The bytes of a regular file of at most `limit` bytes.
+pub fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+pub fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
+    at(path, "file-unreadable", format!("can't be read: {}", reason(error)))
+}
+
+/// A diagnostic about a file as a whole.
+pub fn at(path: &Path, code: &'static str, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error(code, Span::new(&Source::new(path.display().to_string(), ""), 0..0), message)
+}
+
+/// The operating system's words without its error number, in lower case as all messages are.
+pub fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}

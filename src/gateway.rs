@@ -1,0 +1,311 @@
+//! The composition root: listeners, admin, the snapshot in force, refresh of keys and hierarchy, reload and drain.
+//!
+//! A gateway owns every task it starts and stops them all. Reloading builds a whole new snapshot and swaps it in; on any
+//! mistake the last good one stays in force. Listeners are not reloaded, their certificates are.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
+
+use crate::admin;
+use crate::api::Catalog;
+use crate::audit::Log;
+use crate::clock::Clock;
+use crate::config::{Config, Hierarchy};
+use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::enforcement;
+use crate::listener::{BindError, Certificate, Listener};
+use crate::metrics::Metrics;
+use crate::model::Name;
+use crate::proxy::Proxy;
+use crate::redact;
+use crate::snapshot::Snapshot;
+
+/// Pages of the hierarchy's table that are read at most.
+const HIERARCHY_PAGES: u64 = 1_000;
+/// Between two looks at key sets and hierarchy where nothing sooner is asked for.
+const REFRESH_EVERY: Duration = Duration::from_secs(300);
+/// After a look that failed.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+pub struct Gateway {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    stop_admin: watch::Sender<bool>,
+    serving: JoinSet<()>,
+    background: JoinSet<()>,
+}
+
+type Adjust = Box<dyn Fn(&mut Config) + Send + Sync>;
+
+struct Shared {
+    path: PathBuf,
+    adjust: Adjust,
+    clock: Clock,
+    metrics: Metrics,
+    log: Arc<Log>,
+    in_force: Arc<ArcSwapOption<Snapshot>>,
+    certificates: Vec<Arc<Certificate>>,
+    stopping: watch::Receiver<bool>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+}
+
+impl Gateway {
+    /// Loads a configuration, binds its listeners and begins to serve. `adjust` changes what only the running program can
+    /// know, such as a port that the system chose.
+    ///
+    /// Errors: everything that is wrong with the files, or a socket or audit log that can't be opened.
+    pub async fn start(
+        path: &Path,
+        adjust: impl Fn(&mut Config) + Send + Sync + 'static,
+        clock: Clock,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let metrics = Metrics::new();
+        let (snapshot, warnings) =
+            Snapshot::load(path, &adjust, &clock, &metrics).inspect_err(|_| loaded(&metrics, false))?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        let config = &snapshot.config;
+        let log = Log::open(&config.audit, clock.clone()).map_err(|error| {
+            vec![unplaced(
+                "audit-unwritable",
+                path,
+                format!("cannot open the audit log `{}`: {error}", config.audit.file.display()),
+            )]
+        })?;
+        let mut listeners = Vec::new();
+        for listener in &config.listeners {
+            if listener.tls.is_none() {
+                tracing::warn!(address = %listener.address, "this listener takes plain HTTP: credentials and data pass in clear");
+            }
+            listeners.push(Listener::bind(listener).await.map_err(|error| match error {
+                BindError::Certificate(diagnostic) => vec![diagnostic],
+                BindError::Socket(address, error) => {
+                    vec![unplaced("listener", path, format!("cannot listen on `{address}`: {error}"))]
+                }
+            })?);
+        }
+        let admin = match config.admin {
+            None => None,
+            Some(address) => Some(admin::bind(address).await.map_err(|error| {
+                vec![unplaced("listener", path, format!("cannot listen on `{address}` for admin: {error}"))]
+            })?),
+        };
+        let (stop, stopping) = watch::channel(false);
+        let (stop_admin, stopping_admin) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            path: path.to_owned(),
+            adjust: Box::new(adjust),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            log: Arc::clone(&log),
+            in_force: Arc::new(ArcSwapOption::empty()),
+            certificates: listeners.iter().filter_map(|listener| listener.certificate().cloned()).collect(),
+            stopping: stopping.clone(),
+            reloading: Mutex::new(()),
+        });
+        refresh(&snapshot).await;
+        shared.in_force.store(Some(Arc::new(snapshot)));
+        loaded(&metrics, true);
+
+        let proxy = Arc::new(Proxy::new(Arc::clone(&shared.in_force), clock, log, metrics));
+        let addresses = listeners.iter().map(Listener::address).collect();
+        let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
+        let mut serving = JoinSet::new();
+        for listener in listeners {
+            serving.spawn(listener.serve(Arc::clone(&proxy), stopping.clone()));
+        }
+        let mut background = JoinSet::new();
+        if let Some(admin) = admin {
+            let source = Arc::clone(&shared);
+            let mut stopping = stopping_admin;
+            background.spawn(admin.serve(source, async move {
+                let _ = stopping.wait_for(|stop| *stop).await;
+            }));
+        }
+        background.spawn(keep_fresh(Arc::clone(&shared)));
+        Ok(Self { shared, addresses, admin_address, stop, stop_admin, serving, background })
+    }
+
+    /// Where it listens, in the order of the configuration.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Waits until every audit record of exchanges that have ended is on disk.
+    pub async fn flush_audit(&self) {
+        self.shared.log.flush().await;
+    }
+
+    /// Loads everything anew: all of it comes into force, or nothing does and the last good configuration stays.
+    pub async fn reload(&self) -> Result<(), Vec<Diagnostic>> {
+        self.shared.reload().await
+    }
+
+    /// Stops taking connections, lets requests in flight finish, and returns as soon as none is left or `drain_time` is over.
+    pub async fn shutdown(mut self) {
+        let limit = self.shared.in_force.load().as_ref().map(|snapshot| snapshot.config.limits.drain_time);
+        self.stop.send_replace(true);
+        let drained = async { while self.serving.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit.unwrap_or_default(), drained).await.is_err() {
+            tracing::warn!("requests were still in flight when the drain time was over");
+            self.serving.shutdown().await;
+        }
+        self.stop_admin.send_replace(true);
+        self.background.shutdown().await;
+        self.shared.log.flush().await;
+    }
+}
+
+impl Shared {
+    async fn reload(&self) -> Result<(), Vec<Diagnostic>> {
+        let _alone = self.reloading.lock().await;
+        let result = self.load_anew().await;
+        loaded(&self.metrics, result.is_ok());
+        match &result {
+            Ok(()) => tracing::info!("the configuration was reloaded"),
+            Err(errors) => {
+                for error in errors {
+                    tracing::error!("{error}");
+                }
+                tracing::error!("the configuration was not reloaded: the last good one stays in force");
+            }
+        }
+        result
+    }
+
+    async fn load_anew(&self) -> Result<(), Vec<Diagnostic>> {
+        let (snapshot, warnings) = Snapshot::load(&self.path, &self.adjust, &self.clock, &self.metrics)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        let tls = snapshot.config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let certificates = tls.map(Certificate::load).collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
+        refresh(&snapshot).await;
+        if let Err(error) = self.log.reopen().await {
+            return Err(vec![unplaced(
+                "audit-unwritable",
+                &self.path,
+                format!("cannot open the audit log again: {error}"),
+            )]);
+        }
+        for (current, new) in self.certificates.iter().zip(&certificates) {
+            current.replace(new);
+        }
+        self.in_force.store(Some(Arc::new(snapshot)));
+        Ok(())
+    }
+}
+
+impl admin::Source for Arc<Shared> {
+    fn metrics(&self) -> String {
+        self.metrics.render()
+    }
+
+    fn ready(&self) -> Result<(), Vec<&'static str>> {
+        let in_force = self.in_force.load();
+        let reasons = [
+            (in_force.is_none(), "no_valid_policy"),
+            (in_force.as_ref().is_some_and(|snapshot| !snapshot.authenticator.is_ready()), "keys_missing"),
+            (!self.log.is_writable(), "audit_unwritable"),
+            (*self.stopping.borrow(), "draining"),
+        ];
+        let reasons: Vec<_> = reasons.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect();
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+}
+
+fn loaded(metrics: &Metrics, ok: bool) {
+    metrics.reloads.with_label_values(&[if ok { "ok" } else { "failed" }]).inc();
+    metrics.last_reload_ok.set(i64::from(ok));
+    if ok {
+        metrics.policy_generation.inc();
+    }
+}
+
+/// Key sets and hierarchy are fetched again for as long as the gateway runs.
+async fn keep_fresh(shared: Arc<Shared>) {
+    loop {
+        let Some(snapshot) = shared.in_force.load_full() else { return };
+        let hierarchy = match &snapshot.config.hierarchy {
+            Hierarchy::Table { refresh, .. } => Some(*refresh),
+            Hierarchy::None | Hierarchy::Claim(_) | Hierarchy::File(_) => None,
+        };
+        let every = [snapshot.authenticator.refresh_interval(), hierarchy].into_iter().flatten().min();
+        let wait = every.unwrap_or(REFRESH_EVERY);
+        let wait = if snapshot.authenticator.is_ready() { wait } else { wait.min(RETRY_AFTER) };
+        drop(snapshot);
+        tokio::time::sleep(wait).await;
+        if let Some(snapshot) = shared.in_force.load_full() {
+            refresh(&snapshot).await;
+        }
+    }
+}
+
+async fn refresh(snapshot: &Snapshot) {
+    snapshot.authenticator.refresh().await;
+    if let Hierarchy::Table { table, manager, .. } = &snapshot.config.hierarchy {
+        match read_hierarchy(snapshot, table, manager).await {
+            Some(edges) => {
+                if let Err(error) = snapshot.authenticator.set_hierarchy(edges) {
+                    tracing::warn!("{error}; the last hierarchy stays in use");
+                }
+            }
+            None => tracing::warn!(%table, "the hierarchy could not be read; the last one stays in use"),
+        }
+    }
+}
+
+/// (user, manager) of every row of the hierarchy's table that has a manager.
+async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Option<Vec<(Name, Name)>> {
+    let catalog: &Catalog = &snapshot.catalog;
+    let table = catalog.table_named(table)?;
+    let crate::api::Dialect::Rest(dialect) = &catalog.api(table.api).dialect;
+    let depth = snapshot.config.limits.json_depth;
+    let mut layout = crate::policy::Layout::default();
+    let key = layout.insert(&[Arc::clone(&table.field(table.key).name)]);
+    let manager = layout.insert(&[manager.into()]);
+    let mut edges = Vec::new();
+    for page in 0..HIERARCHY_PAGES {
+        let Some(permit) = enforcement::hierarchy(catalog, table, page) else { break };
+        let answer =
+            snapshot.upstreams.send(&permit).await.ok().filter(|answer| answer.status == http::StatusCode::OK)?;
+        let records = redact::records(&answer.body, &dialect.list, depth).ok()?;
+        if records.is_empty() {
+            break;
+        }
+        for record in records {
+            let slots = redact::slots(record, &layout, depth).ok()?;
+            let text = |slot| match slots.get(slot) {
+                crate::policy::Slot::Raw(raw) => redact::request::text(raw),
+                crate::policy::Slot::Missing => None,
+            };
+            if let (Some(user), Some(manager)) = (text(key), text(manager)) {
+                edges.push((user.into(), manager.into()));
+            }
+        }
+    }
+    Some(edges)
+}
+
+/// A mistake without a place in a file.
+fn unplaced(code: &'static str, path: &Path, message: String) -> Diagnostic {
+    Diagnostic::error(code, Span::new(&Source::new(path.display().to_string(), ""), 0..0), message)
+}

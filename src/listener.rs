@@ -1,0 +1,115 @@
+//! Accepts connections: limits, TLS 1.2 and 1.3 by rustls, then pingora's HTTP/1.1 or HTTP/2 by ALPN.
+//!
+//! The accept loop is our own, so that ports can be chosen by the system, the handshake has a deadline, connections are
+//! capped, and draining ends as soon as nothing is in flight. The certificate lies behind an `ArcSwap` and changes on reload.
+
+mod stream;
+mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::ServerApp;
+use pingora::listeners::tls::Acceptor;
+use pingora::protocols::{GetSocketDigest, SocketDigest, Stream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::config;
+use crate::diagnostic::Diagnostic;
+pub use tls::Certificate;
+
+/// A handshake that takes longer is cut.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+/// Connections at the same time on one listener; further ones wait in the backlog.
+const MAX_CONNECTIONS: usize = 16_384;
+
+/// A bound socket that does not accept yet.
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<(Acceptor, Arc<Certificate>)>,
+}
+
+impl Listener {
+    /// Binds, reading the certificate first. Errors: placed at the certificate, or those of the system.
+    pub async fn bind(listener: &config::Listener) -> Result<Self, BindError> {
+        let tls = match &listener.tls {
+            None => None,
+            Some(tls) => {
+                let certificate = Arc::new(Certificate::load(tls).map_err(BindError::Certificate)?);
+                Some((certificate.acceptor(tls.min_version), certificate))
+            }
+        };
+        let socket =
+            TcpListener::bind(listener.address).await.map_err(|error| BindError::Socket(listener.address, error))?;
+        let address = socket.local_addr().map_err(|error| BindError::Socket(listener.address, error))?;
+        Ok(Self { socket, address, tls })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The certificate in use, to be replaced on reload.
+    pub fn certificate(&self) -> Option<&Arc<Certificate>> {
+        self.tls.as_ref().map(|(_, certificate)| certificate)
+    }
+
+    /// Accepts until `stop` turns true, then closes the socket and waits until every connection has ended.
+    pub async fn serve<App: ServerApp + Send + Sync + 'static>(self, app: Arc<App>, mut stop: watch::Receiver<bool>) {
+        let Self { socket, tls, .. } = self;
+        let acceptor = tls.map(|(acceptor, _)| Arc::new(acceptor));
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+                accepted = async {
+                    let place = Arc::clone(&places).acquire_owned().await;
+                    (place, socket.accept().await)
+                } => accepted,
+            };
+            let (Ok(place), Ok((connection, peer))) = accepted else {
+                // Out of file descriptors, most likely: let others end before the next try.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            let (app, acceptor, stop) = (Arc::clone(&app), acceptor.clone(), stop.clone());
+            connections.spawn(async move {
+                if let Some(stream) = open(connection, peer, acceptor.as_deref()).await {
+                    app.process_new(stream, &stop).await;
+                }
+                drop(place);
+            });
+        }
+        drop(socket);
+        while connections.join_next().await.is_some() {}
+    }
+}
+
+/// Why a listener can't serve.
+#[derive(Debug)]
+pub enum BindError {
+    Certificate(Diagnostic),
+    Socket(SocketAddr, io::Error),
+}
+
+async fn open(connection: TcpStream, peer: SocketAddr, acceptor: Option<&Acceptor>) -> Option<Stream> {
+    use std::os::fd::AsRawFd;
+    connection.set_nodelay(true).ok()?;
+    let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
+    digest.peer_addr.set(Some(peer.into())).ok()?;
+    let mut l4 = pingora::protocols::l4::stream::Stream::from(connection);
+    l4.set_socket_digest(digest);
+    let stream: Stream = match acceptor {
+        None => Box::new(l4),
+        Some(acceptor) => Box::new(tokio::time::timeout(HANDSHAKE_TIME, acceptor.tls_handshake(l4)).await.ok()?.ok()?),
+    };
+    Some(Box::new(stream::Buffered::new(stream)))
+}

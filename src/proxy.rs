@@ -1,0 +1,295 @@
+//! The enforcement point: one request after the other through the steps of the path.
+//!
+//! [`Proxy::serve`] reads like the list of steps. It speaks to pingora's HTTP session directly and makes its own exchange with
+//! the upstream, so that the status can still change after the body was looked at, and there is no filter to fall through.
+//! Nothing reaches a client before the whole answer has been judged.
+
+mod client;
+mod records;
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::Poll;
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+
+use crate::api::RouteKind;
+use crate::audit::Log;
+use crate::authn::Authenticated;
+use crate::canonical;
+use crate::clock::Clock;
+use crate::enforcement::Case;
+use crate::enforcement::write::Refusal;
+use crate::exchange::Exchange;
+use crate::metrics::Metrics;
+use crate::model::{Action, Reason, RequestFacts};
+use crate::policy::Decision;
+use crate::rejection::Rejection;
+use crate::routing::{self, Kind};
+use crate::snapshot::Snapshot;
+use crate::tenancy;
+
+/// What every exchange needs: the snapshot in force, the clock, the audit log, the metrics.
+pub struct Proxy {
+    pub in_force: Arc<ArcSwapOption<Snapshot>>,
+    pub clock: Clock,
+    pub log: Arc<Log>,
+    pub metrics: Metrics,
+    options: HttpServerOptions,
+}
+
+/// What a client gets.
+#[derive(Debug)]
+struct Reply {
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: Bytes,
+}
+
+impl Reply {
+    fn json(status: StatusCode, body: Vec<u8>) -> Self {
+        Self { status, content_type: HeaderValue::from_static("application/json"), body: body.into() }
+    }
+
+    fn empty() -> Self {
+        Self {
+            status: StatusCode::NO_CONTENT,
+            content_type: HeaderValue::from_static("application/json"),
+            body: Bytes::new(),
+        }
+    }
+
+    fn refused(rejection: &Rejection) -> Self {
+        let content_type = HeaderValue::from_static("application/problem+json");
+        Self { status: rejection.status, content_type, body: rejection.body().into() }
+    }
+}
+
+impl Proxy {
+    pub fn new(in_force: Arc<ArcSwapOption<Snapshot>>, clock: Clock, log: Arc<Log>, metrics: Metrics) -> Self {
+        Self { in_force, clock, log, metrics, options: HttpServerOptions::default() }
+    }
+
+    /// One request: judged, sent on, answered, recorded. What fails on the way becomes a refusal here and nowhere else.
+    async fn exchange(&self, session: &mut ServerSession) {
+        let client = client::address(session);
+        let mut exchange = Exchange::begin(self.clock.now(), client, &self.log, &self.metrics);
+        let served = match self.in_force.load_full() {
+            None => Err(Reason::NotReady),
+            Some(snapshot) if self.metrics.in_flight.get() > snapshot.config.limits.in_flight as i64 => {
+                Err(Reason::Overloaded)
+            }
+            Some(snapshot) => {
+                client::set_deadlines(session, &snapshot.config.limits);
+                let steps = self.serve(session, &snapshot, client, &mut exchange);
+                let in_time = tokio::time::timeout(snapshot.config.limits.exchange_time, unless_panicked(steps));
+                in_time.await.unwrap_or(Err(Reason::UpstreamTimeout))
+            }
+        };
+        // Even a refusal is answered only once it is on record.
+        let served = match (served, exchange.announce().await) {
+            (Ok(_), Err(unrecorded)) | (Err(_), Err(unrecorded)) => Err(unrecorded),
+            (served, Ok(())) => served,
+        };
+        let reason = served.as_ref().err().copied();
+        let reply = served.unwrap_or_else(|reason| Reply::refused(&Rejection::from(reason)));
+        let id = exchange.id;
+        match client::write(session, &reply, id).await {
+            Ok(()) => exchange.end(reply.status.as_u16(), reason).await,
+            Err(_) => exchange.end(0, Some(Reason::ClientGone)).await,
+        }
+    }
+
+    /// The steps of the path, in order. Nothing is sent to the client here.
+    async fn serve(
+        &self,
+        session: &mut ServerSession,
+        snapshot: &Snapshot,
+        client: IpAddr,
+        exchange: &mut Exchange,
+    ) -> Result<Reply, Reason> {
+        let config = &snapshot.config;
+        exchange.under(snapshot.policies.hash(), &config.hash);
+
+        let raw = client::raw_head(session);
+        let request = canonical::canonicalise(
+            &client::head(session, raw.as_deref(), client),
+            &snapshot.identity_headers,
+            &config.limits,
+        )?;
+        exchange.asks(&request);
+
+        let timer = self.phase("authenticate");
+        let headers = &session.req_header().headers;
+        let Authenticated { principal, remembered } =
+            snapshot.authenticator.authenticate(headers).map_err(|refused| {
+                self.metrics.credentials_refused.with_label_values(&[refused.label()]).inc();
+                exchange.detail(refused);
+                refused.reason()
+            })?;
+        self.metrics.cache.with_label_values(&["credentials", if remembered { "hit" } else { "miss" }]).inc();
+        exchange.by(&principal);
+        drop(timer);
+
+        let chosen =
+            config.tenancy.choose_by.as_ref().and_then(|name| headers.get(name)).and_then(|value| value.to_str().ok());
+        let tenant = tenancy::scope(&principal, chosen, &config.tenancy)?;
+        exchange.for_tenant(&tenant);
+
+        let target = routing::resolve(&snapshot.catalog, &request, &tenant)?;
+        let api = snapshot.catalog.api(target.api);
+        let route = api.routes.get(target.route).ok_or(Reason::RouteUnknown)?;
+        client::check_media_types(session, &request, matches!(route.kind, RouteKind::Opaque { .. }))?;
+
+        let facts = RequestFacts { method: request.method.clone(), ip: client };
+        let case = Case {
+            catalog: &snapshot.catalog,
+            policies: &snapshot.policies,
+            principal: &principal,
+            tenant: &tenant,
+            request: &facts,
+            request_id: exchange.id,
+            now: exchange.now,
+            masking_key: config.masking_key.as_ref(),
+            depth: config.limits.json_depth,
+        };
+
+        let Kind::Table { table, action, key } = &target.kind else {
+            let RouteKind::Opaque { name, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
+            exchange.about_opaque(&api.name, name);
+            case.opaque(api, route, &target.variables, &request.query, Bytes::new())?;
+            let body = client::body(session, &request, &config.limits).await?;
+            let permit = case.opaque(api, route, &target.variables, &request.query, body)?;
+            exchange.announce().await?;
+            return until_client_leaves(session, records::opaque(snapshot, &permit, exchange)).await;
+        };
+        exchange.about(&api.name, &snapshot.catalog.table(*table).name, action, key.as_deref());
+
+        let timer = self.phase("decide");
+        let decision = case.decide(*table, action);
+        drop(timer);
+        let residual = match decision {
+            Decision::Allow(residual) | Decision::Conditional(residual) => residual,
+            Decision::Deny(Reason::TableHidden, _) => return Err(Reason::TableHidden),
+            Decision::Deny(reason, rule) => {
+                case.check_refused_query(*table, &request.query)?;
+                exchange.denied_by(rule);
+                return Err(reason);
+            }
+        };
+
+        let body = client::body(session, &request, &config.limits).await?;
+        exchange.announce().await?;
+        let step = records::Step {
+            snapshot,
+            case: &case,
+            route,
+            variables: &target.variables,
+            residual: &residual,
+            pairs: &request.query,
+        };
+        let work = async {
+            let refuse = |exchange: &mut Exchange, refusal: Refusal| {
+                exchange.denied_by(refusal.rule);
+                refusal.reason
+            };
+            match (action, key) {
+                (Action::List | Action::Export, _) => step.list(exchange).await,
+                (Action::Read, _) => step.read(exchange).await,
+                (Action::Create, _) => step.create(&body, exchange).await.map_err(|refusal| refuse(exchange, refusal)),
+                (Action::Delete, Some(key)) => {
+                    step.remove(key, exchange).await.map_err(|refusal| refuse(exchange, refusal))
+                }
+                (Action::Update | Action::Transfer | Action::Custom(_), Some(key)) => {
+                    step.change(key, &body, exchange).await.map_err(|refusal| refuse(exchange, refusal))
+                }
+                (Action::Update | Action::Delete | Action::Transfer | Action::Custom(_), None) => {
+                    Err(Reason::RouteUnknown)
+                }
+            }
+        };
+        until_client_leaves(session, work).await
+    }
+
+    fn phase(&self, name: &str) -> prometheus::HistogramTimer {
+        self.metrics.phase_seconds.with_label_values(&[name]).start_timer()
+    }
+}
+
+/// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream.
+async fn until_client_leaves<T>(
+    session: &mut ServerSession,
+    work: impl Future<Output = Result<T, Reason>>,
+) -> Result<T, Reason> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        // Anything but silence: the client is gone, or sends what no request announced.
+        _ = session.read_body_or_idle(true) => Err(Reason::ClientGone),
+    }
+}
+
+/// A panic while a request is judged is that request's failure, recorded as such, and nobody else's.
+async fn unless_panicked<T>(work: impl Future<Output = Result<T, Reason>>) -> Result<T, Reason> {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.unwrap_or(Poll::Ready(Err(Reason::Internal)))
+    })
+    .await
+}
+
+#[async_trait]
+impl HttpServerApp for Proxy {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let idle = self.in_force.load().as_ref().map(|snapshot| snapshot.config.limits.idle_time);
+        let mut stopping = shutdown.clone();
+        let read = tokio::select! {
+            biased;
+            // The whole head must arrive within the idle time, however slowly it trickles.
+            read = tokio::time::timeout(idle.unwrap_or(client::FIRST_HEAD), session.read_request()) => read,
+            // An idle connection is closed at once when the gateway drains.
+            _ = stopping.wait_for(|stop| *stop) => return None,
+        };
+        match read {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) | Err(_) => return None,
+            Ok(Err(_)) => {
+                let mut exchange =
+                    Exchange::begin(self.clock.now(), client::address(&session), &self.log, &self.metrics);
+                let rejection = Rejection::from(Reason::MalformedRequest);
+                session.set_keepalive(None);
+                let _ = exchange.announce().await;
+                let _ = client::write(&mut session, &Reply::refused(&rejection), exchange.id).await;
+                exchange.end(rejection.status.as_u16(), Some(Reason::MalformedRequest)).await;
+                session.shutdown().await;
+                return None;
+            }
+        }
+        if *shutdown.borrow() {
+            session.set_keepalive(None);
+        }
+        self.exchange(&mut session).await;
+        if *shutdown.borrow() {
+            session.set_keepalive(None);
+        }
+        let settings = HttpPersistentSettings::for_session(&session);
+        let reusable = session.finish().await.ok().flatten()?;
+        Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+}

@@ -1,0 +1,5 @@
+//! Every test that runs a whole gateway in this process, between a client and an upstream of our own.
+
+mod support;
+
+mod cases;

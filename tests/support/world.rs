@@ -1,0 +1,152 @@
+//! A gateway between a scripted upstream and clients, with everything in a folder of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use scrim::clock::Clock;
+use scrim::gateway::Gateway;
+
+use super::identities::{ISSUER, NOW};
+use super::{Client, Identities, Upstream};
+
+/// The API description that most tests use; see tests/support/api.yaml.
+pub const API: &str = include_str!("api.yaml");
+
+/// What a gateway under test is made of. Change it before [`start`](Self::start).
+pub struct Setup {
+    pub api: String,
+    /// File name -> text.
+    pub policies: BTreeMap<String, String>,
+    /// Members of `limits:`.
+    pub limits: String,
+    /// The audit file's path, if it is not one in the world's folder.
+    pub audit: Option<PathBuf>,
+    /// Further top-level members of the gateway file.
+    pub more: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { api: API.to_owned(), policies: BTreeMap::new(), limits: String::new(), audit: None, more: String::new() }
+    }
+}
+
+pub struct World {
+    pub upstream: Upstream,
+    pub identities: Identities,
+    pub gateway: Gateway,
+    pub folder: tempfile::TempDir,
+    pub clock: Clock,
+    audit: PathBuf,
+}
+
+impl Setup {
+    pub fn policy(mut self, name: &str, text: &str) -> Self {
+        self.policies.insert(format!("{name}.yaml"), text.to_owned());
+        self
+    }
+
+    pub async fn start(self) -> World {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let upstream = Upstream::start().await;
+        let identities = Identities::new();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("policies")).expect("made");
+        fs::write(at("api.yaml"), &self.api).expect("written");
+        for (name, text) in &self.policies {
+            fs::write(at("policies").join(name), text).expect("written");
+        }
+        fs::write(at("jwks.json"), identities.jwks()).expect("written");
+        for secret in ["token", "masking"] {
+            fs::write(at(secret), format!("{secret}-0123456789abcdef0123456789abcdef")).expect("written");
+        }
+        let audit = self.audit.clone().unwrap_or_else(|| at("audit.jsonl"));
+        fs::write(at("gateway.yaml"), self.gateway_file(&upstream, &audit)).expect("written");
+        let clock = Clock::fixed(NOW);
+        let gateway = match Gateway::start(&at("gateway.yaml"), |_| {}, clock.clone()).await {
+            Ok(gateway) => gateway,
+            Err(errors) => panic!("{}", scrim::diagnostic::render(&errors, false)),
+        };
+        World { upstream, identities, gateway, folder, clock, audit }
+    }
+
+    fn gateway_file(&self, upstream: &Upstream, audit: &Path) -> String {
+        let limits = if self.limits.is_empty() { String::new() } else { format!("limits: {{ {} }}\n", self.limits) };
+        format!(
+            "listeners: [{{ address: 127.0.0.1:0, plaintext: true }}]\n\
+             admin: {{ address: 127.0.0.1:0 }}\n\
+             secrets: {{ token: {{ file: token }}, masking: {{ file: masking }} }}\n\
+             upstreams: {{ crm: {{ url: \"http://{}\", credential: {{ bearer: {{ secret: token }} }} }} }}\n\
+             principal:\n  roles: [rep, manager, support, analyst]\n  attributes: {{ regions: list(string), mfa: bool, level: int }}\n\
+             authn:\n  jwt:\n    - issuer: {ISSUER}\n      audience: crm\n      jwks: {{ file: jwks.json }}\n      algorithms: [ES256]\n      \
+             organizations: [acme, globex]\n      map: {{ id: claims.sub, roles: claims.roles, groups: claims.groups, \
+             tenant: {{ organization_id: claims.org_id, app_id: claims.app_id }}, tenants: claims.tenants, \
+             attributes: {{ regions: claims.regions, mfa: \"'mfa' in claims.amr\", level: claims.level }} }}\n\
+             hierarchy: {{ claim: claims.reports }}\n\
+             tenancy: {{ dimensions: [organization_id, app_id], choose_by: X-Scrim-Tenant }}\n\
+             masking: {{ key: {{ secret: masking }} }}\n\
+             audit: {{ file: \"{}\", fsync: never }}\n\
+             apis: [api.yaml]\npolicies: policies\n{limits}{}",
+            upstream.address,
+            audit.display(),
+            self.more,
+        )
+    }
+}
+
+impl World {
+    pub fn client(&self) -> Client {
+        Client::new(self.gateway.addresses()[0])
+    }
+
+    pub fn admin(&self) -> Client {
+        Client::new(self.gateway.admin_address().expect("an admin port"))
+    }
+
+    /// A client with a token of this person; see [`Identities::token`].
+    pub fn person(&self, id: &str, claims: &Value) -> Client {
+        self.client().bearer(&self.identities.token(id, claims))
+    }
+
+    pub fn policy(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join("policies").join(format!("{name}.yaml")), text).expect("written");
+    }
+
+    pub fn remove_policy(&self, name: &str) {
+        fs::remove_file(self.folder.path().join("policies").join(format!("{name}.yaml"))).expect("removed");
+    }
+
+    /// The value of a metric's sample, as it is scraped; 0 if there is none.
+    pub async fn metric(&self, sample: &str) -> f64 {
+        let text = self.admin().get("/metrics").await.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// Every line of the audit log, in order.
+    pub async fn audit(&self) -> Vec<Value> {
+        let text = fs::read_to_string(&self.audit).expect("the audit log");
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    }
+
+    /// Until no exchange is in flight and all that ended is in the audit log.
+    pub async fn settled(&self) {
+        while self.gateway.metrics().in_flight.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+        self.gateway.flush_audit().await;
+    }
+
+    /// The intent and the outcome of the last exchange, once its outcome is written.
+    pub async fn last_audit(&self) -> (Value, Value) {
+        self.settled().await;
+        let lines = self.audit().await;
+        let outcome = lines.iter().rev().find(|line| line["kind"] == "outcome").expect("an outcome").clone();
+        let intent = lines.iter().find(|line| line["kind"] == "intent" && line["request_id"] == outcome["request_id"]);
+        (intent.expect("its intent").clone(), outcome)
+    }
+}
