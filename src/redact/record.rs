@@ -13,12 +13,8 @@ use super::mask::{self, Keys, Masked};
 use super::plan::{FieldChange, Tally};
 use super::scan::{Scan, Span};
 use super::view::{Content, Member, View};
-<<<<<<< HEAD
 use super::{Unreadable, kind, request};
-=======
-use super::{Unreadable, kind, text};
 use crate::model::value::Type;
->>>>>>> redact
 use crate::policy::slots::NodeId;
 use crate::policy::{FieldPlan, Verdict, Visibility};
 

@@ -244,6 +244,7 @@ fn a_page_is_judged_record_by_record_and_told_in_the_tally() {
     assert_eq!(
         tally,
         Tally {
+            scanned: 5,
             kept: 2,
             keys: vec!["3".to_owned(), "5".to_owned()],
             dropped: 2,
@@ -255,7 +256,8 @@ fn a_page_is_judged_record_by_record_and_told_in_the_tally() {
                 (field("amount"), (FieldChange::Masked, 1)),
             ]),
             undeclared: 1,
-            rules: BTreeSet::from(["legal-hold".into(), "own".into(), "others-masked".into()]),
+            granted: BTreeSet::from(["own".into(), "others-masked".into()]),
+            denied: BTreeSet::from(["legal-hold".into()]),
             errors: 1,
         }
     );
