@@ -5,7 +5,7 @@ use crate::model::Value;
 
 fn keys(tenant: &str, secret: Option<&str>) -> Keys {
     let tenant = TenantScope::new(&["organization_id".into()], |_| Some(tenant)).expect("a tenant");
-    Keys::new(Arc::new(crate::redact::tests::catalog()), tenant, secret.map(Secret::new))
+    Keys::new(crate::redact::tests::catalog(), tenant, secret.map(Secret::new))
 }
 
 /// What the mask makes of a value; `removed` if it removes it.
