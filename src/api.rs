@@ -46,6 +46,12 @@ impl Catalog {
         compile::catalog(files, upstreams, dimensions)
     }
 
+    #[cfg(test)]
+    pub(crate) fn from_parts(apis: Vec<Api>, tables: Vec<Table>) -> Self {
+        let by_name = tables.iter().map(|table| (Arc::clone(&table.name), table.id)).collect();
+        Self { apis, tables, by_name }
+    }
+
     pub fn apis(&self) -> impl Iterator<Item = (ApiId, &Api)> {
         self.apis.iter().enumerate().map(|(index, api)| (ApiId(index as u16), api))
     }

@@ -141,6 +141,18 @@ impl Ord for Decimal {
     }
 }
 
+/// `0.105e2`: exact, and read back by [`Decimal::parse`].
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.digits.is_empty() {
+            return f.write_str("0");
+        }
+        f.write_str(if self.negative { "-0." } else { "0." })?;
+        self.digits.iter().try_for_each(|digit| write!(f, "{digit}"))?;
+        if self.exponent == 0 { Ok(()) } else { write!(f, "e{}", self.exponent) }
+    }
+}
+
 impl PartialOrd for Decimal {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
