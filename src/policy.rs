@@ -20,6 +20,7 @@
 
 mod compile;
 pub mod decision;
+mod decode;
 mod evaluate;
 mod ir;
 mod parse;

@@ -9,7 +9,7 @@ use crate::policy::slots::{Layout, Slots};
 /// A decision with everything known but the record: tenant scope, denials, grants and fields of one table and action.
 #[derive(Debug)]
 pub struct Residual {
-    inner: super::residual::Inner,
+    pub(super) inner: super::residual::Inner,
 }
 
 /// The answer for one record, with the number of conditions that failed with an error on the way.
@@ -109,6 +109,11 @@ impl Residual {
     /// The grants that may hold, in the order of the policy file; for the audit log.
     pub fn rules(&self) -> Vec<Name> {
         self.inner.rules()
+    }
+
+    /// Each rule with the condition that is left of it, as CEL; for people.
+    pub fn explain(&self) -> Vec<(Name, String)> {
+        self.inner.explain()
     }
 
     /// Judges a record as it stands, for any action.

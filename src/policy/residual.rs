@@ -1,49 +1,248 @@
-//! TODO
+//! What a decision leaves to ask of each record, and how it is asked: fence, denials, grants, fields, in this order.
+//!
+//! A residual knows the principal already; all that is open is the record. It judges a record as it stands (`judge`), a
+//! record that would be (`creations`) and a change (`change`). A set of matching grants is one word, by which the field
+//! plan is found again.
 
-use std::sync::Arc;
+mod change;
+mod decide;
+mod fold;
 
-use super::decision::{Creation, Judgement, WriteJudgement};
-use super::slots::{Layout, Slots};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::compile::Rules;
+use super::decision::{Creation, FieldPlan, Judgement, Mask, Verdict, Visibility, WriteJudgement};
+use super::decode;
+use super::evaluate;
+use super::ir::{Expr, Field};
+use super::slots::{Layout, Slot, SlotId, Slots};
 use crate::api::{FieldId, TableId};
-use crate::model::Name;
+use crate::model::{Action, Name};
+
+/// Plans kept by one residual; beyond that they are made anew.
+const MAX_PLANS: usize = 64;
+
+/// Which columns say whose tenant a record belongs to.
+#[derive(Clone, Debug)]
+pub(super) enum Fence {
+    /// Every tenant's.
+    Shared,
+    /// By dimension. `parent`: the slots of the column and of the key that it names, and the column, where the tenant
+    /// is the parent's.
+    Columns { columns: Vec<(Name, SlotId)>, parent: Option<(SlotId, SlotId, FieldId)> },
+    /// Can't be told: no record is anybody's.
+    Never,
+}
+
+/// The field that names a record's owner.
+#[derive(Clone, Debug)]
+pub(super) struct Owner(pub(super) Field);
 
 #[derive(Debug)]
-pub(super) struct Inner;
+pub(super) struct Inner {
+    rules: Arc<Rules>,
+    action: Action,
+    /// The tenant's value for each column; `None` lets nothing pass.
+    fence: Option<Vec<(SlotId, Name)>>,
+    denials: Vec<(Name, Expr)>,
+    grants: Vec<Live>,
+    /// Under which the owner may change, with the denials on that and the requirement that forbids it.
+    transfers: Vec<Live>,
+    transfer_denials: Vec<(Name, Expr)>,
+    transfer_unmet: Option<Name>,
+    creations: Vec<Creation>,
+    /// Derived fields that this principal may not see, by field.
+    hidden: Vec<bool>,
+    plans: Mutex<Vec<(u128, Arc<FieldPlan>)>>,
+}
+
+/// A grant whose facts are known; `index` counts the grants of the policy file.
 #[derive(Debug)]
-pub(super) struct Check;
+struct Live {
+    index: usize,
+    rows: Expr,
+    check: Option<Expr>,
+}
+
+/// What must hold of a record that would be created.
+#[derive(Debug)]
+pub(super) struct Check(Option<Expr>);
+
+/// Errors met on the way, counted.
+#[derive(Default)]
+struct Errors(u16);
+
+impl Errors {
+    /// A condition that grants: an error does not hold.
+    fn grants(&mut self, expr: &Expr, record: Option<&Slots<'_>>, after: Option<&Slots<'_>>) -> bool {
+        evaluate::holds(expr, record, after).unwrap_or_else(|_| self.count(false))
+    }
+
+    /// A condition that denies: an error holds.
+    fn denies(&mut self, expr: &Expr, record: &Slots<'_>) -> bool {
+        evaluate::holds(expr, Some(record), None).unwrap_or_else(|_| self.count(true))
+    }
+
+    fn count(&mut self, meaning: bool) -> bool {
+        self.0 = self.0.saturating_add(1);
+        meaning
+    }
+}
 
 impl Inner {
     pub(super) fn table(&self) -> TableId {
-        todo!()
+        self.rules.table
     }
+
     pub(super) fn layout(&self) -> &Arc<Layout> {
-        todo!()
+        &self.rules.layout
     }
+
     pub(super) fn is_total(&self) -> bool {
-        todo!()
+        self.denials.is_empty() && self.grants.iter().any(|grant| grant.rows.is(true))
     }
+
     pub(super) fn rules(&self) -> Vec<Name> {
-        todo!()
+        let transfers = self.transfers.iter().filter(|live| !self.grants.iter().any(|grant| grant.index == live.index));
+        let mut indices: Vec<usize> = self.grants.iter().chain(transfers).map(|live| live.index).collect();
+        indices.sort_unstable();
+        let names = indices.into_iter().filter_map(|index| self.grant(index).map(|grant| Arc::clone(&grant.name)));
+        names.chain(self.creations.iter().map(|creation| Arc::clone(&creation.rule))).collect()
     }
-    pub(super) fn judge(&self, _record: &Slots<'_>) -> Judgement {
-        todo!()
+
+    pub(super) fn explain(&self) -> Vec<(Name, String)> {
+        let denials = self.denials.iter().map(|(name, rows)| (Arc::clone(name), rows.to_string()));
+        let condition = |live: &Live| {
+            let rows = live.rows.to_string();
+            live.check.as_ref().map_or(rows.clone(), |check| format!("{rows}, and after the write {check}"))
+        };
+        let grants = self.grants.iter().chain(&self.transfers);
+        let grants = grants.filter_map(|live| Some((Arc::clone(&self.grant(live.index)?.name), condition(live))));
+        let creations = self.creations.iter().map(|creation| {
+            let check = creation.check.0.as_ref().map_or_else(|| "true".to_owned(), Expr::to_string);
+            (Arc::clone(&creation.rule), check)
+        });
+        let mut all: Vec<_> = denials.chain(grants).chain(creations).collect();
+        all.dedup();
+        all
     }
-    pub(super) fn may_show(&self, _field: FieldId) -> bool {
-        todo!()
+
+    pub(super) fn judge(&self, record: &Slots<'_>) -> Judgement {
+        let mut errors = Errors::default();
+        let verdict = if !self.is_ours(record) {
+            Verdict::Foreign
+        } else if let Some(name) = first_denial(&self.denials, record, &mut errors) {
+            Verdict::Denied(name)
+        } else {
+            let mut matching = 0_u128;
+            for live in &self.grants {
+                if errors.grants(&live.rows, Some(record), None) {
+                    matching |= bit(live.index);
+                }
+            }
+            if matching == 0 { Verdict::Unmatched } else { Verdict::Visible(self.plan(matching)) }
+        };
+        Judgement { verdict, errors: errors.0 }
     }
-    pub(super) fn is_clear_everywhere(&self, _field: FieldId) -> bool {
-        todo!()
+
+    pub(super) fn may_show(&self, field: FieldId) -> bool {
+        !self.is_hidden(field) && self.grants.iter().any(|live| self.shows(live, field).is_some())
     }
-    pub(super) fn may_write(&self, _field: FieldId) -> bool {
-        todo!()
+
+    pub(super) fn is_clear_everywhere(&self, field: FieldId) -> bool {
+        let clear = |live: &Live| self.shows(live, field) == Some(&Visibility::Clear);
+        let everywhere = self.grants.iter().any(|live| live.rows.is(true) && clear(live));
+        !self.is_hidden(field) && (everywhere || (!self.grants.is_empty() && self.grants.iter().all(clear)))
     }
+
+    pub(super) fn may_write(&self, field: FieldId) -> bool {
+        let lives = if self.is_owner(field) { &self.transfers } else { &self.grants };
+        lives.iter().any(|live| self.grant(live.index).is_some_and(|grant| grant.write.contains(&field)))
+            || self.creations.iter().any(|creation| {
+                creation.writable.contains(&field) || creation.presets.iter().any(|(preset, _)| *preset == field)
+            })
+    }
+
     pub(super) fn creations(&self) -> &[Creation] {
-        todo!()
+        &self.creations
     }
-    pub(super) fn judge_creation(&self, _creation: &Creation, _after: &Slots<'_>) -> WriteJudgement {
-        todo!()
+
+    fn grant(&self, index: usize) -> Option<&super::compile::Grant> {
+        self.rules.grants.get(index)
     }
-    pub(super) fn judge_change(&self, _before: &Slots<'_>, _after: &Slots<'_>, _changed: &[FieldId]) -> WriteJudgement {
-        todo!()
+
+    fn shows(&self, live: &Live, field: FieldId) -> Option<&Visibility> {
+        self.grant(live.index)?.shows.get(usize::from(field.0))?.as_ref()
+    }
+
+    fn is_hidden(&self, field: FieldId) -> bool {
+        self.hidden.get(usize::from(field.0)).copied().unwrap_or(true)
+    }
+
+    fn is_owner(&self, field: FieldId) -> bool {
+        self.rules.owner_field == Some(field)
+    }
+
+    /// The tenant scope: every column holds the tenant's value. What is absent, null or of another kind is foreign.
+    fn is_ours(&self, record: &Slots<'_>) -> bool {
+        self.fence.as_ref().is_some_and(|columns| {
+            columns.iter().all(|(slot, value)| match record.get(*slot) {
+                Slot::Raw(raw) => decode::is_text(raw, value),
+                Slot::Missing => false,
+            })
+        })
+    }
+
+    fn plan(&self, matching: u128) -> Arc<FieldPlan> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, plan)) = plans.iter().find(|(of, _)| *of == matching) {
+            return Arc::clone(plan);
+        }
+        let plan = Arc::new(self.made(matching));
+        if plans.len() < MAX_PLANS {
+            plans.push((matching, Arc::clone(&plan)));
+        }
+        plan
+    }
+
+    fn made(&self, matching: u128) -> FieldPlan {
+        let lives: Vec<&Live> = self.grants.iter().filter(|live| matching & bit(live.index) != 0).collect();
+        let best = |(index, hidden): (usize, &bool)| {
+            let shown = lives.iter().filter_map(|live| self.grant(live.index)?.shows.get(index)?.as_ref());
+            match shown.min_by_key(|visibility| rank(visibility)) {
+                Some(visibility) if !hidden => visibility.clone(),
+                _ => Visibility::Removed,
+            }
+        };
+        FieldPlan {
+            fields: self.hidden.iter().enumerate().map(best).collect(),
+            grants: lives.iter().filter_map(|live| self.grant(live.index)).map(|g| Arc::clone(&g.name)).collect(),
+        }
+    }
+}
+
+fn first_denial(denials: &[(Name, Expr)], record: &Slots<'_>, errors: &mut Errors) -> Option<Name> {
+    denials.iter().find(|(_, rows)| errors.denies(rows, record)).map(|(name, _)| Arc::clone(name))
+}
+
+/// Invariant: a table has at most as many grants as there are bits.
+fn bit(index: usize) -> u128 {
+    u32::try_from(index).ok().and_then(|index| 1_u128.checked_shl(index)).unwrap_or(0)
+}
+
+/// Best first.
+fn rank(visibility: &Visibility) -> u8 {
+    match visibility {
+        Visibility::Clear => 0,
+        Visibility::Masked(mask) => match mask {
+            Mask::Partial => 1,
+            Mask::Last4 => 2,
+            Mask::Truncate(_) => 3,
+            Mask::Tokenise => 4,
+            Mask::Hash => 5,
+            Mask::Constant(_) => 6,
+            Mask::Null => 7,
+        },
+        Visibility::Removed => 8,
     }
 }

@@ -1,1 +1,247 @@
-//! TODO
+//! Names and types of one expression: a syntax tree in, a judged expression out, or diagnostics at the words that are wrong.
+//!
+//! Every expression has a phase, which says what is known when it is judged; a name from another phase is an error. What
+//! lies below a `json` field is typed only when it is judged. A field that may be null may be compared, but is no
+//! condition by itself.
+
+mod calls;
+mod kind;
+mod names;
+mod operators;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+pub(super) use kind::{Kind, Typed};
+pub(super) use operators::as_decimals;
+
+use super::ir::{Each, EachKind, Expr};
+use super::parse::{self, MAX_DEPTH, Node};
+use super::slots::Layout;
+use crate::api::{Catalog, Table};
+use crate::config::PrincipalSchema;
+use crate::diagnostic::Diagnostic;
+use crate::model::{Name, Value};
+use crate::yaml::Text;
+
+/// Of one expression with its `let`s written out.
+const MAX_NODES: usize = 2048;
+/// Comprehensions inside each other.
+const MAX_EACH: usize = 2;
+
+/// Where an expression stands, and so what it may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Rows,
+    /// `record` is the record as it stands; there is none where the grant creates.
+    Check {
+        creates: bool,
+    },
+    Must,
+    Preset,
+}
+
+impl Phase {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Check { .. } => "check",
+            Self::Must => "must",
+            Self::Preset => "presets",
+        }
+    }
+}
+
+/// A `let` as parsed.
+#[derive(Debug)]
+pub(super) struct Macro {
+    pub(super) text: Text,
+    pub(super) node: Node,
+}
+
+/// What the expressions of one policy file share.
+pub(super) struct Scope<'c> {
+    pub(super) catalog: &'c Catalog,
+    pub(super) table: &'c Table,
+    pub(super) principal: &'c PrincipalSchema,
+    pub(super) dimensions: &'c [Name],
+    pub(super) lets: BTreeMap<String, Macro>,
+    pub(super) used: BTreeSet<String>,
+    pub(super) layout: &'c mut Layout,
+    pub(super) diagnostics: &'c mut Vec<Diagnostic>,
+}
+
+pub(super) const ROOTS: [&str; 6] = ["principal", "tenant", "request", "record", "after", "now"];
+
+/// Parses and checks a condition: a bool that is never null.
+pub(super) fn condition(scope: &mut Scope<'_>, text: &Text, phase: Phase) -> Option<Expr> {
+    let node = parse::expression(text, scope.diagnostics)?;
+    let mut checker = Checker::new(scope, phase, text);
+    let typed = checker.check(&node)?;
+    checker.as_condition(typed, &node)
+}
+
+/// Parses and checks an expression of any type; the node comes back for its literals.
+pub(super) fn expression(scope: &mut Scope<'_>, text: &Text, phase: Phase) -> Option<(Typed, Node)> {
+    let node = parse::expression(text, scope.diagnostics)?;
+    let typed = Checker::new(scope, phase, text).check(&node)?;
+    Some((typed, node))
+}
+
+/// One expression on its way; `text` is that of the `let` while one is written out.
+struct Checker<'s, 'c> {
+    scope: &'s mut Scope<'c>,
+    phase: Phase,
+    text: Text,
+    variables: Vec<(String, Kind)>,
+    open: Vec<String>,
+    nodes: usize,
+    depth: usize,
+}
+
+impl<'s, 'c> Checker<'s, 'c> {
+    fn new(scope: &'s mut Scope<'c>, phase: Phase, text: &Text) -> Self {
+        Self { scope, phase, text: text.clone(), variables: Vec::new(), open: Vec::new(), nodes: 0, depth: 0 }
+    }
+
+    fn fail(&mut self, code: &'static str, at: &Range<usize>, message: impl Into<String>, help: Option<String>) {
+        let mut diagnostic = Diagnostic::error(code, self.text.part(at.clone()), message);
+        diagnostic.help = help;
+        self.scope.diagnostics.push(diagnostic);
+    }
+
+    /// `None`: said so already.
+    fn check(&mut self, node: &Node) -> Option<Typed> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES || self.depth >= MAX_DEPTH {
+            if self.nodes != usize::MAX {
+                self.fail("cel-too-large", &node.span, "too large with its `let`s written out", None);
+            }
+            // Said once; everything that follows is cut short.
+            self.nodes = usize::MAX - 1;
+            return None;
+        }
+        self.depth += 1;
+        let typed = self.checked(node);
+        self.depth -= 1;
+        typed
+    }
+
+    fn checked(&mut self, node: &Node) -> Option<Typed> {
+        use parse::Kind as Syntax;
+        let literal = |value, kind| Some(Typed::new(Expr::Constant(value), kind));
+        match &node.kind {
+            Syntax::Null => Some(Typed { expr: Expr::Constant(Value::Null), kind: Kind::Null, nullable: true }),
+            Syntax::Bool(value) => literal(Value::Bool(*value), Kind::Bool),
+            Syntax::Int(value) => literal(Value::Int(*value), Kind::Int),
+            Syntax::Double(value, _) => literal(Value::Double(*value), Kind::Double),
+            Syntax::String(value) => literal(Value::String(value.clone()), Kind::String),
+            Syntax::Name(name) => self.name(name, node),
+            Syntax::Member(of, member) => self.member(of, member, node),
+            Syntax::Has(of) => self.has(of, node),
+            Syntax::Index(of, key) => self.index(of, key, node),
+            Syntax::Not(of) => {
+                let typed = self.check(of)?;
+                let of = self.as_condition(typed, of)?;
+                Some(Typed::new(Expr::Not(of.into()), Kind::Bool))
+            }
+            Syntax::Negate(of) => self.negate(of),
+            Syntax::And(a, b) | Syntax::Or(a, b) => {
+                let (left, right) = (self.check(a), self.check(b));
+                let left = left.and_then(|typed| self.as_condition(typed, a));
+                let right = right.and_then(|typed| self.as_condition(typed, b));
+                let (left, right) = (Box::new(left?), Box::new(right?));
+                let both = matches!(node.kind, Syntax::And(..));
+                Some(Typed::new(if both { Expr::And(left, right) } else { Expr::Or(left, right) }, Kind::Bool))
+            }
+            Syntax::Choice(parts) => self.choice(parts, node),
+            Syntax::Binary(operator, a, b) => self.binary(*operator, a, b, node),
+            Syntax::Call { function, target, arguments } => self.call(function, target.as_deref(), arguments, node),
+            Syntax::Each(kind, range, variable, body) => self.each(*kind, range, variable, body),
+            Syntax::List(items) => {
+                let items: Vec<_> = items.iter().map(|item| self.check(item)).collect();
+                let items: Vec<Typed> = items.into_iter().collect::<Option<_>>()?;
+                let kind = kind::common(&items);
+                let items = items.into_iter().map(|item| item.expr).collect();
+                Some(Typed::new(literal_list(items), Kind::List(kind.into())))
+            }
+            Syntax::Map(entries) => {
+                let mut checked = Vec::new();
+                for (key, value) in entries {
+                    let (typed_key, value) = (self.check(key)?, self.check(value)?);
+                    if !matches!(typed_key.kind, Kind::String | Kind::Any) {
+                        self.fail("type-mismatch", &key.span, "keys of a map must be strings", None);
+                        return None;
+                    }
+                    checked.push((typed_key.expr, value.expr));
+                }
+                Some(Typed::new(Expr::Map(checked), Kind::Map(Kind::Any.into())))
+            }
+        }
+    }
+
+    /// A condition is a bool that can't be null; a dynamically typed one is tested when it is judged.
+    fn as_condition(&mut self, typed: Typed, node: &Node) -> Option<Expr> {
+        match typed.kind {
+            Kind::Bool if !typed.nullable => Some(typed.expr),
+            Kind::Bool => {
+                let help = "write `== true` or `== false`".to_owned();
+                self.fail(
+                    "nullable-condition",
+                    &node.span,
+                    "may be null, and null is neither true nor false",
+                    Some(help),
+                );
+                None
+            }
+            Kind::Any => Some(Expr::Condition(typed.expr.into())),
+            kind => {
+                let message = format!("must be true or false, but is of type `{kind}`");
+                self.fail("not-a-condition", &node.span, message, None);
+                None
+            }
+        }
+    }
+
+    fn each(&mut self, kind: EachKind, range: &Node, variable: &str, body: &Node) -> Option<Typed> {
+        let typed = self.check(range)?;
+        let element = match &typed.kind {
+            Kind::List(of) => (**of).clone(),
+            Kind::Any => Kind::Any,
+            other => {
+                let message = format!("must be a list, but is of type `{other}`");
+                self.fail("type-mismatch", &range.span, message, None);
+                return None;
+            }
+        };
+        if ROOTS.contains(&variable) || self.scope.lets.contains_key(variable) {
+            let message = format!("the variable `{variable}` hides a name of the same spelling");
+            self.fail("shadowed-name", &body.span, message, Some("choose another name".to_owned()));
+            return None;
+        }
+        if self.variables.len() >= MAX_EACH {
+            let message = format!("more than {MAX_EACH} comprehensions inside each other");
+            self.fail("cel-too-large", &body.span, message, None);
+            return None;
+        }
+        let depth = u8::try_from(self.variables.len()).expect("comprehensions nest at most MAX_EACH deep");
+        self.variables.push((variable.to_owned(), element.clone()));
+        let checked = self.check(body);
+        self.variables.pop();
+        let checked = checked?;
+        let result = match kind {
+            EachKind::Map => Kind::List(checked.kind.clone().into()),
+            EachKind::Filter => Kind::List(element.into()),
+            EachKind::All | EachKind::Exists | EachKind::ExistsOne => Kind::Bool,
+        };
+        let body = if kind == EachKind::Map { checked.expr } else { self.as_condition(checked, body)? };
+        let each = Each { kind, range: typed.expr, variable: depth, body };
+        Some(Typed::new(Expr::Each(each.into()), result))
+    }
+}
+
+/// A list of literals is a value already.
+fn literal_list(items: Vec<Expr>) -> Expr {
+    let values: Option<Vec<Value>> = items.iter().map(|item| item.constant().cloned()).collect();
+    values.map_or(Expr::List(items), |values| Expr::Constant(Value::List(values.into())))
+}
