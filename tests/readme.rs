@@ -43,7 +43,9 @@ fn the_readme_begins_with_what_a_newcomer_needs() {
     let readme = read("README.md");
     let head: Vec<&str> = readme.lines().take(40).collect();
     let head = head.join("\n");
-    for needed in ["scrim", "cargo run --release -- demo --tour", "cargo test --locked", "apt-get install", "table: contacts"] {
+    for needed in
+        ["scrim", "cargo run --release -- demo --tour", "cargo test --locked", "apt-get install", "table: contacts"]
+    {
         assert!(head.to_lowercase().contains(needed), "{needed}");
     }
     assert_eq!(head.matches("curl --cacert").count(), 4, "four curls in the first 40 lines");
