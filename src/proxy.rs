@@ -208,7 +208,7 @@ impl Proxy {
                     step.remove(key, exchange).await.map_err(|refusal| refuse(exchange, refusal))
                 }
                 (Action::Update | Action::Transfer | Action::Custom(_), Some(key)) => {
-                    step.change(key, &body, exchange).await.map_err(|refusal| refuse(exchange, refusal))
+                    step.change(action, key, &body, exchange).await.map_err(|refusal| refuse(exchange, refusal))
                 }
                 (Action::Update | Action::Delete | Action::Transfer | Action::Custom(_), None) => {
                     Err(Reason::RouteUnknown)
