@@ -208,7 +208,7 @@ impl Proxy {
                     step.remove(key, exchange).await.map_err(|refusal| refuse(exchange, refusal))
                 }
                 (Action::Update | Action::Transfer | Action::Custom(_), Some(key)) => {
-                    step.change(key, &body, exchange).await.map_err(|refusal| refuse(exchange, refusal))
+                    step.change(action, key, &body, exchange).await.map_err(|refusal| refuse(exchange, refusal))
                 }
                 (Action::Update | Action::Delete | Action::Transfer | Action::Custom(_), None) => {
                     Err(Reason::RouteUnknown)
@@ -253,6 +253,8 @@ impl HttpServerApp for Proxy {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        // A request sent before the last one was answered waits its turn (RFC 9112, section 9.3.2).
+        session.set_pipelining_enabled(true);
         let idle = self.in_force.load().as_ref().map(|snapshot| snapshot.config.limits.idle_time);
         let mut stopping = shutdown.clone();
         let read = tokio::select! {

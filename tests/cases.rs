@@ -91,7 +91,7 @@ struct Want {
     /// Body of the last request that the upstream saw.
     #[serde(default)]
     upstream_body: Option<String>,
-    /// Header -> value of the last request that the upstream saw; null: absent.
+    /// Headers of the last request that the upstream saw; null: absent.
     #[serde(default)]
     upstream_headers: BTreeMap<String, Option<String>>,
     /// Members of intent and outcome together. Mandatory.
@@ -166,10 +166,9 @@ impl Case {
                 .map(|seen| serde_json::from_slice::<Value>(&seen.body).unwrap_or_default());
             expect(&format!("upstream body {body}"), sent == serde_json::from_str(body).ok(), format!("{sent:?}"));
         }
-        let last = world.upstream.seen().pop();
         for (name, value) in &want.upstream_headers {
-            let headers = last.as_ref().map(|seen| &seen.headers);
-            let found = headers.and_then(|h| h.get(name)).map(|value| value.to_str().unwrap_or("?").to_owned());
+            let seen = world.upstream.seen().pop();
+            let found = seen.and_then(|seen| Some(seen.headers.get(name)?.to_str().unwrap_or("?").to_owned()));
             expect(&format!("upstream header {name} {value:?}"), found == *value, format!("{found:?}"));
         }
         for (member, wanted) in &want.audit {
