@@ -3,3 +3,7 @@
 mod support;
 
 mod cases;
+mod path {
+    mod demo;
+    mod writes;
+}
