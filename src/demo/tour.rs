@@ -242,15 +242,23 @@ fn line(out: &mut impl Write, case: &Case, reply: Option<&Reply>, passed: bool) 
     Ok(())
 }
 
-/// What was shown in clear, and what the audit log says.
+/// What was shown in clear, on all records or on some, and what the audit log says.
 fn because(reply: &Reply) -> String {
     let Some(record) = &reply.record else { return String::new() };
-    let names = reply.rows().into_iter().filter_map(Value::as_object).flat_map(|row| row.keys());
-    let shown: BTreeSet<&str> =
-        names.map(String::as_str).filter(|name| !record.masked.iter().any(|masked| masked == name)).collect();
-    let shown: Vec<&str> = shown.into_iter().collect();
-    let shown = (!shown.is_empty()).then(|| format!("shows {}", shown.join(", ")));
-    shown.into_iter().chain(record.parts()).collect::<Vec<_>>().join("; ")
+    let names: BTreeSet<&String> =
+        reply.rows().into_iter().filter_map(Value::as_object).flat_map(|row| row.keys()).collect();
+    let clear = names.iter().filter(|name| !record.masked.contains(name));
+    let (some, all): (Vec<&str>, Vec<&str>) =
+        clear.map(|name| name.as_str()).partition(|name| record.removed.iter().any(|removed| removed == name));
+    let removed: Vec<&str> = record.removed.iter().filter(|name| !names.contains(name)).map(String::as_str).collect();
+    let masked: Vec<&str> = record.masked.iter().map(String::as_str).collect();
+    let fields = [("shows", all), ("on some records", some), ("masked", masked), ("removed", removed)];
+    let fields = fields.into_iter().filter(|(_, names)| !names.is_empty());
+    fields
+        .map(|(what, names)| format!("{what} {}", names.join(", ")))
+        .chain(record.parts())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// In lines that fit the table, broken between words.
