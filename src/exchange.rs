@@ -189,6 +189,8 @@ impl Exchange {
     fn close(&mut self) {
         if let Some(pending) = self.pending.take() {
             let mut outcome = std::mem::take(&mut self.outcome);
+            // A record that was changed and is in the answer too is one record.
+            outcome.keys.dedup();
             outcome.duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
             for list in [
                 &mut outcome.rules_granted,

@@ -100,7 +100,7 @@ impl Proxy {
             (served, Ok(())) => served,
         };
         let reason = served.as_ref().err().copied();
-        // A byte of what came unannounced may have been read: nothing after it could be understood.
+        // Nobody is left to read an answer; and what a broken connection still holds is no request.
         if reason == Some(Reason::ClientGone) {
             exchange.end(0, reason).await;
             return false;
@@ -219,7 +219,7 @@ impl Proxy {
                     step.remove(key, exchange).await.map_err(|refusal| refuse(exchange, refusal))
                 }
                 (Action::Update | Action::Transfer | Action::Custom(_), Some(key)) => {
-                    step.change(key, &body, exchange).await.map_err(|refusal| refuse(exchange, refusal))
+                    step.change(action, key, &body, exchange).await.map_err(|refusal| refuse(exchange, refusal))
                 }
                 (Action::Update | Action::Delete | Action::Transfer | Action::Custom(_), None) => {
                     Err(Reason::RouteUnknown)
@@ -234,8 +234,7 @@ impl Proxy {
     }
 }
 
-/// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream, or sends
-/// another request before it has its answer.
+/// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream.
 async fn until_client_leaves<T>(
     session: &mut ServerSession,
     work: impl Future<Output = Result<T, Reason>>,
@@ -243,7 +242,7 @@ async fn until_client_leaves<T>(
     tokio::select! {
         biased;
         done = work => done,
-        // Anything but silence: the client is gone, or sends what no request announced.
+        // Bytes of a pipelined request are kept for their turn; anything else is the end of the client.
         _ = session.read_body_or_idle(true) => Err(Reason::ClientGone),
     }
 }
@@ -265,6 +264,8 @@ impl HttpServerApp for Proxy {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        // A request sent before the last one was answered waits its turn (RFC 9112, section 9.3.2).
+        session.set_pipelining_enabled(true);
         let idle = self.in_force.load().as_ref().map(|snapshot| snapshot.config.limits.idle_time);
         let mut stopping = shutdown.clone();
         let read = tokio::select! {

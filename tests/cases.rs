@@ -91,6 +91,9 @@ struct Want {
     /// Body of the last request that the upstream saw.
     #[serde(default)]
     upstream_body: Option<String>,
+    /// Headers of the last request that the upstream saw; null: absent.
+    #[serde(default)]
+    upstream_headers: BTreeMap<String, Option<String>>,
     /// Members of intent and outcome together. Mandatory.
     audit: BTreeMap<String, Value>,
 }
@@ -162,6 +165,11 @@ impl Case {
                 .last()
                 .map(|seen| serde_json::from_slice::<Value>(&seen.body).unwrap_or_default());
             expect(&format!("upstream body {body}"), sent == serde_json::from_str(body).ok(), format!("{sent:?}"));
+        }
+        for (name, value) in &want.upstream_headers {
+            let seen = world.upstream.seen().pop();
+            let found = seen.and_then(|seen| Some(seen.headers.get(name)?.to_str().unwrap_or("?").to_owned()));
+            expect(&format!("upstream header {name} {value:?}"), found == *value, format!("{found:?}"));
         }
         for (member, wanted) in &want.audit {
             let found = if outcome.get(member).is_some() { &outcome[member] } else { &intent[member] };

@@ -82,11 +82,23 @@ impl Case<'_> {
         Ok(matches!(residual.judge(&slots).verdict, Verdict::Visible(_)))
     }
 
-    /// What a client wants to write, if all of it is declared. Errors: `BodyMalformed`, `FieldNotWritable`.
-    pub fn changes<'b>(&self, table: TableId, body: &'b [u8]) -> Result<Changes<'b>, Reason> {
-        let table = self.catalog.table(table);
+    /// What a client wants to write. All of it is declared, some grant may let the caller write it, and it is of the
+    /// declared types: no reference is followed for a body that will be refused anyway, and a field that may not be
+    /// written is refused as an unknown one is, whatever its value. Errors: `BodyMalformed`, and those of a field that
+    /// may not be written.
+    pub fn changes<'b>(&self, residual: &Residual, body: &'b [u8]) -> Result<Changes<'b>, Reason> {
+        let table = self.catalog.table(residual.table());
         let changes = request::read(body, table, self.depth).map_err(|_| Reason::BodyMalformed)?;
-        if changes.undeclared { Err(Reason::FieldNotWritable) } else { Ok(changes) }
+        if changes.undeclared {
+            return Err(Reason::FieldNotWritable);
+        }
+        let mine = self.own_changes(table, &changes)?;
+        if let Some(change) = mine.iter().find(|change| !residual.may_write(change.field)) {
+            let owner = table.owner == Some(change.field) && residual.creations().is_empty();
+            return Err(if owner { Reason::OwnerNotTransferable } else { Reason::FieldNotWritable });
+        }
+        self.check_types(table, &mine)?;
+        Ok(changes)
     }
 
     /// The records that the changed foreign keys point to.
@@ -122,10 +134,12 @@ impl Case<'_> {
                 None => creation.writable.contains(&change.field),
             };
             if !mine.iter().all(|change| allowed(&change)) {
-                refusal = Reason::FieldNotWritable.into();
+                // A check that failed says more than another grant's missing field.
+                if refusal.reason == Reason::ActionNotGranted {
+                    refusal = Reason::FieldNotWritable.into();
+                }
                 continue;
             }
-            self.check_types(table, &mine)?;
             let mut body: Vec<(&str, Vec<u8>)> = Vec::new();
             for change in mine.iter().filter(|change| preset(change.field).is_none()) {
                 body.push((&table.field(change.field).name, change.raw.to_vec()));
@@ -165,11 +179,6 @@ impl Case<'_> {
     ) -> Result<Permitted, Refusal> {
         let table = self.catalog.table(residual.table());
         let mine = changes.map_or_else(|| Ok(Vec::new()), |changes| self.own_changes(table, changes))?;
-        if let Some(change) = mine.iter().find(|change| !residual.may_write(change.field)) {
-            let owner = table.owner == Some(change.field);
-            return Err(if owner { Reason::OwnerNotTransferable } else { Reason::FieldNotWritable }.into());
-        }
-        self.check_types(table, &mine)?;
         let body: Vec<(&str, Vec<u8>)> =
             mine.iter().map(|change| (&*table.field(change.field).name, change.raw.to_vec())).collect();
         let after = self.record_after(table, Some(&before.record), &body, referenced)?;

@@ -11,7 +11,7 @@ mod fold;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compile::Rules;
-use super::decision::{Creation, FieldPlan, Judgement, Mask, Verdict, Visibility, WriteJudgement};
+use super::decision::{Creation, FieldPlan, Judgement, Mask, Verdict, Visibility};
 use super::decode;
 use super::evaluate;
 use super::ir::{Expr, Field};

@@ -13,8 +13,8 @@ use crate::dialect::rest;
 use crate::enforcement::write::{Before, Permitted, Referenced, Refusal};
 use crate::enforcement::{Case, Listing, Opaque, Permit};
 use crate::exchange::Exchange;
-use crate::model::{Name, Reason};
-use crate::policy::Residual;
+use crate::model::{Action, Name, Reason};
+use crate::policy::{Residual, Verdict};
 use crate::redact::{self, Changes, Frame, Plan, Redactor, Tally};
 use crate::snapshot::Snapshot;
 use crate::upstream::Answer;
@@ -48,12 +48,7 @@ impl Step<'_> {
                     let plan = Arc::clone(&permit.purpose().plan);
                     let Frame::List { records: place, .. } = &plan.frame else { return Err(Reason::Internal) };
                     let body = ok_json(self.send(&permit, exchange).await?)?;
-                    let mut redactor = Redactor::new(Arc::clone(&plan), self.limit());
-                    let mut out = Vec::new();
-                    let mut tally = redactor
-                        .push(&body, &mut out)
-                        .and_then(|()| redactor.finish(&mut out))
-                        .map_err(|_| Reason::UpstreamBroken)?;
+                    let (out, mut tally) = self.run(&plan, &body, exchange)?;
                     let seen = tally.scanned;
                     scanned += seen;
                     let full = window.add(&out, place, self.case.depth, &mut tally)?;
@@ -88,17 +83,25 @@ impl Step<'_> {
 
     pub(super) async fn create(&self, body: &[u8], exchange: &mut Exchange) -> Result<Reply, Refusal> {
         self.no_query()?;
-        let changes = self.case.changes(self.residual.table(), body)?;
+        let changes = self.case.changes(self.residual, body)?;
         let referenced = self.referenced(&changes, exchange).await?;
         let permitted = self.case.create(self.route, self.variables, self.residual, &changes, &referenced)?;
         self.write(permitted, StatusCode::CREATED, exchange).await
     }
 
-    pub(super) async fn change(&self, key: &str, body: &[u8], exchange: &mut Exchange) -> Result<Reply, Refusal> {
+    pub(super) async fn change(
+        &self,
+        action: &Action,
+        key: &str,
+        body: &[u8],
+        exchange: &mut Exchange,
+    ) -> Result<Reply, Refusal> {
         self.no_query()?;
         let before = self.before(key, exchange).await?;
         exchange.touched(key);
-        let changes = if body.is_empty() { None } else { Some(self.case.changes(self.residual.table(), body)?) };
+        // Only an action of the API's own may come without a body.
+        let bare = body.is_empty() && matches!(action, Action::Custom(_));
+        let changes = if bare { None } else { Some(self.case.changes(self.residual, body)?) };
         let referenced = match &changes {
             Some(changes) => self.referenced(changes, exchange).await?,
             None => Vec::new(),
@@ -140,13 +143,15 @@ impl Step<'_> {
         if answer.status == StatusCode::NOT_FOUND || answer.status == StatusCode::GONE {
             return Err(Reason::RecordHidden);
         }
-        let etag = answer.headers.get(header::ETAG).cloned();
+        let etag = answer.headers.get(header::ETAG).filter(|etag| is_strong(etag)).cloned();
         let record = self.record_of(ok_json(answer)?, table)?;
         let slots =
             redact::slots(&record, self.residual.layout(), self.case.depth).map_err(|_| Reason::UpstreamBroken)?;
-        let acts = matches!(self.residual.judge(&slots).verdict, crate::policy::Verdict::Visible(_));
-        if !acts && !self.case.may_read(table, &record)? {
-            return Err(Reason::RecordHidden);
+        match self.residual.judge(&slots).verdict {
+            Verdict::Foreign => return Err(Reason::RecordForeign),
+            Verdict::Visible(_) => {}
+            Verdict::Denied(_) | Verdict::Unmatched if self.case.may_read(table, &record)? => {}
+            Verdict::Denied(_) | Verdict::Unmatched => return Err(Reason::RecordHidden),
         }
         Ok(Before { record, etag })
     }
@@ -192,7 +197,15 @@ impl Step<'_> {
         })
     }
 
+    /// Redacts an answer that goes to the client as it comes out, and records what was done.
     fn redact(&self, plan: &Arc<Plan>, body: &[u8], exchange: &mut Exchange) -> Result<(Vec<u8>, Tally), Reason> {
+        let (out, tally) = self.run(plan, body, exchange)?;
+        let pushed = matches!(plan.frame, Frame::List { .. }) && self.pushes_tenant(plan.root.residual.table());
+        exchange.redacted(&tally, plan, pushed);
+        Ok((out, tally))
+    }
+
+    fn run(&self, plan: &Arc<Plan>, body: &[u8], exchange: &mut Exchange) -> Result<(Vec<u8>, Tally), Reason> {
         let timer = exchange.metrics().phase_seconds.with_label_values(&["redact"]).start_timer();
         let mut redactor = Redactor::new(Arc::clone(plan), self.limit());
         let mut out = Vec::with_capacity(body.len());
@@ -202,8 +215,6 @@ impl Step<'_> {
             exchange.detail(unreadable);
             Reason::UpstreamBroken
         })?;
-        let pushed = matches!(plan.frame, Frame::List { .. }) && self.pushes_tenant(plan.root.residual.table());
-        exchange.redacted(&tally, plan, pushed);
         Ok((out, tally))
     }
 
@@ -275,6 +286,12 @@ fn is_json(headers: &HeaderMap) -> bool {
     let json = |essence: &str| essence.eq_ignore_ascii_case("application/json");
     headers.get(header::CONTENT_TYPE).and_then(essence).is_some_and(json)
         && !headers.contains_key(header::CONTENT_ENCODING)
+}
+
+/// Whether an entity tag can guard a write (RFC 9110, 8.8.3 and 13.1.1): a weak one never matches, `*` matches always.
+fn is_strong(etag: &HeaderValue) -> bool {
+    let opaque = etag.as_bytes().strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    opaque.is_some_and(|opaque| !opaque.contains(&b'"') && !opaque.contains(&b' '))
 }
 
 /// A complete JSON answer to a read. A part of one (206) is none, and errors are never passed on.
