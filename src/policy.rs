@@ -97,6 +97,3 @@ impl PolicySet {
         self.inner.layout(table)
     }
 }
-
-#[cfg(test)]
-mod tests;
