@@ -100,7 +100,7 @@ impl Proxy {
             (served, Ok(())) => served,
         };
         let reason = served.as_ref().err().copied();
-        // A byte of what came unannounced may have been read: nothing after it could be understood.
+        // Nobody is left to read an answer; and what a broken connection still holds is no request.
         if reason == Some(Reason::ClientGone) {
             exchange.end(0, reason).await;
             return false;
@@ -237,8 +237,7 @@ impl Proxy {
     }
 }
 
-/// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream, or sends
-/// another request before it has its answer.
+/// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream.
 async fn until_client_leaves<T>(
     session: &mut ServerSession,
     work: impl Future<Output = Result<T, Reason>>,
@@ -246,7 +245,7 @@ async fn until_client_leaves<T>(
     tokio::select! {
         biased;
         done = work => done,
-        // Anything but silence: the client is gone, or sends what no request announced.
+        // Bytes of a pipelined request are kept for their turn; anything else is the end of the client.
         _ = session.read_body_or_idle(true) => Err(Reason::ClientGone),
     }
 }
