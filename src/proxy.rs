@@ -15,7 +15,7 @@ use std::task::Poll;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
@@ -108,13 +108,15 @@ impl Proxy {
         let reply = served.unwrap_or_else(|reason| Reply::refused(&Rejection::from(reason)));
         let id = exchange.id;
         client::close_unless_read(session);
-        match client::write(session, &reply, id).await {
+        let to_head = session.req_header().method == Method::HEAD;
+        match client::write(session, &reply, id, to_head).await {
             Ok(()) => exchange.end(reply.status.as_u16(), reason).await,
             Err(_) => {
                 exchange.end(0, Some(Reason::ClientGone)).await;
                 return false;
             }
         }
+        client::discard_rest(session).await;
         true
     }
 
@@ -287,7 +289,7 @@ impl HttpServerApp for Proxy {
                 let rejection = Rejection::from(Reason::MalformedRequest);
                 session.set_keepalive(None);
                 let _ = exchange.announce().await;
-                let _ = client::write(&mut session, &Reply::refused(&rejection), exchange.id).await;
+                let _ = client::write(&mut session, &Reply::refused(&rejection), exchange.id, false).await;
                 exchange.end(rejection.status.as_u16(), Some(Reason::MalformedRequest)).await;
                 session.shutdown().await;
                 return None;

@@ -15,6 +15,9 @@ use crate::model::{Reason, RequestId};
 
 /// For a connection's first head while no configuration is in force.
 pub(super) const FIRST_HEAD: Duration = Duration::from_secs(10);
+/// Of a body that nobody asked for.
+const DISCARDED: usize = 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 pub(super) fn address(session: &ServerSession) -> IpAddr {
     session
@@ -132,8 +135,33 @@ pub(super) fn close_unless_read(session: &mut ServerSession) {
     }
 }
 
-/// Sends the answer.
-pub(super) async fn write(session: &mut ServerSession, reply: &Reply, id: RequestId) -> pingora::Result<()> {
+/// Reads and drops what little of a refused request's body is still on its way: whoever is still sending when the stream or
+/// the connection ends may lose the answer. A client that sends more, or more slowly, does.
+pub(super) async fn discard_rest(session: &mut ServerSession) {
+    // Who waits for leave to send will send nothing after a refusal.
+    if session.is_body_done() || session.req_header().headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let read = async {
+        let mut left = DISCARDED;
+        while let Ok(Some(chunk)) = session.read_request_body().await {
+            left = match left.checked_sub(chunk.len()) {
+                Some(left) => left,
+                None => return,
+            };
+        }
+    };
+    // Whether it came to its end makes no difference: the answer was sent before.
+    tokio::time::timeout(DISCARD_TIME, read).await.ok();
+}
+
+/// Sends the answer, its head alone if the request was a HEAD.
+pub(super) async fn write(
+    session: &mut ServerSession,
+    reply: &Reply,
+    id: RequestId,
+    to_head: bool,
+) -> pingora::Result<()> {
     let mut head = ResponseHeader::build(reply.status, Some(8))?;
     if reply.status != StatusCode::NO_CONTENT {
         head.insert_header(header::CONTENT_TYPE, reply.content_type.clone())?;
@@ -149,7 +177,7 @@ pub(super) async fn write(session: &mut ServerSession, reply: &Reply, id: Reques
     }
     head.insert_header("x-request-id", id.to_string())?;
     session.write_response_header(Box::new(head)).await?;
-    if reply.status == StatusCode::NO_CONTENT {
+    if to_head || reply.status == StatusCode::NO_CONTENT {
         session.finish_body().await
     } else {
         session.write_response_body(reply.body.clone(), true).await

@@ -98,3 +98,27 @@ async fn a_body_over_the_limit_is_refused_on_its_stream_alone() {
     assert_eq!(ask(&client, request(&world, "GET", "/contacts/1", "")).await, (200, seen(1)));
     clean(&world, 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_arrives_while_the_body_is_still_on_its_way() {
+    let identity = Identity::new();
+    let mut setup = identity.setup("");
+    setup.limits = "request_body: 1KiB".to_owned();
+    let world = setup.start().await;
+    let client = client(&identity);
+    // More than a stream's first window: the rest is sent only if somebody reads.
+    let long = format!("{{\"name\":\"{}\"}}", "x".repeat(200_000));
+    assert_eq!(ask(&client, request(&world, "POST", "/contacts", &long)).await.0, 413);
+    assert_eq!(ask(&client, request(&world, "POST", "/nothing", &long)).await.0, 404);
+    clean(&world, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_head_has_no_body() {
+    let identity = Identity::new();
+    let world = identity.setup("").start().await;
+    let response = client(&identity).request(request(&world, "HEAD", "/contacts", "")).await.expect("an answer");
+    assert_eq!(response.status().as_u16(), 400);
+    assert!(response.into_body().collect().await.expect("no stream error").to_bytes().is_empty());
+    clean(&world, 1).await;
+}

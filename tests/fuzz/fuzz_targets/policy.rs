@@ -36,7 +36,8 @@ fuzz_target!(|text: &str| {
         };
         let case = Case { policies: &policies, ..world.case() };
         for (table, action) in world.catalog.tables().flat_map(|table| {
-            [Action::List, Action::Read, Action::Create, Action::Update, Action::Delete].map(|action| (table.id, action))
+            [Action::List, Action::Read, Action::Create, Action::Update, Action::Delete]
+                .map(|action| (table.id, action))
         }) {
             let (Decision::Allow(residual) | Decision::Conditional(residual)) = case.decide(table, &action) else {
                 continue;

@@ -37,8 +37,7 @@ impl World {
             Source::new("accounts.yaml", include_str!("accounts.yaml")),
             Source::new("contacts.yaml", include_str!("contacts.yaml")),
         ];
-        let (policies, _) =
-            PolicySet::compile(&files, &catalog, &schema, &dimensions).expect("sound policies");
+        let (policies, _) = PolicySet::compile(&files, &catalog, &schema, &dimensions).expect("sound policies");
         let tenant = TenantScope::new(&dimensions, |name| Some(if name == "app_id" { "shop" } else { "acme" }));
         let tenant = tenant.expect("a whole tenant");
         let principal = Principal {
