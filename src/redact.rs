@@ -23,6 +23,7 @@ mod view;
 pub use plan::{Frame, Lens, Plan, Relations, Tally};
 pub use request::{Change, Changes};
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::api::Place;
@@ -52,7 +53,17 @@ pub enum Unreadable {
     TooLarge,
 }
 
-/// Redacts one answer.
+/// A redacted answer.
+#[derive(Debug)]
+pub struct Redacted {
+    /// Empty where a single record may not be seen; it is not kept in the tally either.
+    pub body: Vec<u8>,
+    pub tally: Tally,
+    /// Where the records of a list lie in the body.
+    pub records: Vec<Range<usize>>,
+}
+
+/// Redacts one answer that comes in chunks.
 ///
 /// Nothing leaves before the whole answer was read: an error is always early enough for a clean refusal.
 pub struct Redactor {
@@ -66,13 +77,7 @@ pub struct Redactor {
 impl Redactor {
     /// `limit`: bytes of body after which it is refused.
     pub fn new(plan: Arc<Plan>, limit: usize) -> Self {
-        let job = record::Job {
-            envelope: frame::Envelope::new(&plan.frame),
-            root: view::View::new(&plan.catalog, &plan.root),
-            keys: mask::Keys::new(Arc::clone(&plan.catalog), plan.tenant.clone(), plan.masking_key.clone()),
-            depth: plan.depth,
-        };
-        Self::of(job, limit)
+        Self::of(record::Job::new(&plan), limit)
     }
 
     fn of(job: record::Job, limit: usize) -> Self {
@@ -96,10 +101,15 @@ impl Redactor {
         if self.overrun {
             return Err(Unreadable::TooLarge);
         }
-        let (redacted, tally) = self.job.run(&self.body)?;
-        out.extend_from_slice(&redacted);
-        Ok(tally)
+        let redacted = self.job.run(&self.body)?;
+        out.extend_from_slice(&redacted.body);
+        Ok(redacted.tally)
     }
+}
+
+/// Redacts one answer that is there as a whole. `limit`: bytes of body after which it is refused.
+pub fn answer(plan: &Plan, body: &[u8], limit: usize) -> Result<Redacted, Unreadable> {
+    if body.len() > limit { Err(Unreadable::TooLarge) } else { record::Job::new(plan).run(body) }
 }
 
 /// The raw bytes of the record that lies at `place` in a document, the whole of which is validated. `None` if it is null.
@@ -179,21 +189,16 @@ pub fn records<'b>(document: &'b [u8], place: &Place, depth: usize) -> Result<Ve
     Ok(records)
 }
 
-/// A document with nothing but an array of these records at `place`.
-pub fn envelope(place: &Place, records: &[Vec<u8>]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(records.iter().map(|record| record.len() + 1).sum::<usize>() + 64);
+/// A document with nothing but an array of these records, which are joined by commas, at `place`.
+pub fn envelope(place: &Place, records: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(records.len() + 64);
     for name in &place.0 {
         out.push(b'{');
         out.extend_from_slice(&request::print(&Value::String(Name::clone(name))));
         out.push(b':');
     }
     out.push(b'[');
-    for (index, record) in records.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(record);
-    }
+    out.extend_from_slice(records);
     out.push(b']');
     out.extend(place.0.iter().map(|_| b'}'));
     out

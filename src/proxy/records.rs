@@ -8,14 +8,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::Reply;
-use crate::api::{Place, Route, TableId};
+use crate::api::{Route, TableId};
 use crate::dialect::rest;
 use crate::enforcement::write::{Before, Permitted, Referenced, Refusal};
 use crate::enforcement::{Case, Listing, Opaque, Permit};
 use crate::exchange::Exchange;
 use crate::model::{Action, Name, Reason};
 use crate::policy::{Residual, Verdict};
-use crate::redact::{self, Changes, Frame, Plan, Redactor, Tally};
+use crate::redact::{self, Changes, Frame, Plan, Redacted, Tally};
 use crate::snapshot::Snapshot;
 use crate::upstream::Answer;
 
@@ -41,18 +41,18 @@ impl Step<'_> {
                 Ok(Reply::json(StatusCode::OK, out))
             }
             Listing::Walk(walk) => {
-                let mut window = Window { skip: walk.skip, take: walk.take, records: Vec::new() };
+                let mut window = Window { skip: walk.skip, take: walk.take, shown: 0, records: Vec::new() };
                 let mut scanned = 0;
                 for page in 0.. {
                     let permit = self.case.page(&walk, page);
                     let plan = Arc::clone(&permit.purpose().plan);
                     let Frame::List { records: place, .. } = &plan.frame else { return Err(Reason::Internal) };
                     let body = ok_json(self.send(&permit, exchange).await?)?;
-                    let (out, mut tally) = self.run(&plan, &body, exchange)?;
-                    let seen = tally.scanned;
+                    let mut page = self.judge(&plan, &body, exchange)?;
+                    let seen = page.tally.scanned;
                     scanned += seen;
-                    let full = window.add(&out, place, self.case.depth, &mut tally)?;
-                    exchange.redacted(&tally, &plan, self.pushes_tenant(plan.root.residual.table()));
+                    let full = window.add(&mut page);
+                    exchange.redacted(&page.tally, &plan, self.pushes_tenant(plan.root.residual.table()));
                     let last = walk.step.is_none_or(|step| seen < step);
                     if full || last {
                         return Ok(Reply::json(StatusCode::OK, redact::envelope(place, &window.records)));
@@ -198,28 +198,22 @@ impl Step<'_> {
     }
 
     /// Redacts an answer that goes to the client as it comes out, and records what was done.
-    fn redact(&self, plan: &Arc<Plan>, body: &[u8], exchange: &mut Exchange) -> Result<(Vec<u8>, Tally), Reason> {
-        let (out, tally) = self.run(plan, body, exchange)?;
+    fn redact(&self, plan: &Plan, body: &[u8], exchange: &mut Exchange) -> Result<(Vec<u8>, Tally), Reason> {
+        let Redacted { body, tally, .. } = self.judge(plan, body, exchange)?;
         let pushed = matches!(plan.frame, Frame::List { .. }) && self.pushes_tenant(plan.root.residual.table());
         exchange.redacted(&tally, plan, pushed);
-        Ok((out, tally))
+        Ok((body, tally))
     }
 
-    fn run(&self, plan: &Arc<Plan>, body: &[u8], exchange: &mut Exchange) -> Result<(Vec<u8>, Tally), Reason> {
+    /// Redacts an answer without putting on record yet what was done.
+    fn judge(&self, plan: &Plan, body: &[u8], exchange: &mut Exchange) -> Result<Redacted, Reason> {
         let timer = exchange.metrics().phase_seconds.with_label_values(&["redact"]).start_timer();
-        let mut redactor = Redactor::new(Arc::clone(plan), self.limit());
-        let mut out = Vec::with_capacity(body.len());
-        let done = redactor.push(body, &mut out).and_then(|()| redactor.finish(&mut out));
+        let done = redact::answer(plan, body, self.snapshot.config.limits.response_body);
         timer.observe_duration();
-        let tally = done.map_err(|unreadable| {
+        done.map_err(|unreadable| {
             exchange.detail(unreadable);
             Reason::UpstreamBroken
-        })?;
-        Ok((out, tally))
-    }
-
-    fn limit(&self) -> usize {
-        self.snapshot.config.limits.response_body
+        })
     }
 
     fn pushes_tenant(&self, table: TableId) -> bool {
@@ -231,22 +225,32 @@ impl Step<'_> {
 struct Window {
     skip: u64,
     take: u64,
-    records: Vec<Vec<u8>>,
+    shown: u64,
+    /// Joined by commas.
+    records: Vec<u8>,
 }
 
 impl Window {
     /// Takes the records of one redacted page, and leaves in its tally only those that will be shown. Whether the client's
     /// page is full.
-    fn add(&mut self, page: &[u8], place: &Place, depth: usize, tally: &mut Tally) -> Result<bool, Reason> {
-        let records = redact::records(page, place, depth).map_err(|_| Reason::UpstreamBroken)?;
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(records.len());
-        let room = usize::try_from(self.take).unwrap_or(usize::MAX).saturating_sub(self.records.len());
-        let shown = room.min(records.len() - skipped);
+    fn add(&mut self, page: &mut Redacted) -> bool {
+        let visible = page.records.len();
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(visible);
+        let room = usize::try_from(self.take.saturating_sub(self.shown)).unwrap_or(usize::MAX);
+        let shown = room.min(visible - skipped);
         self.skip -= skipped as u64;
-        self.records.extend(records.iter().skip(skipped).take(shown).map(|record| record.to_vec()));
-        tally.keys = tally.keys.iter().skip(skipped).take(shown).cloned().collect();
+        self.shown += shown as u64;
+        self.records.reserve(page.body.len());
+        for record in page.records.drain(..).skip(skipped).take(shown) {
+            if !self.records.is_empty() {
+                self.records.push(b',');
+            }
+            self.records.extend_from_slice(page.body.get(record).unwrap_or_default());
+        }
+        let tally = &mut page.tally;
+        tally.keys = std::mem::take(&mut tally.keys).into_iter().skip(skipped).take(shown).collect();
         tally.kept = shown as u64;
-        Ok(self.records.len() as u64 >= self.take)
+        self.shown >= self.take
     }
 }
 

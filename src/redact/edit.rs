@@ -28,6 +28,11 @@ impl<'b> Copier<'b> {
         self.out.extend_from_slice(with);
     }
 
+    /// Where a byte of the body will lie in the copy, if nothing before it is edited any more.
+    pub(super) fn place(&self, at: usize) -> usize {
+        self.out.len() + at.saturating_sub(self.done)
+    }
+
     /// Copies the rest.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.out.extend_from_slice(self.body.get(self.done..).unwrap_or_default());

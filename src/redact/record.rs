@@ -4,16 +4,17 @@
 //! are read again by their own table's view, once their parent is known to show them. A record that isn't shown leaves
 //! no byte, and neither do its nested ones.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::edit::{Copier, Siblings};
 use super::fill::Filling;
 use super::frame::{Envelope, Role};
 use super::mask::{self, Keys, Masked};
-use super::plan::{FieldChange, Tally};
+use super::plan::{FieldChange, Plan, Tally};
 use super::scan::{Scan, Span};
 use super::view::{Content, Member, View};
-use super::{Unreadable, kind, request};
+use super::{Redacted, Unreadable, kind, request};
 use crate::model::value::Type;
 use crate::policy::slots::NodeId;
 use crate::policy::{FieldPlan, Verdict, Visibility};
@@ -27,22 +28,32 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// The answer as the caller may see it; empty where a single record isn't shown.
-    pub(super) fn run(&self, body: &[u8]) -> Result<(Vec<u8>, Tally), Unreadable> {
-        let (out, tally) = self.pass(body, &self.envelope)?;
-        // A total that counts what was dropped is known to be wrong only now, and may stand before the records.
-        let dropped = tally.kept < tally.scanned;
-        match dropped.then(|| self.envelope.without_total()).flatten() {
-            Some(envelope) => self.pass(body, &envelope),
-            None => Ok((out, tally)),
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            envelope: Envelope::new(&plan.frame),
+            root: View::new(&plan.catalog, &plan.root),
+            keys: Keys::new(Arc::clone(&plan.catalog), plan.tenant.clone(), plan.masking_key.clone()),
+            depth: plan.depth,
         }
     }
 
-    fn pass(&self, body: &[u8], envelope: &Envelope) -> Result<(Vec<u8>, Tally), Unreadable> {
+    /// The answer as the caller may see it; empty where a single record isn't shown.
+    pub(super) fn run(&self, body: &[u8]) -> Result<Redacted, Unreadable> {
+        let redacted = self.pass(body, &self.envelope)?;
+        // A total that counts what was dropped is known to be wrong only now, and may stand before the records.
+        let dropped = redacted.tally.kept < redacted.tally.scanned;
+        match dropped.then(|| self.envelope.without_total()).flatten() {
+            Some(envelope) => self.pass(body, &envelope),
+            None => Ok(redacted),
+        }
+    }
+
+    fn pass(&self, body: &[u8], envelope: &Envelope) -> Result<Redacted, Unreadable> {
         let mut pass = Pass {
             job: self,
             copier: Copier::new(body),
             tally: Tally::default(),
+            records: Vec::new(),
             last: None,
             hidden: false,
             scratch: Vec::new(),
@@ -50,8 +61,8 @@ impl Job {
         let mut scan = Scan::document(body, self.depth)?;
         pass.envelope(&mut scan, envelope)?;
         scan.end()?;
-        let out = if pass.hidden { Vec::new() } else { pass.copier.finish() };
-        Ok((out, pass.tally))
+        let body = if pass.hidden { Vec::new() } else { pass.copier.finish() };
+        Ok(Redacted { body, tally: pass.tally, records: pass.records })
     }
 }
 
@@ -59,6 +70,8 @@ struct Pass<'b, 'j> {
     job: &'j Job,
     copier: Copier<'b>,
     tally: Tally,
+    /// Where the copies of a list's records lie.
+    records: Vec<Range<usize>>,
     /// The field plan whose grants were noted last: pages rarely have more than two.
     last: Option<Arc<FieldPlan>>,
     /// A single record isn't shown.
@@ -136,7 +149,8 @@ impl<'b> Pass<'b, '_> {
         while scan.element(&mut first)? {
             let read = self.read(scan, view)?;
             self.root_read(scan, view, &read);
-            self.element(scan, view, read, &mut siblings)?;
+            let copied = self.element(scan, view, read, &mut siblings)?;
+            self.records.extend(copied);
         }
         siblings.close(&mut self.copier);
         Ok(())
@@ -160,17 +174,23 @@ impl<'b> Pass<'b, '_> {
         }
     }
 
-    /// Copies or drops a record that is an element of an array.
-    fn element(&mut self, scan: &Scan<'b>, view: &View, read: Read, siblings: &mut Siblings) -> Result<(), Unreadable> {
-        match &read.plan {
-            Some(plan) => {
-                siblings.keep(read.span.start, &mut self.copier);
-                self.write(scan.body(), view, &read.entries, plan)?;
-                siblings.passed(read.span.end);
-            }
-            None => siblings.drop(read.span, &mut self.copier),
-        }
-        Ok(())
+    /// Copies or drops a record that is an element of an array; says where its copy lies.
+    fn element(
+        &mut self,
+        scan: &Scan<'b>,
+        view: &View,
+        read: Read,
+        siblings: &mut Siblings,
+    ) -> Result<Option<Range<usize>>, Unreadable> {
+        let Some(plan) = &read.plan else {
+            siblings.drop(read.span, &mut self.copier);
+            return Ok(None);
+        };
+        siblings.keep(read.span.start, &mut self.copier);
+        let start = self.copier.place(read.span.start);
+        self.write(scan.body(), view, &read.entries, plan)?;
+        siblings.passed(read.span.end);
+        Ok(Some(start..self.copier.place(read.span.end)))
     }
 
     /// Notes the key of a root record that shows.

@@ -218,7 +218,13 @@ fn job(frame: &Frame, fields: Option<&[&str]>) -> Job {
 }
 
 fn redact(frame: &Frame, body: &[u8]) -> Result<(String, Tally), Unreadable> {
-    job(frame, None).run(body).map(|(out, tally)| (String::from_utf8(out).expect("text"), tally))
+    let Redacted { body, tally, records: placed } = job(frame, None).run(body)?;
+    if let Frame::List { records: at, .. } = frame {
+        let found = records(&body, at, 32).expect("a list");
+        let placed: Vec<&[u8]> = placed.into_iter().map(|range| &body[range]).collect();
+        assert_eq!(placed, found, "its records lie where it says");
+    }
+    Ok((String::from_utf8(body).expect("text"), tally))
 }
 
 /// One record of the caller's own in a bare array.
@@ -342,7 +348,8 @@ fn rules_read_into_related_records_and_nested_objects() {
 fn a_projection_removes_fields_after_rules_have_read_them() {
     let frame = Frame::List { records: place(""), total: None, keep: Vec::new(), exact: false };
     let job = job(&frame, Some(&["id"]));
-    let (out, tally) = job.run(format!(r#"[{{{OWN},"id":1,"ssn":"SECRET","account":null}}]"#).as_bytes()).unwrap();
+    let Redacted { body: out, tally, .. } =
+        job.run(format!(r#"[{{{OWN},"id":1,"ssn":"SECRET","account":null}}]"#).as_bytes()).unwrap();
     assert_eq!(String::from_utf8(out).unwrap(), r#"[{"id":1,"account":null}]"#);
     assert!(tally.fields.is_empty(), "what was not asked for is no redaction");
 }
@@ -379,7 +386,7 @@ fn no_more_keys_are_noted_than_the_tally_holds() {
 fn keys_are_noted_whether_or_not_they_show() {
     let frame = Frame::Record(place("data"));
     let body = format!(r#"{{"data":{{"id":17,{OWN}}}}}"#);
-    let (_, tally) = job(&frame, Some(&["name"])).run(body.as_bytes()).expect("readable");
+    let tally = job(&frame, Some(&["name"])).run(body.as_bytes()).expect("readable").tally;
     assert_eq!(tally.keys, ["17"]);
 }
 
