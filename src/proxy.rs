@@ -78,7 +78,8 @@ impl Proxy {
     }
 
     /// One request: judged, sent on, answered, recorded. What fails on the way becomes a refusal here and nowhere else.
-    async fn exchange(&self, session: &mut ServerSession) {
+    /// Whether the connection or stream may go on.
+    async fn exchange(&self, session: &mut ServerSession) -> bool {
         let client = client::address(session);
         let mut exchange = Exchange::begin(self.clock.now(), client, &self.log, &self.metrics);
         let served = match self.in_force.load_full() {
@@ -99,12 +100,22 @@ impl Proxy {
             (served, Ok(())) => served,
         };
         let reason = served.as_ref().err().copied();
+        // Nobody is left to read an answer; and what a broken connection still holds is no request.
+        if reason == Some(Reason::ClientGone) {
+            exchange.end(0, reason).await;
+            return false;
+        }
         let reply = served.unwrap_or_else(|reason| Reply::refused(&Rejection::from(reason)));
         let id = exchange.id;
+        client::close_unless_read(session);
         match client::write(session, &reply, id).await {
             Ok(()) => exchange.end(reply.status.as_u16(), reason).await,
-            Err(_) => exchange.end(0, Some(Reason::ClientGone)).await,
+            Err(_) => {
+                exchange.end(0, Some(Reason::ClientGone)).await;
+                return false;
+            }
         }
+        true
     }
 
     /// The steps of the path, in order. Nothing is sent to the client here.
@@ -234,7 +245,7 @@ async fn until_client_leaves<T>(
     tokio::select! {
         biased;
         done = work => done,
-        // Anything but silence: the client is gone, or sends what no request announced.
+        // Bytes of a pipelined request are kept for their turn; anything else is the end of the client.
         _ = session.read_body_or_idle(true) => Err(Reason::ClientGone),
     }
 }
@@ -285,7 +296,10 @@ impl HttpServerApp for Proxy {
         if *shutdown.borrow() {
             session.set_keepalive(None);
         }
-        self.exchange(&mut session).await;
+        if !self.exchange(&mut session).await {
+            session.shutdown().await;
+            return None;
+        }
         if *shutdown.borrow() {
             session.set_keepalive(None);
         }
@@ -296,5 +310,22 @@ impl HttpServerApp for Proxy {
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
         Some(&self.options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_the_failure_of_its_own_request() {
+        let work = async {
+            tokio::task::yield_now().await;
+            panic!("a bug");
+        };
+        let found: Result<(), Reason> = unless_panicked(work).await;
+        assert_eq!(found, Err(Reason::Internal));
+        assert_eq!(Rejection::from(Reason::Internal).status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(unless_panicked(async { Ok(1) }).await, Ok(1));
     }
 }
