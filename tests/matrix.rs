@@ -16,24 +16,34 @@ use scrim::model::value::Type;
 use scrim::model::{Action, Method, Name, Principal, Reason, RequestFacts, TenantScope, Value};
 use scrim::policy::{Decision, PolicySet, Question, Residual};
 
-/// (who, id, roles, organization, regions, second factor, reports)
-type Persona = (
-    &'static str,
-    &'static str,
-    &'static [&'static str],
-    &'static str,
-    &'static [&'static str],
-    bool,
-    &'static [&'static str],
-);
+/// One of the people whom the demo plays, or nobody.
+struct Persona {
+    who: &'static str,
+    id: &'static str,
+    roles: &'static [&'static str],
+    organization: &'static str,
+    regions: &'static [&'static str],
+    mfa: bool,
+    reports: &'static [&'static str],
+}
+
+const REP: Persona = Persona {
+    who: "rep",
+    id: "ana",
+    roles: &["sales_rep"],
+    organization: "acme",
+    regions: &["EMEA"],
+    mfa: true,
+    reports: &[],
+};
 
 const PERSONAS: [Persona; 6] = [
-    ("rep", "ana", &["sales_rep"], "acme", &["EMEA"], true, &[]),
-    ("manager", "marta", &["sales_manager"], "acme", &["EMEA"], true, &["ana"]),
-    ("support", "sam", &["support"], "acme", &[], true, &[]),
-    ("analyst", "lea", &["analyst"], "acme", &[], false, &[]),
-    ("other's rep", "vic", &["sales_rep"], "globex", &["EMEA"], true, &[]),
-    ("nobody", "nel", &[], "acme", &["EMEA"], true, &["ana"]),
+    REP,
+    Persona { who: "manager", id: "marta", roles: &["sales_manager"], reports: &["ana"], ..REP },
+    Persona { who: "support", id: "sam", roles: &["support"], regions: &[], ..REP },
+    Persona { who: "analyst", id: "lea", roles: &["analyst"], regions: &[], mfa: false, ..REP },
+    Persona { who: "other's rep", id: "vic", organization: "globex", ..REP },
+    Persona { who: "nobody", id: "nel", roles: &[], reports: &["ana"], ..REP },
 ];
 
 struct Shipped {
@@ -48,10 +58,11 @@ impl Shipped {
         let path = |path: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
         let gateway = std::fs::read_to_string(path("config/demo.yaml")).expect("readable");
         let gateway: serde_json::Value = serde_saphyr::from_str(&gateway).expect("YAML");
+        let at = |place: &str| gateway.pointer(place).expect("a member of the gateway file");
         let names = |list: &serde_json::Value| -> Vec<Name> {
             list.as_array().expect("a list").iter().map(|name| name.as_str().expect("a name").into()).collect()
         };
-        let attributes = gateway["principal"]["attributes"].as_object().expect("attributes");
+        let attributes = at("/principal/attributes").as_object().expect("attributes");
         let attribute = |(name, of): (&String, &serde_json::Value)| {
             let of = match of.as_str().expect("a type") {
                 "bool" => Type::Bool,
@@ -61,13 +72,13 @@ impl Shipped {
             (Name::from(name.as_str()), of)
         };
         let schema = PrincipalSchema {
-            roles: names(&gateway["principal"]["roles"]),
+            roles: names(at("/principal/roles")),
             attributes: attributes.iter().map(attribute).collect(),
         };
-        let dimensions = names(&gateway["tenancy"]["dimensions"]);
+        let dimensions = names(at("/tenancy/dimensions"));
         let upstreams: Vec<Name> =
-            gateway["upstreams"].as_object().expect("upstreams").keys().map(|name| name.as_str().into()).collect();
-        let apis: Vec<PathBuf> = names(&gateway["apis"]).iter().map(|api| path("config").join(&**api)).collect();
+            at("/upstreams").as_object().expect("upstreams").keys().map(|name| name.as_str().into()).collect();
+        let apis: Vec<PathBuf> = names(at("/apis")).iter().map(|api| path("config").join(&**api)).collect();
         let described = or_fail(api::read(&apis));
         let (catalog, _) = or_fail(Catalog::compile(&described, &upstreams, &dimensions));
         let catalog = Arc::new(catalog);
@@ -77,7 +88,7 @@ impl Shipped {
     }
 
     fn principal(&self, persona: &Persona) -> (Principal, TenantScope) {
-        let (_, id, roles, organization, regions, mfa, reports) = *persona;
+        let Persona { id, roles, organization, regions, mfa, reports, .. } = *persona;
         let names = |list: &[&str]| -> Vec<Name> { list.iter().map(|name| Name::from(*name)).collect() };
         let tenant = TenantScope::new(&self.dimensions, |name| {
             Some(if name == "organization_id" { organization } else { "shop" })
@@ -161,7 +172,7 @@ impl Shipped {
                     rows.push([
                         table.name.to_string(),
                         action.to_string(),
-                        persona.0.to_owned(),
+                        persona.who.to_owned(),
                         word.to_owned(),
                         rules,
                         fields,
@@ -180,10 +191,14 @@ fn or_fail<T>(result: Result<T, Vec<Diagnostic>>) -> T {
 fn print(rows: &[[String; 6]]) -> String {
     let head = ["table", "action", "who", "rows", "rules", "fields"].map(str::to_owned);
     let all: Vec<&[String; 6]> = std::iter::once(&head).chain(rows).collect();
-    let widths: Vec<usize> =
-        (0..head.len()).map(|column| all.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
+    let mut widths = [0; 6];
+    for row in &all {
+        for (width, cell) in widths.iter_mut().zip(row.iter()) {
+            *width = cell.len().max(*width);
+        }
+    }
     let line = |row: &&[String; 6]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         format!("{}\n", cells.join("  ").trim_end())
     };
     all.iter().map(line).collect()
@@ -215,8 +230,8 @@ fn no_table_and_no_role_goes_untested() {
         assert!(seen, "nobody in the matrix sees `{}`", table.name);
     }
     for role in &shipped.schema.roles {
-        let mut holders = PERSONAS.iter().filter(|persona| persona.2.contains(&&**role));
-        let sees = holders.any(|persona| rows.iter().any(|row| row[2] == persona.0 && row[3] != "hidden"));
+        let mut holders = PERSONAS.iter().filter(|persona| persona.roles.contains(&&**role));
+        let sees = holders.any(|persona| rows.iter().any(|row| row[2] == persona.who && row[3] != "hidden"));
         assert!(sees, "nobody in the matrix who sees something holds `{role}`");
     }
 }
@@ -241,7 +256,7 @@ fn no_secret_field_is_shown_in_clear() {
                 };
                 let secret =
                     table.field_ids().find(|id| table.field(*id).is_secret() && residual.is_clear_everywhere(*id));
-                assert_eq!(secret, None, "{} shows a secret of `{}` to {}", action, table.name, persona.0);
+                assert_eq!(secret, None, "{} shows a secret of `{}` to {}", action, table.name, persona.who);
             }
         }
     }

@@ -273,8 +273,17 @@ fn a_page_is_judged_record_by_record_and_told_in_the_tally() {
             errors: 1,
         }
     );
-    let (out, _) = redact(&list(true), body.as_bytes()).expect("readable");
-    assert!(out.starts_with(r#"{ "meta": {"total": 5, "page": 1}, "#), "{out}");
+}
+
+#[test]
+fn a_total_passes_only_where_nothing_was_dropped() {
+    let page = |records: &str| format!(r#"{{"meta":{{"total":5,"page":1}},"data":[{records}]}}"#);
+    let whole = page(&format!(r#"{{"id":1,{OWN}}}"#));
+    assert_eq!(redact(&list(true), whole.as_bytes()).expect("readable").0, whole);
+    let dropped = page(&format!(r#"{{"id":1,{OWN}}},{{"id":2,"organization_id":"globex","state":"open"}}"#));
+    let (out, tally) = redact(&list(true), dropped.as_bytes()).expect("readable");
+    assert_eq!(out, format!(r#"{{"meta":{{"page":1}},"data":[{{"id":1,{OWN}}}]}}"#));
+    assert_eq!((tally.scanned, tally.kept, tally.foreign), (2, 1, 1), "told once");
 }
 
 #[test]

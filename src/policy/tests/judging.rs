@@ -70,6 +70,19 @@ fn an_error_in_a_grant_does_not_hold_and_decides_nothing_beside_it() {
 }
 
 #[test]
+fn nothing_lies_in_an_empty_list() {
+    for (rows, members, expected) in [
+        ("record.region in []", r#""region":"x""#, "hidden"),
+        ("record.id == 1 && record.region in []", r#""id":1,"region":"x""#, "hidden"),
+        ("record.id == 1 || record.region in []", r#""id":1,"region":"x""#, "visible"),
+        ("!(record.region in [])", r#""region":"x""#, "visible"),
+        ("!(record.region in [])", r#""id":1"#, "unmatched"),
+    ] {
+        assert_eq!(accounts(rows, members), expected, "{rows} on {members}");
+    }
+}
+
+#[test]
 fn an_absent_or_null_attribute_compares_with_nothing() {
     for rows in ["principal.attributes.team == record.region", "principal.attributes.team != record.region"] {
         assert_eq!(accounts(rows, r#""region":"x""#), "hidden", "{rows}: it can hold for no record");

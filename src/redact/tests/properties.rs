@@ -220,8 +220,9 @@ fn plain(name: &str, value: &Json, kind: &Type, own: bool) -> Option<Json> {
 }
 
 fn expected(page: &Json, exact: bool) -> Json {
-    let records: Vec<Json> =
-        page["data"].as_array().expect("a list").iter().filter_map(|r| seen(r, CONTACTS, 0)).collect();
+    let all = page["data"].as_array().expect("a list");
+    let records: Vec<Json> = all.iter().filter_map(|r| seen(r, CONTACTS, 0)).collect();
+    let whole = records.len() == all.len();
     let mut shown = json!({ "data": records });
     let is_scalar = |value: &Json| !value.is_array() && !value.is_object();
     if let Some(next) = page.get("next").filter(|next| is_scalar(next)) {
@@ -232,7 +233,7 @@ fn expected(page: &Json, exact: bool) -> Json {
         if is_scalar(&meta["page"]) {
             shown["meta"]["page"] = meta["page"].clone();
         }
-        if exact && meta["total"].is_number() {
+        if exact && whole && meta["total"].is_number() {
             shown["meta"]["total"] = meta["total"].clone();
         }
     }
