@@ -52,7 +52,8 @@ struct Shared {
     metrics: Metrics,
     log: Arc<Log>,
     in_force: Arc<ArcSwapOption<Snapshot>>,
-    certificates: Vec<Arc<Certificate>>,
+    /// By the address that the configuration names.
+    certificates: Vec<(SocketAddr, Arc<Certificate>)>,
     stopping: watch::Receiver<bool>,
     /// One reload at a time.
     reloading: Mutex<()>,
@@ -109,7 +110,12 @@ impl Gateway {
             metrics: metrics.clone(),
             log: Arc::clone(&log),
             in_force: Arc::new(ArcSwapOption::empty()),
-            certificates: listeners.iter().filter_map(|listener| listener.certificate().cloned()).collect(),
+            certificates: config
+                .listeners
+                .iter()
+                .zip(&listeners)
+                .filter_map(|(named, bound)| Some((named.address, bound.certificate()?.clone())))
+                .collect(),
             stopping: stopping.clone(),
             reloading: Mutex::new(()),
         });
@@ -196,8 +202,12 @@ impl Shared {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        let tls = snapshot.config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-        let certificates = tls.map(Certificate::load).collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
+        let tls =
+            snapshot.config.listeners.iter().filter_map(|listener| Some((listener.address, listener.tls.as_ref()?)));
+        let certificates = tls
+            .map(|(address, tls)| Certificate::load(tls).map(|certificate| (address, certificate)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| vec![error])?;
         refresh(&snapshot).await;
         if let Err(error) = self.log.reopen().await {
             return Err(vec![unplaced(
@@ -206,8 +216,11 @@ impl Shared {
                 format!("cannot open the audit log again: {error}"),
             )]);
         }
-        for (current, new) in self.certificates.iter().zip(&certificates) {
-            current.replace(new);
+        for (address, current) in &self.certificates {
+            match certificates.iter().find(|(named, _)| named == address) {
+                Some((_, new)) => current.replace(new),
+                None => tracing::warn!(%address, "a listener was changed in the configuration; that takes a restart"),
+            }
         }
         self.in_force.store(Some(Arc::new(snapshot)));
         Ok(())

@@ -78,7 +78,8 @@ impl Proxy {
     }
 
     /// One request: judged, sent on, answered, recorded. What fails on the way becomes a refusal here and nowhere else.
-    async fn exchange(&self, session: &mut ServerSession) {
+    /// Whether the connection or stream may go on.
+    async fn exchange(&self, session: &mut ServerSession) -> bool {
         let client = client::address(session);
         let mut exchange = Exchange::begin(self.clock.now(), client, &self.log, &self.metrics);
         let served = match self.in_force.load_full() {
@@ -99,12 +100,22 @@ impl Proxy {
             (served, Ok(())) => served,
         };
         let reason = served.as_ref().err().copied();
+        // A byte of what came unannounced may have been read: nothing after it could be understood.
+        if reason == Some(Reason::ClientGone) {
+            exchange.end(0, reason).await;
+            return false;
+        }
         let reply = served.unwrap_or_else(|reason| Reply::refused(&Rejection::from(reason)));
         let id = exchange.id;
+        client::close_unless_read(session);
         match client::write(session, &reply, id).await {
             Ok(()) => exchange.end(reply.status.as_u16(), reason).await,
-            Err(_) => exchange.end(0, Some(Reason::ClientGone)).await,
+            Err(_) => {
+                exchange.end(0, Some(Reason::ClientGone)).await;
+                return false;
+            }
         }
+        true
     }
 
     /// The steps of the path, in order. Nothing is sent to the client here.
@@ -223,7 +234,8 @@ impl Proxy {
     }
 }
 
-/// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream.
+/// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream, or sends
+/// another request before it has its answer.
 async fn until_client_leaves<T>(
     session: &mut ServerSession,
     work: impl Future<Output = Result<T, Reason>>,
@@ -253,6 +265,8 @@ impl HttpServerApp for Proxy {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        // A request sent before the last one was answered waits its turn (RFC 9112, section 9.3.2).
+        session.set_pipelining_enabled(true);
         let idle = self.in_force.load().as_ref().map(|snapshot| snapshot.config.limits.idle_time);
         let mut stopping = shutdown.clone();
         let read = tokio::select! {
@@ -280,7 +294,10 @@ impl HttpServerApp for Proxy {
         if *shutdown.borrow() {
             session.set_keepalive(None);
         }
-        self.exchange(&mut session).await;
+        if !self.exchange(&mut session).await {
+            session.shutdown().await;
+            return None;
+        }
         if *shutdown.borrow() {
             session.set_keepalive(None);
         }
@@ -291,5 +308,22 @@ impl HttpServerApp for Proxy {
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
         Some(&self.options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_the_failure_of_its_own_request() {
+        let work = async {
+            tokio::task::yield_now().await;
+            panic!("a bug");
+        };
+        let found: Result<(), Reason> = unless_panicked(work).await;
+        assert_eq!(found, Err(Reason::Internal));
+        assert_eq!(Rejection::from(Reason::Internal).status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(unless_panicked(async { Ok(1) }).await, Ok(1));
     }
 }

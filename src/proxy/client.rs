@@ -106,7 +106,7 @@ pub(super) async fn body(session: &mut ServerSession, request: &Canonical, limit
             session.write_continue_response().await.map_err(|_| Reason::ClientGone)?;
         }
         let mut body = BytesMut::new();
-        while let Some(chunk) = session.read_request_body().await.map_err(|_| Reason::BodyMalformed)? {
+        while let Some(chunk) = session.read_request_body().await.map_err(|error| unread(&error))? {
             if body.len() + chunk.len() > limits.request_body {
                 return Err(Reason::BodyTooLarge);
             }
@@ -117,12 +117,26 @@ pub(super) async fn body(session: &mut ServerSession, request: &Canonical, limit
     tokio::time::timeout(limits.request_body_time, read).await.unwrap_or(Err(Reason::BodyTimeout))
 }
 
-/// Sends the answer. A refusal closes the connection if the request's body was not read to its end, so that its rest is never
-/// taken for another request.
-pub(super) async fn write(session: &mut ServerSession, reply: &Reply, id: RequestId) -> pingora::Result<()> {
+/// Why a body could not be read to its end.
+fn unread(error: &pingora::Error) -> Reason {
+    use pingora::ErrorType;
+    match error.etype() {
+        ErrorType::ReadTimedout => Reason::BodyTimeout,
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::H2Error => Reason::ClientGone,
+        _ => Reason::BodyMalformed,
+    }
+}
+
+/// The connection ends with this answer if the request's body was not read to its end, so that its rest is never taken for
+/// another request. Only for a request whose head was read: pingora panics otherwise.
+pub(super) fn close_unless_read(session: &mut ServerSession) {
     if !session.is_body_done() {
         session.set_keepalive(None);
     }
+}
+
+/// Sends the answer.
+pub(super) async fn write(session: &mut ServerSession, reply: &Reply, id: RequestId) -> pingora::Result<()> {
     let mut head = ResponseHeader::build(reply.status, Some(8))?;
     if reply.status != StatusCode::NO_CONTENT {
         head.insert_header(header::CONTENT_TYPE, reply.content_type.clone())?;

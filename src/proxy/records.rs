@@ -48,12 +48,7 @@ impl Step<'_> {
                     let plan = Arc::clone(&permit.purpose().plan);
                     let Frame::List { records: place, .. } = &plan.frame else { return Err(Reason::Internal) };
                     let body = ok_json(self.send(&permit, exchange).await?)?;
-                    let mut redactor = Redactor::new(Arc::clone(&plan), self.limit());
-                    let mut out = Vec::new();
-                    let mut tally = redactor
-                        .push(&body, &mut out)
-                        .and_then(|()| redactor.finish(&mut out))
-                        .map_err(|_| Reason::UpstreamBroken)?;
+                    let (out, mut tally) = self.run(&plan, &body, exchange)?;
                     let seen = tally.scanned;
                     scanned += seen;
                     let full = window.add(&out, place, self.case.depth, &mut tally)?;
@@ -202,7 +197,15 @@ impl Step<'_> {
         })
     }
 
+    /// Redacts an answer that goes to the client as it comes out, and records what was done.
     fn redact(&self, plan: &Arc<Plan>, body: &[u8], exchange: &mut Exchange) -> Result<(Vec<u8>, Tally), Reason> {
+        let (out, tally) = self.run(plan, body, exchange)?;
+        let pushed = matches!(plan.frame, Frame::List { .. }) && self.pushes_tenant(plan.root.residual.table());
+        exchange.redacted(&tally, plan, pushed);
+        Ok((out, tally))
+    }
+
+    fn run(&self, plan: &Arc<Plan>, body: &[u8], exchange: &mut Exchange) -> Result<(Vec<u8>, Tally), Reason> {
         let timer = exchange.metrics().phase_seconds.with_label_values(&["redact"]).start_timer();
         let mut redactor = Redactor::new(Arc::clone(plan), self.limit());
         let mut out = Vec::with_capacity(body.len());
@@ -212,8 +215,6 @@ impl Step<'_> {
             exchange.detail(unreadable);
             Reason::UpstreamBroken
         })?;
-        let pushed = matches!(plan.frame, Frame::List { .. }) && self.pushes_tenant(plan.root.residual.table());
-        exchange.redacted(&tally, plan, pushed);
         Ok((out, tally))
     }
 

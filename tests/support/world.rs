@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use scrim::clock::Clock;
+use scrim::diagnostic::Diagnostic;
 use scrim::gateway::Gateway;
 
 use super::identities::{ISSUER, NOW};
@@ -24,13 +26,28 @@ pub struct Setup {
     pub limits: String,
     /// The audit file's path, if it is not one in the world's folder.
     pub audit: Option<PathBuf>,
+    /// The only listener.
+    pub listener: String,
+    /// Where the upstream is, if it is not the world's own.
+    pub upstream: Option<SocketAddr>,
+    /// Further files of the folder, by name.
+    pub files: BTreeMap<String, String>,
     /// Further top-level members of the gateway file.
     pub more: String,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { api: API.to_owned(), policies: BTreeMap::new(), limits: String::new(), audit: None, more: String::new() }
+        Self {
+            api: API.to_owned(),
+            policies: BTreeMap::new(),
+            limits: String::new(),
+            audit: None,
+            listener: "{ address: 127.0.0.1:0, plaintext: true }".to_owned(),
+            upstream: None,
+            files: BTreeMap::new(),
+            more: String::new(),
+        }
     }
 }
 
@@ -50,11 +67,24 @@ impl Setup {
     }
 
     pub async fn start(self) -> World {
+        self.try_start().await.unwrap_or_else(|errors| panic!("{}", scrim::diagnostic::render(&errors, false)))
+    }
+
+    /// Errors: those of the gateway's start.
+    pub async fn try_start(self) -> Result<World, Vec<Diagnostic>> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let upstream = Upstream::start().await;
         let identities = Identities::new();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let at = |name: &str| folder.path().join(name);
+        let audit = self.lay_out(folder.path(), &identities, self.upstream.unwrap_or(upstream.address));
+        let clock = Clock::fixed(NOW);
+        let gateway = Gateway::start(&folder.path().join("gateway.yaml"), |_| {}, clock.clone()).await?;
+        Ok(World { upstream, identities, gateway, folder, clock, audit })
+    }
+
+    /// Writes all files that a gateway reads, and says where its audit log will be.
+    pub fn lay_out(&self, folder: &Path, identities: &Identities, upstream: SocketAddr) -> PathBuf {
+        let at = |name: &str| folder.join(name);
         fs::create_dir(at("policies")).expect("made");
         fs::write(at("api.yaml"), &self.api).expect("written");
         for (name, text) in &self.policies {
@@ -64,20 +94,18 @@ impl Setup {
         for secret in ["token", "masking"] {
             fs::write(at(secret), format!("{secret}-0123456789abcdef0123456789abcdef")).expect("written");
         }
+        for (name, text) in &self.files {
+            fs::write(at(name), text).expect("written");
+        }
         let audit = self.audit.clone().unwrap_or_else(|| at("audit.jsonl"));
-        fs::write(at("gateway.yaml"), self.gateway_file(&upstream, &audit)).expect("written");
-        let clock = Clock::fixed(NOW);
-        let gateway = match Gateway::start(&at("gateway.yaml"), |_| {}, clock.clone()).await {
-            Ok(gateway) => gateway,
-            Err(errors) => panic!("{}", scrim::diagnostic::render(&errors, false)),
-        };
-        World { upstream, identities, gateway, folder, clock, audit }
+        fs::write(at("gateway.yaml"), self.gateway_file(upstream, &audit)).expect("written");
+        audit
     }
 
-    fn gateway_file(&self, upstream: &Upstream, audit: &Path) -> String {
+    fn gateway_file(&self, upstream: SocketAddr, audit: &Path) -> String {
         let limits = if self.limits.is_empty() { String::new() } else { format!("limits: {{ {} }}\n", self.limits) };
         format!(
-            "listeners: [{{ address: 127.0.0.1:0, plaintext: true }}]\n\
+            "listeners: [{}]\n\
              admin: {{ address: 127.0.0.1:0 }}\n\
              secrets: {{ token: {{ file: token }}, masking: {{ file: masking }} }}\n\
              upstreams: {{ crm: {{ url: \"http://{}\", credential: {{ bearer: {{ secret: token }} }} }} }}\n\
@@ -91,7 +119,8 @@ impl Setup {
              masking: {{ key: {{ secret: masking }} }}\n\
              audit: {{ file: \"{}\", fsync: never }}\n\
              apis: [api.yaml]\npolicies: policies\n{limits}{}",
-            upstream.address,
+            self.listener,
+            upstream,
             audit.display(),
             self.more,
         )

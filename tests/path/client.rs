@@ -1,0 +1,205 @@
+//! What a client can do on HTTP/1.1: go away, dawdle, send too much, or several requests at once.
+
+use super::wire::Dialogue;
+use super::{CREATION, clean, contact, contact_answers, request, seen, setup, told, words};
+use crate::support::upstream::Then;
+use crate::support::{Answer, World};
+
+async fn open(world: &World) -> Dialogue {
+    Dialogue::open(world.gateway.addresses()[0]).await
+}
+
+fn json_of(length: usize) -> String {
+    format!("content-type: application/json\r\ncontent-length: {length}\r\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_cancels_the_upstream_request() {
+    let world = setup("").start().await;
+    world.upstream.on("GET /contacts/1", [Answer::json(200, contact(1)).then(Then::Stall)]);
+    let mut client = open(&world).await;
+    client.send(request(&world, "GET /contacts/1", "", "")).await;
+    world.upstream.arrival().await;
+    drop(client);
+    world.upstream.abandonment().await;
+    assert_eq!(told(&world).await, words(0, "aborted", "client_gone"));
+    assert_eq!(world.metric("scrim_requests_total{action=\"read\",outcome=\"aborted\"}").await, 1.0);
+    clean(&world, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_in_its_body_changes_nothing() {
+    let world = setup("").start().await;
+    let mut client = open(&world).await;
+    // Only once the gateway has asked for the body is the exchange surely under way.
+    let headers = format!("{}expect: 100-continue\r\n", json_of(100));
+    client.send(request(&world, "POST /contacts", &headers, "")).await;
+    assert_eq!(client.answer().await.expect("an answer").0, 100);
+    client.send("{\"name\":").await;
+    drop(client);
+    assert_eq!(told(&world).await, words(0, "aborted", "client_gone"));
+    assert!(world.upstream.seen().is_empty());
+    clean(&world, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_body_is_given_up() {
+    let world = setup("request_body_time: 200ms").start().await;
+    let mut client = open(&world).await;
+    client.send(request(&world, "POST /contacts", &json_of(100), "{\"name\":")).await;
+    let (status, head, _) = client.answer().await.expect("an answer");
+    assert_eq!(status, 408, "{head}");
+    assert!(client.answer().await.is_none(), "the connection is closed");
+    assert!(world.upstream.seen().is_empty());
+    assert_eq!(told(&world).await, words(408, "refused", "body_timeout"));
+    clean(&world, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_head_is_given_up() {
+    let world = setup("idle_time: 200ms").start().await;
+    let mut client = open(&world).await;
+    client.send("GET /contacts HTTP/1.1\r\nhost: crm").await;
+    assert!(client.answer().await.is_none());
+    assert!(world.upstream.seen().is_empty());
+    clean(&world, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_limit_is_refused_announced_or_not() {
+    let world = setup("request_body: 1KiB").start().await;
+    let chunked = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
+    let body = format!("{{\"name\":\"{}\"}}", "x".repeat(1100));
+    let chunk = format!("{:x}\r\n{body}\r\n0\r\n\r\nGET /contacts/1 HTTP/1.1\r\n", body.len());
+    for (headers, sent) in [(json_of(1_000_000), ""), (chunked.to_owned(), chunk.as_str())] {
+        let mut client = open(&world).await;
+        client.send(request(&world, "POST /contacts", &headers, sent)).await;
+        let (status, head, text) = client.answer().await.expect("an answer");
+        assert_eq!(status, 413, "{head}{text}");
+        assert!(client.answer().await.is_none(), "the connection is closed, and no rest is taken for a request");
+        assert_eq!(told(&world).await, words(413, "refused", "body_too_large"));
+    }
+    assert!(world.upstream.seen().is_empty());
+    clean(&world, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_any_framing_arrives_whole() {
+    let world = setup("").start().await;
+    contact_answers(&world);
+    let chunked = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
+    let (first, second) = CREATION.split_at(9);
+    let chunks = format!("{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len());
+    let mut client = open(&world).await;
+    for (headers, body) in [(json_of(CREATION.len()), CREATION), (chunked.to_owned(), &chunks)] {
+        client.send(request(&world, "POST /contacts", &headers, body)).await;
+        let (status, head, text) = client.answer().await.expect("an answer");
+        assert_eq!(status, 201, "{head}{text}");
+        let sent = world.upstream.seen().last().expect("a request").clone();
+        let body: serde_json::Value = serde_json::from_slice(&sent.body).expect("JSON");
+        assert_eq!((&body["name"], &body["owner_id"]), (&"Ada".into(), &"ann".into()));
+        assert_eq!(sent.headers["content-length"], sent.body.len().to_string().as_str());
+        assert!(!sent.headers.contains_key("transfer-encoding"));
+    }
+    clean(&world, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_asked_for_only_from_who_may_send_it() {
+    let world = setup("").start().await;
+    contact_answers(&world);
+    let headers = format!("{}expect: 100-continue\r\n", json_of(CREATION.len()));
+    let mut client = open(&world).await;
+    client.send(request(&world, "POST /contacts", &headers, "")).await;
+    assert_eq!(client.answer().await.expect("an answer").0, 100);
+    client.send(CREATION).await;
+    assert_eq!(client.answer().await.expect("an answer").0, 201);
+    assert_eq!(told(&world).await, words(201, "allowed", ""));
+
+    world.upstream.forget();
+    let mut client = open(&world).await;
+    client.send(format!("POST /contacts HTTP/1.1\r\nhost: crm.test\r\n{headers}\r\n")).await;
+    assert_eq!(client.answer().await.expect("an answer").0, 401);
+    assert!(client.answer().await.is_none(), "the body that may still come is not read as a request");
+    assert!(world.upstream.seen().is_empty());
+    clean(&world, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_serves_one_request_after_the_other() {
+    let world = setup("").start().await;
+    contact_answers(&world);
+    let mut client = open(&world).await;
+    for (line, status) in [("GET /contacts/1", 200), ("GET /nothing", 404), ("GET /contacts/1", 200)] {
+        client.send(request(&world, line, "", "")).await;
+        let (found, head, text) = client.answer().await.expect("an answer");
+        assert_eq!(found, status, "{head}");
+        if status == 200 {
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), seen(1));
+        }
+    }
+    client.send(request(&world, "GET /contacts/1", "connection: close\r\n", "")).await;
+    assert_eq!(client.answer().await.expect("an answer").0, 200);
+    assert!(client.answer().await.is_none());
+    clean(&world, 4).await;
+}
+
+/// The second request is answered as itself or not at all, however the bytes arrive.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipelined_request_is_never_misread() {
+    let world = setup("").start().await;
+    contact_answers(&world);
+    world.upstream.on("GET /contacts/2", [Answer::json(200, contact(2))]);
+    let post = request(&world, "POST /contacts", &json_of(CREATION.len()), CREATION);
+    let get = |id: u64| request(&world, &format!("GET /contacts/{id}"), "", "");
+    for (first, status, id) in [(get(1), 200, 1), (post, 201, 9)] {
+        let mut client = open(&world).await;
+        client.send(first + &get(2)).await;
+        let Some((found, _, text)) = client.answer().await else { panic!("no answer to the first") };
+        assert!(found == status || found == 400, "{found} {text}");
+        if found == status {
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), seen(id));
+        }
+        if let Some((found, _, text)) = client.answer().await {
+            assert_eq!(found, 200, "{text}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), seen(2));
+            drop(client);
+        }
+    }
+    world.settled().await;
+    assert!(world.upstream.lines().iter().all(|line| {
+        ["GET /contacts/1", "POST /contacts", "GET /contacts/2"].iter().any(|known| line.starts_with(known))
+    }));
+}
+
+/// One byte of the second request is lost when the first is given up: nothing after it may be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_sent_into_another_ends_the_connection() {
+    let world = setup("").start().await;
+    world.upstream.on("GET /contacts/1", [Answer::json(200, contact(1)).then(Then::Stall)]);
+    world.upstream.on("GET /contacts/2", [Answer::json(200, contact(2))]);
+    let mut client = open(&world).await;
+    client.send(request(&world, "GET /contacts/1", "", "")).await;
+    world.upstream.arrival().await;
+    client.send(format!("X{}", request(&world, "GET /contacts/2", "", ""))).await;
+    let first = client.answer().await;
+    assert!(first.is_none_or(|(status, ..)| status == 400));
+    assert!(client.answer().await.is_none(), "nothing after it is read");
+    assert_eq!(world.upstream.lines().len(), 1);
+    clean(&world, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_request_is_refused_and_recorded() {
+    let world = setup("").start().await;
+    for bytes in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET /contacts HTTP/1.1\r\nhost crm\r\n\r\n"] {
+        let mut client = open(&world).await;
+        client.send(bytes).await;
+        let (status, ..) = client.answer().await.expect("an answer");
+        assert_eq!(status, 400, "{bytes:?}");
+        assert!(client.answer().await.is_none());
+        assert_eq!(told(&world).await, words(400, "refused", "malformed_request"));
+    }
+    assert!(world.upstream.seen().is_empty());
+    clean(&world, 3).await;
+}
