@@ -83,6 +83,13 @@ pub struct Authenticated {
     pub remembered: bool,
 }
 
+/// How many key sets could be fetched, and how many could not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fetches {
+    pub ok: u64,
+    pub failed: u64,
+}
+
 /// The parts of a configuration that say who may be who.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'c> {
@@ -211,18 +218,25 @@ impl Authenticator {
         &self.warnings
     }
 
-    /// Fetches every key set that lies behind a URL once. A set that can't be fetched keeps its last keys; the outcome
-    /// goes to log and metrics. Called at start and then by the gateway's refresh task at [`refresh_interval`].
+    /// Fetches every key set that lies behind a URL once, and says how that went. A set that can't be fetched keeps its
+    /// last keys. Called at start and then by the gateway's refresh task at [`refresh_interval`].
     ///
     /// [`refresh_interval`]: Self::refresh_interval
-    pub async fn refresh(&self) {
+    pub async fn refresh(&self) -> Fetches {
         let mut fetches = tokio::task::JoinSet::new();
         for issuer in self.issuers.values().filter(|issuer| issuer.remote.is_some()) {
             let (issuer, generation) = (Arc::clone(issuer), Arc::clone(&self.generation));
             fetches.spawn(async move { issuer.refresh(&generation).await });
         }
         // One slow issuer must not hold up the others; dropping the set with this future ends the fetches.
-        while fetches.join_next().await.is_some() {}
+        let mut all = Fetches::default();
+        while let Some(fetched) = fetches.join_next().await {
+            match fetched {
+                Ok(true) => all.ok += 1,
+                Ok(false) | Err(_) => all.failed += 1,
+            }
+        }
+        all
     }
 
     /// How often [`refresh`](Self::refresh) wants to be called; `None` if nothing lies behind a URL.
@@ -342,8 +356,9 @@ impl Issuer {
         Ok(this)
     }
 
-    async fn refresh(&self, generation: &AtomicU64) {
-        let Some(remote) = &self.remote else { return };
+    /// Whether the set behind the URL could be had.
+    async fn refresh(&self, generation: &AtomicU64) -> bool {
+        let Some(remote) = &self.remote else { return true };
         let issuer = &*self.expected.issuer;
         let fetched = jwks::fetch(&remote.fetcher, &remote.url).await;
         match fetched.and_then(|body| self.replace(&body)) {
@@ -352,8 +367,12 @@ impl Issuer {
                 generation.fetch_add(1, Ordering::SeqCst);
                 tracing::info!(issuer, "key set replaced");
             }
-            Err(error) => tracing::warn!(issuer, %error, "key set not refreshed, the last keys stay in force"),
+            Err(error) => {
+                tracing::warn!(issuer, %error, "key set not refreshed, the last keys stay in force");
+                return false;
+            }
         }
+        true
     }
 
     /// Whether the set is another one than before.

@@ -92,10 +92,7 @@ impl Exchange {
             let intent = std::mem::take(&mut self.intent);
             match self.log.begin(intent).await {
                 Ok(pending) => self.pending = Some(pending),
-                Err(Unwritable) => {
-                    self.metrics.audit_failures.inc();
-                    return Err(Reason::AuditUnavailable);
-                }
+                Err(Unwritable) => return Err(Reason::AuditUnavailable),
             }
         }
         Ok(())

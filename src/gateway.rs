@@ -57,6 +57,7 @@ struct Shared {
     stopping: watch::Receiver<bool>,
     /// One reload at a time.
     reloading: Mutex<()>,
+    scraping: std::sync::Mutex<()>,
 }
 
 impl Gateway {
@@ -118,8 +119,9 @@ impl Gateway {
                 .collect(),
             stopping: stopping.clone(),
             reloading: Mutex::new(()),
+            scraping: std::sync::Mutex::default(),
         });
-        refresh(&snapshot).await;
+        refresh(&snapshot, &metrics).await;
         shared.in_force.store(Some(Arc::new(snapshot)));
         loaded(&metrics, true);
 
@@ -208,7 +210,7 @@ impl Shared {
             .map(|(address, tls)| Certificate::load(tls).map(|certificate| (address, certificate)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| vec![error])?;
-        refresh(&snapshot).await;
+        refresh(&snapshot, &self.metrics).await;
         if let Err(error) = self.log.reopen().await {
             return Err(vec![unplaced(
                 "audit-unwritable",
@@ -229,6 +231,10 @@ impl Shared {
 
 impl admin::Source for Arc<Shared> {
     fn metrics(&self) -> String {
+        // One scrape at a time, or two would count the same failures.
+        let _alone = self.scraping.lock();
+        let failures = &self.metrics.audit_failures;
+        failures.inc_by(self.log.failures().saturating_sub(failures.get()));
         self.metrics.render()
     }
 
@@ -267,13 +273,15 @@ async fn keep_fresh(shared: Arc<Shared>) {
         drop(snapshot);
         tokio::time::sleep(wait).await;
         if let Some(snapshot) = shared.in_force.load_full() {
-            refresh(&snapshot).await;
+            refresh(&snapshot, &shared.metrics).await;
         }
     }
 }
 
-async fn refresh(snapshot: &Snapshot) {
-    snapshot.authenticator.refresh().await;
+async fn refresh(snapshot: &Snapshot, metrics: &Metrics) {
+    let fetches = snapshot.authenticator.refresh().await;
+    metrics.key_set_fetches.with_label_values(&["ok"]).inc_by(fetches.ok);
+    metrics.key_set_fetches.with_label_values(&["failed"]).inc_by(fetches.failed);
     if let Hierarchy::Table { table, manager, .. } = &snapshot.config.hierarchy {
         match read_hierarchy(snapshot, table, manager).await {
             Some(edges) => {

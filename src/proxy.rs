@@ -100,7 +100,7 @@ impl Proxy {
             (served, Ok(())) => served,
         };
         let reason = served.as_ref().err().copied();
-        // A byte of what came unannounced may have been read: nothing after it could be understood.
+        // Nobody is left to read an answer; and what a broken connection still holds is no request.
         if reason == Some(Reason::ClientGone) {
             exchange.end(0, reason).await;
             return false;
@@ -157,7 +157,6 @@ impl Proxy {
         let target = routing::resolve(&snapshot.catalog, &request, &tenant)?;
         let api = snapshot.catalog.api(target.api);
         let route = api.routes.get(target.route).ok_or(Reason::RouteUnknown)?;
-        client::check_media_types(session, &request, matches!(route.kind, RouteKind::Opaque { .. }))?;
 
         let facts = RequestFacts { method: request.method.clone(), ip: client };
         let case = Case {
@@ -186,9 +185,13 @@ impl Proxy {
         let timer = self.phase("decide");
         let decision = case.decide(*table, action);
         drop(timer);
+        if let Decision::Deny(Reason::TableHidden, _) = decision {
+            return Err(Reason::TableHidden);
+        }
+        // Not before: which types a table takes would tell that it exists.
+        client::check_media_types(session, &request)?;
         let residual = match decision {
             Decision::Allow(residual) | Decision::Conditional(residual) => residual,
-            Decision::Deny(Reason::TableHidden, _) => return Err(Reason::TableHidden),
             Decision::Deny(reason, rule) => {
                 case.check_refused_query(*table, &request.query)?;
                 exchange.denied_by(rule);
@@ -234,8 +237,7 @@ impl Proxy {
     }
 }
 
-/// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream, or sends
-/// another request before it has its answer.
+/// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream.
 async fn until_client_leaves<T>(
     session: &mut ServerSession,
     work: impl Future<Output = Result<T, Reason>>,
@@ -243,7 +245,7 @@ async fn until_client_leaves<T>(
     tokio::select! {
         biased;
         done = work => done,
-        // Anything but silence: the client is gone, or sends what no request announced.
+        // Bytes of a pipelined request are kept for their turn; anything else is the end of the client.
         _ = session.read_body_or_idle(true) => Err(Reason::ClientGone),
     }
 }

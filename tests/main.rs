@@ -5,5 +5,6 @@
 mod support;
 
 mod cases;
+mod matrix;
 mod path;
 mod readme;

@@ -389,11 +389,12 @@ async fn keys_rotate_at_once_and_survive_a_broken_key_server() {
         authenticator.refresh()
     };
 
-    refresh(503, SIGNERS.jwks()).await;
+    let fetches = |ok, failed| Fetches { ok, failed };
+    assert_eq!(refresh(503, SIGNERS.jwks()).await, fetches(0, 1));
     assert!(!authenticator.is_ready());
     assert_eq!(bearer(&authenticator, &ours), Err(Refused::KeysUnavailable));
 
-    refresh(200, SIGNERS.jwks()).await;
+    assert_eq!(refresh(200, SIGNERS.jwks()).await, fetches(1, 0));
     assert!(authenticator.is_ready());
     assert!(bearer(&authenticator, &ours).is_ok());
 
