@@ -3,6 +3,7 @@
 
 mod admin;
 mod client;
+mod demo;
 mod http2;
 mod lifecycle;
 mod process;
@@ -10,6 +11,7 @@ mod reload;
 mod tls;
 mod upstream;
 mod wire;
+mod writes;
 
 use std::collections::BTreeMap;
 

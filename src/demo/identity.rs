@@ -188,6 +188,9 @@ fn jwks(issuer: &KeyPair) -> String {
     .to_string()
 }
 
+/// Name, what is said of it, role, tenant, regions, how it proved who it is.
+type Person = (&'static str, &'static str, &'static str, Value, Value, &'static [&'static str]);
+
 fn personas(issuer: &KeyPair, store: &Store, now: i64) -> io::Result<Vec<Persona>> {
     let shop = |org: &str| json!({ "org_id": org, "app_id": "shop" });
     let both = json!({ "tenants": [
@@ -195,7 +198,7 @@ fn personas(issuer: &KeyPair, store: &Store, now: i64) -> io::Result<Vec<Persona
         { "organization_id": "acme", "app_id": "desk" },
     ] });
     let emea = json!(["EMEA"]);
-    let people: [(&str, &str, &str, Value, Value, &[&str]); 6] = [
+    let people: [Person; 6] = [
         ("ana", "sales rep, acme/shop, EMEA", "sales_rep", shop("acme"), emea.clone(), &["pwd", "mfa"]),
         ("marta", "her manager", "sales_manager", shop("acme"), emea.clone(), &["pwd", "mfa"]),
         ("sam", "support, acme/shop", "support", shop("acme"), json!([]), &["pwd", "mfa"]),

@@ -1,3 +1,5 @@
+//! The CRM as its callers see it: it opens everything to who shows its token, and tells too much.
+
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;

@@ -1,3 +1,5 @@
+//! The seeded records: the same at every start, with a marker in whatever must stay hidden.
+
 use std::collections::BTreeSet;
 
 use super::*;

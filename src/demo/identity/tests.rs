@@ -1,3 +1,5 @@
+//! What is made at a start: who can read it, what it says, and that it goes away.
+
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,3 +1,5 @@
+//! The tour's own judgement: what it takes for a leak, a difference and a line of its table.
+
 use serde_json::json;
 
 use super::*;
