@@ -191,7 +191,8 @@ fn personas(issuer: &KeyPair, store: &Store, now: i64) -> io::Result<Vec<Persona
         { "organization_id": "acme", "app_id": "desk" },
     ] });
     let emea = json!(["EMEA"]);
-    let people: [(&str, &str, &str, Value, Value, &[&str]); 6] = [
+    type Person<'p> = (&'p str, &'p str, &'p str, Value, Value, &'p [&'p str]);
+    let people: [Person<'_>; 6] = [
         ("ana", "sales rep, acme/shop, EMEA", "sales_rep", shop("acme"), emea.clone(), &["pwd", "mfa"]),
         ("marta", "her manager", "sales_manager", shop("acme"), emea.clone(), &["pwd", "mfa"]),
         ("sam", "support, acme/shop", "support", shop("acme"), json!([]), &["pwd", "mfa"]),

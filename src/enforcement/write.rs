@@ -133,7 +133,7 @@ impl Case<'_> {
                 Some(value) => request::equals(change.raw, value),
                 None => creation.writable.contains(&change.field),
             };
-            if !mine.iter().all(|change| allowed(&change)) {
+            if !mine.iter().all(|change| allowed(change)) {
                 // A check that failed says more than another grant's missing field.
                 if refusal.reason == Reason::ActionNotGranted {
                     refusal = Reason::FieldNotWritable.into();
@@ -167,7 +167,6 @@ impl Case<'_> {
     }
 
     /// A change of a record, or a custom action on it (with or without changes).
-    #[expect(clippy::too_many_arguments, reason = "a write is judged by all of these, and a struct would be used once")]
     pub fn change(
         &self,
         route: &Route,

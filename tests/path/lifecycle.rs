@@ -26,7 +26,8 @@ async fn free_port() -> SocketAddr {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_cannot_load_does_not_listen() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let breaks: [(&str, fn(&Path)); 5] = [
+    type Break = (&'static str, fn(&Path));
+    let breaks: [Break; 5] = [
         ("no policies", |folder| fs::remove_dir_all(folder.join("policies")).expect("removed")),
         ("a policy", |folder| fs::write(folder.join("policies/contacts.yaml"), "table: [").expect("written")),
         ("no API file", |folder| fs::remove_file(folder.join("api.yaml")).expect("removed")),

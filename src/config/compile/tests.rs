@@ -1,3 +1,5 @@
+//! Gateway files: what loads, and what is a mistake and where.
+
 use std::path::PathBuf;
 
 use super::*;

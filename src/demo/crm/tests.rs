@@ -1,3 +1,5 @@
+//! The demo CRM over HTTP.
+
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;

@@ -1,3 +1,5 @@
+//! The demo's records.
+
 use std::collections::BTreeSet;
 
 use super::*;

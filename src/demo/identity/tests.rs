@@ -1,3 +1,5 @@
+//! The demo's keys, tokens and files.
+
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,3 +1,5 @@
+//! The demo's tour, from its requests to what it shows.
+
 use serde_json::json;
 
 use super::*;
