@@ -12,6 +12,8 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::diagnostic::{self, Diagnostic};
@@ -88,14 +90,28 @@ async fn start_gateway(config: &Path, crm: SocketAddr) -> io::Result<Gateway> {
     Gateway::start(config, found_crm, Clock::system()).await.map_err(wrong)
 }
 
-/// Runs until Ctrl-C, or the tour. True unless an answer of the tour was not as promised.
+/// Runs until SIGINT or SIGTERM, or the tour. True unless an answer of the tour was not as promised or it was cut short.
 pub async fn run(options: &Options, out: &mut impl Write) -> io::Result<bool> {
+    // Watched before anything is made, so that no signal leaves files behind.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told_to_stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
     let demo = Demo::start(options.keep.as_deref()).await?;
     let passed = if options.tour {
-        tour::run(&demo.identity, demo.entrance, out).await
+        tokio::select! {
+            passed = tour::run(&demo, out) => passed,
+            () = told_to_stop => Ok(false),
+        }
     } else {
-        demo.introduce(out)?;
-        tokio::signal::ctrl_c().await.map(|()| true)
+        let introduced = demo.introduce(out);
+        if introduced.is_ok() {
+            told_to_stop.await;
+        }
+        introduced.map(|()| true)
     };
     demo.shutdown().await;
     passed
@@ -106,7 +122,7 @@ fn introduce(identity: &Identity, url: &str, admin: Option<SocketAddr>, out: &mu
     writeln!(out, "Scrim stands in front of a CRM that hides nothing.\n")?;
     writeln!(out, "  gateway    {url}")?;
     writeln!(out, "  authority  {}", identity.ca_file().display())?;
-    writeln!(out, "  audit log  {}", folder.join("config/demo/audit.jsonl").display())?;
+    writeln!(out, "  audit log  {}", identity.audit_file().display())?;
     if let Some(admin) = admin {
         writeln!(out, "  metrics    http://{admin}/metrics")?;
     }
@@ -128,6 +144,13 @@ fn introduce(identity: &Identity, url: &str, admin: Option<SocketAddr>, out: &mu
         writeln!(out, "# {what}")?;
         writeln!(out, "curl --cacert \"$CA\" -H \"Authorization: Bearer ${who}\" \"$URL{target}\"")?;
     }
+    writeln!(out, "# support's view, for a service account bound to this tenant")?;
+    writeln!(out, "curl --cacert \"$CA\" -H \"X-Api-Key: $BILLING\" \"$URL/v1/contacts?limit=20\"")?;
+    writeln!(out, "# refused: an amount above what a rep may enter")?;
+    writeln!(
+        out,
+        "curl --cacert \"$CA\" -H \"Authorization: Bearer $ANA\" --json '{{\"amount\": 250000}}' -X PATCH \"$URL/v1/contacts/1\""
+    )?;
     writeln!(out, "\nCtrl-C ends it.")?;
     out.flush()
 }

@@ -11,8 +11,10 @@ use tracing_subscriber::EnvFilter;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the proxy underneath says of its own accord is of no use below a warning.
-const LOG: &str = "info,pingora=warn,pingora_core=warn,pingora_proxy=warn,pingora_pool=warn";
+/// What the proxy underneath says of its own accord is of no use below a warning. That a pooled connection was lost to
+/// its idle check is no error either: a new one is opened.
+const LOG: &str =
+    "info,pingora=warn,pingora_core=warn,pingora_core::connectors=off,pingora_proxy=warn,pingora_pool=warn";
 
 fn main() -> ExitCode {
     let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();

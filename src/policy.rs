@@ -97,3 +97,6 @@ impl PolicySet {
         self.inner.layout(table)
     }
 }
+
+#[cfg(test)]
+mod tests;

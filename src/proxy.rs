@@ -157,7 +157,6 @@ impl Proxy {
         let target = routing::resolve(&snapshot.catalog, &request, &tenant)?;
         let api = snapshot.catalog.api(target.api);
         let route = api.routes.get(target.route).ok_or(Reason::RouteUnknown)?;
-        client::check_media_types(session, &request, matches!(route.kind, RouteKind::Opaque { .. }))?;
 
         let facts = RequestFacts { method: request.method.clone(), ip: client };
         let case = Case {
@@ -186,9 +185,13 @@ impl Proxy {
         let timer = self.phase("decide");
         let decision = case.decide(*table, action);
         drop(timer);
+        if let Decision::Deny(Reason::TableHidden, _) = decision {
+            return Err(Reason::TableHidden);
+        }
+        // Not before: which types a table takes would tell that it exists.
+        client::check_media_types(session, &request)?;
         let residual = match decision {
             Decision::Allow(residual) | Decision::Conditional(residual) => residual,
-            Decision::Deny(Reason::TableHidden, _) => return Err(Reason::TableHidden),
             Decision::Deny(reason, rule) => {
                 case.check_refused_query(*table, &request.query)?;
                 exchange.denied_by(rule);

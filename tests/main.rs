@@ -11,5 +11,6 @@
 mod support;
 
 mod cases;
+mod matrix;
 mod path;
 mod readme;

@@ -39,8 +39,9 @@ fn segments(path: &str) -> Result<Vec<String>, Reason> {
             return Err(Reason::AmbiguousPath);
         }
         let segment = decode(raw, false).ok_or(Reason::AmbiguousPath)?;
-        // A dot at the end covers `.` and `..` too.
-        if segment.is_empty() || segment.ends_with('.') || segment.contains(['/', '\\', ';', '%']) {
+        // A dot at the end covers `.` and `..` too. The parser underneath escapes a raw space, which other parsers take for
+        // the end of the target, so that it can't be told from an escaped one.
+        if segment.is_empty() || segment.ends_with('.') || segment.contains(['/', '\\', ';', '%', ' ']) {
             return Err(Reason::AmbiguousPath);
         }
         segments.push(segment);

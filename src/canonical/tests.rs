@@ -157,6 +157,7 @@ fn a_target_with_two_readings_is_refused() {
         (b"/contacts%00", AmbiguousPath),
         (b"/contacts%0a", AmbiguousPath),
         (b"/contacts%0d%0aX-App-Id:%201", AmbiguousPath),
+        (b"/contacts/1%20HTTP", AmbiguousPath),
         (b"/contacts%7f", AmbiguousPath),
         (b"/contacts%c2%85", AmbiguousPath),
         (b"/%c0%ae%c0%ae/users", AmbiguousPath),
@@ -387,7 +388,7 @@ fn a_plain_request_passes_with_its_one_meaning() {
         ("/contacts?", "/contacts", ""),
         ("/v1/contacts/42", "/v1/contacts/42", ""),
         ("/v1/%63ontacts", "/v1/contacts", ""),
-        ("/a%20b", "/a%20b", ""),
+        ("/a%2Bb", "/a%2Bb", ""),
         ("/a+b", "/a%2Bb", ""),
         ("/caf%c3%a9", "/caf%C3%A9", ""),
         ("/.well-known", "/.well-known", ""),
@@ -556,7 +557,7 @@ proptest! {
     }
 
     #[test]
-    fn however_a_path_is_escaped_it_has_one_meaning(segments in prop::collection::vec("[a-z0-9._~ é:@-]{1,8}", 1..5), escape in any::<u64>()) {
+    fn however_a_path_is_escaped_it_has_one_meaning(segments in prop::collection::vec("[a-z0-9._~é:@-]{1,8}", 1..5), escape in any::<u64>()) {
         let mut text = String::new();
         let mut at = 0;
         for segment in &segments {

@@ -125,6 +125,10 @@ impl Identity {
         self.folder.join("ca.pem")
     }
 
+    pub fn audit_file(&self) -> PathBuf {
+        self.folder.join("config/demo/audit.jsonl")
+    }
+
     /// The token of a persona; an empty one for a name that nobody bears.
     pub fn token(&self, name: &str) -> &str {
         self.personas.iter().find(|persona| persona.name == name).map_or("", |persona| &persona.token)

@@ -1,28 +1,38 @@
 //! The tour: some thirty requests of six people through the real listener, each with what the policies promise.
 //!
 //! What is promised is worked out here from the CRM's own records, not asked of the gateway. An answer with another
-//! status, another row or field, or a marker in any of its bytes makes the tour fail and is printed.
+//! status, another row or field, or a marker in any of its bytes makes the tour fail and is printed. Why an answer is as
+//! it is, is read in the audit log: the rules, and what they did.
 
 mod cases;
 mod client;
+mod record;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use super::Entrance;
+use super::Demo;
 use super::data::{CREDIT_SCORE, MARGIN, MARKER, Store};
-use super::identity::Identity;
 use cases::{Case, Expected};
 use client::Clients;
+use record::Record;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 const HEADING: Style = Style::new().bold();
+
+/// Columns of the table, and where its second column begins.
+const WIDTH: usize = 110;
+const INDENT: usize = 14;
+/// For an exchange to end whose answer has arrived.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An answer with all bytes that the client saw.
 pub(super) struct Reply {
@@ -30,12 +40,14 @@ pub(super) struct Reply {
     headers: HeaderMap,
     body: Bytes,
     json: Value,
+    /// What the audit log says of it.
+    record: Option<Record>,
 }
 
 impl Reply {
     fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
         let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Self { status, headers, body, json }
+        Self { status, headers, body, json, record: None }
     }
 
     /// The records: of a list all, of a read the one.
@@ -54,31 +66,41 @@ impl Reply {
 
 /// Sends every request and prints the table. True if every answer was as promised. Prints with colours: give it an
 /// `anstream` where they may not be wanted.
-pub async fn run(identity: &Identity, entrance: Entrance, out: &mut impl Write) -> io::Result<bool> {
-    let clients = Clients::new(&identity.ca, entrance)?;
+pub async fn run(demo: &Demo, out: &mut impl Write) -> io::Result<bool> {
+    let clients = Clients::new(&demo.identity.ca, demo.entrance)?;
     let store = Store::seeded();
     let cases = cases::all(&store);
     heading(out)?;
-    let (mut replies, mut markers, mut records, mut failed): (Vec<Reply>, usize, usize, usize) = Default::default();
+    let mut replies: Vec<Option<Reply>> = Vec::new();
+    let (mut markers, mut records, mut failed): (usize, usize, usize) = Default::default();
     for case in &cases {
-        let reply = clients.send(case, identity).await?;
-        let differences = differences(case, &reply, &replies);
-        line(out, case, &reply, differences.is_empty())?;
+        let (reply, differences) = match clients.send(case, &demo.identity).await {
+            Ok(mut reply) => {
+                reply.record = record(demo, &reply).await;
+                let mut differences = differences(case, &reply, &replies);
+                if reply.record.is_none() {
+                    differences.push("the audit log says nothing of it".to_owned());
+                }
+                (Some(reply), differences)
+            }
+            Err(error) => (None, vec![format!("no answer: {error}")]),
+        };
+        line(out, case, reply.as_ref(), differences.is_empty())?;
         for difference in &differences {
             writeln!(out, "     {BAD}{difference}{BAD:#}")?;
         }
         failed += usize::from(!differences.is_empty());
-        markers += leaks(&reply);
-        records += reply.rows().len();
+        markers += reply.as_ref().map_or(0, leaks);
+        records += reply.as_ref().map_or(0, |reply| reply.rows().len());
         replies.push(reply);
     }
-    let metrics = clients.metrics().await?;
+    let metrics = clients.metrics().await.unwrap_or_default();
     let (dropped, redacted) = (sum(&metrics, "scrim_rows_dropped_total"), sum(&metrics, "scrim_fields_redacted_total"));
     let style = if failed == 0 && markers == 0 { GOOD } else { BAD };
     writeln!(
         out,
         "\n{style}{} requests, {records} records returned, {dropped} rows dropped, {redacted} fields redacted, \
-         {MARKER} seen by clients: {markers}{style:#}",
+         markers seen by clients: {markers}{style:#}",
         cases.len()
     )?;
     if failed > 0 {
@@ -88,8 +110,21 @@ pub async fn run(identity: &Identity, entrance: Entrance, out: &mut impl Write) 
     Ok(failed == 0 && markers == 0)
 }
 
+/// What the audit log says of an answer. The exchange may end a little after its answer has arrived.
+async fn record(demo: &Demo, reply: &Reply) -> Option<Record> {
+    let id = reply.headers.get("x-request-id")?.to_str().ok()?;
+    let ended = async {
+        while demo.gateway.metrics().in_flight.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+        demo.gateway.flush_audit().await;
+    };
+    tokio::time::timeout(PATIENCE, ended).await.ok()?;
+    Record::find(&std::fs::read_to_string(demo.identity.audit_file()).ok()?, id)
+}
+
 /// All that an answer has or lacks against its promise. `earlier` are the answers before it, in order.
-fn differences(case: &Case, reply: &Reply, earlier: &[Reply]) -> Vec<String> {
+fn differences(case: &Case, reply: &Reply, earlier: &[Option<Reply>]) -> Vec<String> {
     let mut found = Vec::new();
     if reply.status.as_u16() != case.status {
         found.push(format!("expected {}, got {}", case.status, reply.status.as_u16()));
@@ -105,7 +140,7 @@ fn differences(case: &Case, reply: &Reply, earlier: &[Reply]) -> Vec<String> {
     found
 }
 
-fn holds(expected: &Expected, reply: &Reply, earlier: &[Reply]) -> Result<(), String> {
+fn holds(expected: &Expected, reply: &Reply, earlier: &[Option<Reply>]) -> Result<(), String> {
     let fail = |holds: bool, message: String| if holds { Ok(()) } else { Err(message) };
     match expected {
         Expected::Ids(ids) => {
@@ -147,9 +182,13 @@ fn holds(expected: &Expected, reply: &Reply, earlier: &[Reply]) -> Result<(), St
             fail(seen.is_none(), format!("{seen:?} of {id} must not be there"))
         }
         Expected::SameAs(label) => {
-            let other = cases::position(label).and_then(|place| earlier.get(place));
+            let other = cases::position(label).and_then(|place| earlier.get(place)?.as_ref());
             let same = other.is_some_and(|other| other.status == reply.status && other.body == reply.body);
             fail(same, format!("must be the same bytes as `{label}`"))
+        }
+        Expected::Denied(rule) => {
+            let named = reply.record.as_ref().is_some_and(|record| record.denied.iter().any(|denied| denied == rule));
+            fail(named, format!("expected to be denied by {rule}"))
         }
         Expected::Created(column, value) => {
             let got = reply.rows().first().and_then(|row| row.get(*column).cloned());
@@ -181,21 +220,60 @@ fn sum(metrics: &str, name: &str) -> u64 {
 }
 
 fn heading(out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{HEADING}     {:<8} {:<38} {:>6} {:>4}  why{HEADING:#}", "who", "request", "status", "rows")
-}
-
-/// At most 110 characters wide.
-fn line(out: &mut impl Write, case: &Case, reply: &Reply, passed: bool) -> io::Result<()> {
-    let (mark, style) = if passed { ("ok", GOOD) } else { ("BAD", BAD) };
-    let request = cut(&format!("{} {}", case.method, case.target), 38);
-    let rows = reply.rows().len();
-    let rows = if rows == 0 { "-".to_owned() } else { rows.to_string() };
-    let (status, why) = (reply.status.as_u16(), cut(case.why, 46));
     writeln!(
         out,
-        "{style}{mark:<4}{style:#} {:<8} {request:<38} {style}{status:>6}{style:#} {rows:>4}  {DIM}{why}{DIM:#}",
-        case.who.unwrap_or("nobody")
+        "{HEADING}     {:<8} {:<38} {:>6} {:>4}  what, and why{HEADING:#}",
+        "who", "request", "status", "rows"
     )
+}
+
+/// One line for the request, and as many as needed for what was shown, masked and removed, and by which rules.
+fn line(out: &mut impl Write, case: &Case, reply: Option<&Reply>, passed: bool) -> io::Result<()> {
+    let (mark, style) = if passed { ("ok", GOOD) } else { ("BAD", BAD) };
+    let request = cut(&format!("{} {}", case.method, case.target), 38);
+    let rows = reply.map_or(0, |reply| reply.rows().len());
+    let rows = if rows == 0 { "-".to_owned() } else { rows.to_string() };
+    let status = reply.map_or_else(|| "none".to_owned(), |reply| reply.status.as_u16().to_string());
+    let (who, what) = (case.who.unwrap_or("nobody"), cut(case.why, 46));
+    writeln!(out, "{style}{mark:<4}{style:#} {who:<8} {request:<38} {style}{status:>6}{style:#} {rows:>4}  {what}")?;
+    for text in reply.map(because).iter().flat_map(|text| wrapped(text)) {
+        writeln!(out, "{:INDENT$}{DIM}{text}{DIM:#}", "")?;
+    }
+    Ok(())
+}
+
+/// What was shown in clear, on all records or on some, and what the audit log says.
+fn because(reply: &Reply) -> String {
+    let Some(record) = &reply.record else { return String::new() };
+    let names: BTreeSet<&String> =
+        reply.rows().into_iter().filter_map(Value::as_object).flat_map(|row| row.keys()).collect();
+    let clear = names.iter().filter(|name| !record.masked.contains(name));
+    let (some, all): (Vec<&str>, Vec<&str>) =
+        clear.map(|name| name.as_str()).partition(|name| record.removed.iter().any(|removed| removed == name));
+    let removed: Vec<&str> = record.removed.iter().filter(|name| !names.contains(name)).map(String::as_str).collect();
+    let masked: Vec<&str> = record.masked.iter().map(String::as_str).collect();
+    let fields = [("shows", all), ("on some records", some), ("masked", masked), ("removed", removed)];
+    let fields = fields.into_iter().filter(|(_, names)| !names.is_empty());
+    fields
+        .map(|(what, names)| format!("{what} {}", names.join(", ")))
+        .chain(record.parts())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// In lines that fit the table, broken between words.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if INDENT + line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(cut(word, WIDTH - INDENT)),
+        }
+    }
+    lines
 }
 
 fn cut(text: &str, width: usize) -> String {

@@ -197,7 +197,7 @@ fn rules(
             let denials = policy.denials.iter().filter_map(|denial| self::denial(denial, &mut scope)).collect();
             let requirements = policy.requirements.iter().filter_map(|r| requirement(r, &mut scope)).collect();
             for (name, _) in &policy.lets {
-                if !scope.used.contains(&name.value) {
+                if scope.lets.contains_key(&name.value) && !scope.used.contains(&name.value) {
                     let message = format!("`{}` is never used", name.value);
                     scope.diagnostics.push(Diagnostic::warning("unused-let", name.span.clone(), message));
                 }

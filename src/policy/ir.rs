@@ -193,6 +193,7 @@ impl Expr {
         match self {
             Self::Constant(value) => *value == Value::Bool(true),
             Self::Fails(_) => false,
+            Self::Binary(Operator::In, _, list) => !list.is_empty_list(),
             Self::And(a, b) => a.can_hold() && b.can_hold(),
             Self::Or(a, b) => a.can_hold() || b.can_hold(),
             Self::Choice(parts) => {
@@ -201,6 +202,10 @@ impl Expr {
             }
             _ => true,
         }
+    }
+
+    fn is_empty_list(&self) -> bool {
+        matches!(self, Self::Constant(Value::List(items)) if items.is_empty())
     }
 
     /// Whether some part of it, itself included, is as asked.

@@ -49,11 +49,8 @@ pub(super) fn head<'s>(session: &'s ServerSession, raw: Option<&'s [u8]>, client
     }
 }
 
-/// Only JSON is read and only JSON is answered, opaque routes aside.
-pub(super) fn check_media_types(session: &ServerSession, request: &Canonical, opaque: bool) -> Result<(), Reason> {
-    if opaque {
-        return Ok(());
-    }
+/// Only JSON is read and only JSON is answered where records are meant.
+pub(super) fn check_media_types(session: &ServerSession, request: &Canonical) -> Result<(), Reason> {
     let headers = &session.req_header().headers;
     if request.has_body {
         let declared = headers

@@ -8,7 +8,7 @@ use super::{Unreadable, kind};
 use crate::api::Place;
 use crate::model::Name;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Envelope {
     pub(super) role: Role,
     /// Whether the records lie here or below.
@@ -63,6 +63,20 @@ impl Envelope {
             at.leads |= leads;
         }
         at.role = role;
+    }
+
+    /// The same without its total; `None` if it passes none.
+    pub(super) fn without_total(&self) -> Option<Self> {
+        let mut without = self.clone();
+        without.drop_total().then_some(without)
+    }
+
+    fn drop_total(&mut self) -> bool {
+        let own = self.role == Role::Number;
+        if own {
+            self.role = Role::Nothing;
+        }
+        self.members.iter_mut().fold(own, |dropped, (_, member)| member.drop_total() || dropped)
     }
 
     pub(super) fn len(&self) -> usize {

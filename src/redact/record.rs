@@ -29,6 +29,16 @@ pub(super) struct Job {
 impl Job {
     /// The answer as the caller may see it; empty where a single record isn't shown.
     pub(super) fn run(&self, body: &[u8]) -> Result<(Vec<u8>, Tally), Unreadable> {
+        let (out, tally) = self.pass(body, &self.envelope)?;
+        // A total that counts what was dropped is known to be wrong only now, and may stand before the records.
+        let dropped = tally.kept < tally.scanned;
+        match dropped.then(|| self.envelope.without_total()).flatten() {
+            Some(envelope) => self.pass(body, &envelope),
+            None => Ok((out, tally)),
+        }
+    }
+
+    fn pass(&self, body: &[u8], envelope: &Envelope) -> Result<(Vec<u8>, Tally), Unreadable> {
         let mut pass = Pass {
             job: self,
             copier: Copier::new(body),
@@ -38,7 +48,7 @@ impl Job {
             scratch: Vec::new(),
         };
         let mut scan = Scan::document(body, self.depth)?;
-        pass.envelope(&mut scan, &self.envelope)?;
+        pass.envelope(&mut scan, envelope)?;
         scan.end()?;
         let out = if pass.hidden { Vec::new() } else { pass.copier.finish() };
         Ok((out, pass.tally))

@@ -56,13 +56,14 @@ impl Clients {
 
     pub(super) async fn send(&self, case: &Case, identity: &Identity) -> io::Result<Reply> {
         let mut request = Request::builder().method(case.method).uri(format!("https://{}{}", self.public, case.target));
-        if let Some(who) = case.who {
-            let token = match who {
-                "forger" => "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbmEifQ.",
-                "billing" => identity.api_key.as_str(),
-                name => identity.token(name),
-            };
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        match case.who {
+            None => {}
+            Some("billing") => request = request.header("x-api-key", &identity.api_key),
+            Some(who) => {
+                let forged = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbmEifQ.";
+                let token = if who == "forger" { forged } else { identity.token(who) };
+                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            }
         }
         for (name, value) in &case.headers {
             request = request.header(*name, *value);

@@ -76,11 +76,21 @@ fn every_label_is_used_and_stands_before_its_use() {
 fn the_table_fits_110_columns() {
     for case in cases() {
         let mut out = anstream::StripStream::new(Vec::new());
-        line(&mut out, &case, &reply(200, &Value::Null), true).unwrap();
+        line(&mut out, &case, Some(&reply(200, &Value::Null)), true).unwrap();
         let line = String::from_utf8(out.into_inner()).unwrap();
         assert!(line.trim_end().chars().count() <= 110, "{line}");
         assert!(case.why.len() <= 46, "{}", case.why);
     }
+    assert!(wrapped(&"a-rule, and-another, ".repeat(40)).iter().all(|line| INDENT + line.chars().count() <= 110));
+    assert_eq!(wrapped(&"long".repeat(60)).first().map(|line| line.chars().count()), Some(WIDTH - INDENT));
+}
+
+#[test]
+fn a_request_without_an_answer_is_a_line_of_the_table() {
+    let mut out = anstream::StripStream::new(Vec::new());
+    line(&mut out, &cases()[0], None, false).unwrap();
+    let line = String::from_utf8(out.into_inner()).unwrap();
+    assert!(line.starts_with("BAD") && line.contains("none"), "{line}");
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn catalog() -> Catalog {
             fields: fields.collect(),
             absent_is_null: *name == "tickets",
             race: Race::Accept,
-            inexact_paging: InexactPaging::Refuse,
+            inexact_paging: InexactPaging::Refill,
         }
     });
     let tables = tables.collect();

@@ -1,0 +1,47 @@
+//! Any query is refused, or reads back from what is printed upstream, where the tenant stands once and first.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use scrim::dialect::rest;
+use scrim_fuzz::WORLD;
+
+const TENANT: &str = "organization_id=acme&app_id=shop";
+
+fn pairs(text: &str) -> Vec<(String, String)> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(name), decode(value))
+    };
+    text.split('&').filter(|part| !part.is_empty()).map(pair).collect()
+}
+
+/// Without mistakes in it, which only the fuzzer makes: a broken escape stays as it is.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = escaped.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fuzz_target!(|text: &str| {
+    let world = &*WORLD;
+    let (dialect, table) = (world.dialect(), world.contacts());
+    let Ok(query) = rest::parse(dialect, table, &pairs(text)) else { return };
+    let printed = rest::print(dialect, table, &query, &world.tenant, true);
+    let rest = printed.strip_prefix(TENANT).expect("the tenant's filter comes first");
+    let sent = pairs(rest);
+    for own in ["organization_id", "app_id"] {
+        assert!(!sent.iter().any(|(name, _)| name.starts_with(own)), "{printed}");
+    }
+    assert!(sent.iter().any(|(name, _)| name == "limit"), "every list is bounded: {printed}");
+    let mut again = rest::parse(dialect, table, &sent).expect("what is printed can be read");
+    if query.limit.is_none() {
+        again.limit = None;
+    }
+    assert_eq!(again, query, "{printed}");
+});
