@@ -133,7 +133,7 @@ impl Case<'_> {
                 Some(value) => request::equals(change.raw, value),
                 None => creation.writable.contains(&change.field),
             };
-            if !mine.iter().all(|change| allowed(change)) {
+            if !mine.iter().all(allowed) {
                 // A check that failed says more than another grant's missing field.
                 if refusal.reason == Reason::ActionNotGranted {
                     refusal = Reason::FieldNotWritable.into();

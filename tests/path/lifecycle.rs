@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::wire::{Dialogue, Gate};
 use super::{answer, clean, contact, contact_answers, rep, request, seen, setup, told, words};
+use crate::support::identities::NOW;
 use crate::support::world::Setup;
 use crate::support::{Identities, World};
 
@@ -182,5 +183,22 @@ async fn an_exchange_that_ends_is_recorded_once_whatever_its_end() {
     }
     assert_eq!(world.client().get("/contacts/1").await.status, 401);
     assert_eq!(told(&world).await, words(401, "refused", "credentials_missing"));
+    clean(&world, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_good_is_refused_once_it_is_over() {
+    let world = setup("").start().await;
+    contact_answers(&world);
+    let client = rep(&world);
+    for _ in 0..2 {
+        assert_eq!(client.get("/contacts/1").await.status, 200);
+    }
+    assert_eq!(world.metric("scrim_cache_lookups_total{cache=\"credentials\",outcome=\"hit\"}").await, 1.0);
+    world.upstream.forget();
+    world.clock.set(NOW + 2 * 3600);
+    assert_eq!(client.get("/contacts/1").await.status, 401);
+    assert_eq!(told(&world).await, words(401, "refused", "credentials_invalid"));
+    assert!(world.upstream.seen().is_empty());
     clean(&world, 3).await;
 }

@@ -19,19 +19,19 @@ impl Record {
             || log.lines().filter(|line| line.contains(request_id)).filter_map(|line| serde_json::from_str(line).ok());
         let of = |kind: &str| lines().find(|line: &Value| line["kind"] == kind && line["request_id"] == request_id);
         let (intent, outcome) = (of("intent")?, of("outcome")?);
-        let table = intent["table"].as_str().unwrap_or_default();
+        let table = intent.get("table").and_then(Value::as_str).unwrap_or_default();
         let names = |member: &str| -> Vec<String> {
-            let names = outcome[member].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let names = outcome.get(member).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
             let own = |name: &str| name.strip_prefix(table).and_then(|rest| rest.strip_prefix('.')).map(str::to_owned);
             names.map(|name| own(name).unwrap_or_else(|| name.to_owned())).collect()
         };
         Some(Self {
-            reason: outcome["reason"].as_str().map(str::to_owned),
+            reason: outcome.get("reason").and_then(Value::as_str).map(str::to_owned),
             granted: names("rules_granted"),
             denied: names("rules_denied"),
             masked: names("fields_masked"),
             removed: names("fields_removed"),
-            dropped: outcome["rows_dropped"].as_u64().unwrap_or_default(),
+            dropped: outcome.get("rows_dropped").and_then(Value::as_u64).unwrap_or_default(),
         })
     }
 
