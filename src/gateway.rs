@@ -137,7 +137,7 @@ impl Gateway {
             let source = Arc::clone(&shared);
             let mut stopping = stopping_admin;
             background.spawn(admin.serve(source, async move {
-                let _ = stopping.wait_for(|stop| *stop).await;
+                stopping.wait_for(|stop| *stop).await.ok();
             }));
         }
         background.spawn(keep_fresh(Arc::clone(&shared)));

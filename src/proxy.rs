@@ -286,11 +286,11 @@ impl HttpServerApp for Proxy {
             Ok(Err(_)) => {
                 let mut exchange =
                     Exchange::begin(self.clock.now(), client::address(&session), &self.log, &self.metrics);
-                let rejection = Rejection::from(Reason::MalformedRequest);
                 session.set_keepalive(None);
-                let _ = exchange.announce().await;
-                let _ = client::write(&mut session, &Reply::refused(&rejection), exchange.id, false).await;
-                exchange.end(rejection.status.as_u16(), Some(Reason::MalformedRequest)).await;
+                let reason = exchange.announce().await.err().unwrap_or(Reason::MalformedRequest);
+                let rejection = Rejection::from(reason);
+                let sent = client::write(&mut session, &Reply::refused(&rejection), exchange.id, false).await;
+                exchange.end(if sent.is_ok() { rejection.status.as_u16() } else { 0 }, Some(reason)).await;
                 session.shutdown().await;
                 return None;
             }

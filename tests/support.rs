@@ -6,7 +6,7 @@ pub mod identities;
 pub mod upstream;
 pub mod world;
 
-pub use client::{Client, Response};
+pub use client::Client;
 pub use identities::Identities;
 pub use upstream::{Answer, Upstream};
 pub use world::World;

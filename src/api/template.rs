@@ -279,7 +279,9 @@ mod tests {
         let mut at = 0;
         while at < bytes.len() {
             if bytes[at] == b'%' {
-                out.push(u8::from_str_radix(&segment[at + 1..at + 3], 16).expect("two hex digits"));
+                out.push(
+                    u8::from_str_radix(segment.get(at + 1..at + 3).expect("two digits"), 16).expect("two hex digits"),
+                );
                 at += 3;
             } else {
                 out.push(bytes[at]);

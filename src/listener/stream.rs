@@ -72,7 +72,8 @@ impl AsyncWrite for Buffered {
 #[async_trait]
 impl Shutdown for Buffered {
     async fn shutdown(&mut self) {
-        let _ = self.0.flush().await;
+        // A peer that is gone takes no more.
+        self.0.flush().await.ok();
         <dyn IO as Shutdown>::shutdown(self.0.get_mut().as_mut()).await;
     }
 }

@@ -122,7 +122,7 @@ fn bounded(source: &str) -> Result<(), Wrong> {
             continue;
         }
         let word = c.is_alphanumeric() || c == '_';
-        tokens += usize::from(!c.is_whitespace() && !(word && in_word));
+        tokens += usize::from(!(c.is_whitespace() || word && in_word));
         in_word = word;
         match c {
             '"' | '\'' => quote = Some(c),

@@ -1,3 +1,5 @@
+//! YAML with places: what is read, and what is refused.
+
 use super::*;
 
 fn read(text: &str) -> Result<Node, Vec<String>> {

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::wire::{Dialogue, Gate};
 use super::{answer, clean, contact, contact_answers, rep, request, seen, setup, told, words};
+use crate::support::identities::NOW;
 use crate::support::world::Setup;
 use crate::support::{Identities, World};
 
@@ -26,7 +27,8 @@ async fn free_port() -> SocketAddr {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_cannot_load_does_not_listen() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let breaks: [(&str, fn(&Path)); 5] = [
+    type Break = (&'static str, fn(&Path));
+    let breaks: [Break; 5] = [
         ("no policies", |folder| fs::remove_dir_all(folder.join("policies")).expect("removed")),
         ("a policy", |folder| fs::write(folder.join("policies/contacts.yaml"), "table: [").expect("written")),
         ("no API file", |folder| fs::remove_file(folder.join("api.yaml")).expect("removed")),
@@ -181,5 +183,22 @@ async fn an_exchange_that_ends_is_recorded_once_whatever_its_end() {
     }
     assert_eq!(world.client().get("/contacts/1").await.status, 401);
     assert_eq!(told(&world).await, words(401, "refused", "credentials_missing"));
+    clean(&world, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_good_is_refused_once_it_is_over() {
+    let world = setup("").start().await;
+    contact_answers(&world);
+    let client = rep(&world);
+    for _ in 0..2 {
+        assert_eq!(client.get("/contacts/1").await.status, 200);
+    }
+    assert_eq!(world.metric("scrim_cache_lookups_total{cache=\"credentials\",outcome=\"hit\"}").await, 1.0);
+    world.upstream.forget();
+    world.clock.set(NOW + 2 * 3600);
+    assert_eq!(client.get("/contacts/1").await.status, 401);
+    assert_eq!(told(&world).await, words(401, "refused", "credentials_invalid"));
+    assert!(world.upstream.seen().is_empty());
     clean(&world, 3).await;
 }

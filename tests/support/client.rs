@@ -1,4 +1,4 @@
-//! A client that sends what it is told and reads the whole answer, and one that sends raw bytes.
+//! A client that sends what it is told and reads the whole answer.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 #[derive(Clone, Debug)]
@@ -76,15 +75,5 @@ impl Client {
         drop(sender);
         connection.abort();
         Response { status: head.status.as_u16(), headers: head.headers, body }
-    }
-
-    /// Sends bytes as they are and reads until the gateway closes or an answer is complete.
-    pub async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut stream = TcpStream::connect(self.address).await.expect("the gateway listens");
-        stream.write_all(bytes).await.expect("sent");
-        stream.shutdown().await.expect("half closed");
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-        answer
     }
 }

@@ -24,7 +24,9 @@ impl Identities {
 
     pub fn jwks(&self) -> String {
         let point = self.key.public_key().as_ref();
-        let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..65]));
+        let coordinates = point.get(1..65).expect("an uncompressed point");
+        let (x, y) = coordinates.split_at(32);
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
         json!({ "keys": [{ "kty": "EC", "crv": "P-256", "kid": "test", "use": "sig", "alg": "ES256", "x": x, "y": y }] }).to_string()
     }
 
@@ -35,7 +37,7 @@ impl Identities {
             "org_id": "acme", "app_id": "shop", "roles": [], "amr": ["mfa"], "regions": [], "reports": [],
         });
         for (name, value) in claims.as_object().into_iter().flatten() {
-            all[name] = value.clone();
+            all.as_object_mut().expect("an object").insert(name.clone(), value.clone());
         }
         all.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
         self.sign(&json!({ "alg": "ES256", "kid": "test", "typ": "JWT" }), &all)

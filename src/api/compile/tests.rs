@@ -1,3 +1,5 @@
+//! API descriptions: what compiles, and what is a mistake and where.
+
 use super::*;
 
 const DEMO: &str = include_str!("../../../config/apis/demo-crm.yaml");

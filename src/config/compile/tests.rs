@@ -1,3 +1,5 @@
+//! Gateway files: what loads, and what is a mistake and where.
+
 use std::path::PathBuf;
 
 use super::*;
@@ -280,7 +282,7 @@ fn what_is_unsafe_but_allowed_is_a_warning() {
 #[test]
 fn a_gateway_that_nobody_can_enter_or_that_shares_an_address_does_not_load() {
     let (head, tail) = (DEMO.find("authn:").expect("authn"), DEMO.find("hierarchy:").expect("hierarchy"));
-    let text = format!("{}authn: {{}}\n{}", &DEMO[..head], &DEMO[tail..]);
+    let text = format!("{}authn: {{}}\n{}", DEMO.get(..head).expect("ASCII"), DEMO.get(tail..).expect("ASCII"));
     let errors = load_text(&text).map(|_| ()).expect_err("nobody");
     assert!(errors.iter().any(|error| error.contains("error[nobody-comes-in]")), "{errors:#?}");
     let text = DEMO.replacen("127.0.0.1:0", "0.0.0.0:8443", 1).replacen("127.0.0.1:0", "127.0.0.1:8443", 1);

@@ -221,7 +221,13 @@ fn members(raw: &str) -> Vec<(&str, &str)> {
             '[' | '{' if !quoted => depth += 1,
             ']' | '}' if !quoted => depth -= 1,
             ',' if !quoted && depth == 0 && at > start => {
-                found.extend(inner[start..at].split_once(':').map(|(name, value)| (name.trim_matches('"'), value)));
+                found.extend(
+                    inner
+                        .get(start..at)
+                        .expect("at a comma")
+                        .split_once(':')
+                        .map(|(name, value)| (name.trim_matches('"'), value)),
+                );
                 start = at + 1;
             }
             _ => {}
