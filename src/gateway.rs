@@ -38,6 +38,7 @@ pub struct Gateway {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
+    cut: watch::Sender<bool>,
     stop_admin: watch::Sender<bool>,
     serving: JoinSet<()>,
     background: JoinSet<()>,
@@ -103,6 +104,7 @@ impl Gateway {
             })?),
         };
         let (stop, stopping) = watch::channel(false);
+        let (cut, cutting) = watch::channel(false);
         let (stop_admin, stopping_admin) = watch::channel(false);
         let shared = Arc::new(Shared {
             path: path.to_owned(),
@@ -130,7 +132,7 @@ impl Gateway {
         let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
         let mut serving = JoinSet::new();
         for listener in listeners {
-            serving.spawn(listener.serve(Arc::clone(&proxy), stopping.clone()));
+            serving.spawn(listener.serve(Arc::clone(&proxy), stopping.clone(), cutting.clone()));
         }
         let mut background = JoinSet::new();
         if let Some(admin) = admin {
@@ -141,7 +143,7 @@ impl Gateway {
             }));
         }
         background.spawn(keep_fresh(Arc::clone(&shared)));
-        Ok(Self { shared, addresses, admin_address, stop, stop_admin, serving, background })
+        Ok(Self { shared, addresses, admin_address, stop, cut, stop_admin, serving, background })
     }
 
     /// Where it listens, in the order of the configuration.
@@ -174,7 +176,9 @@ impl Gateway {
         let drained = async { while self.serving.join_next().await.is_some() {} };
         if tokio::time::timeout(limit.unwrap_or_default(), drained).await.is_err() {
             tracing::warn!("requests were still in flight when the drain time was over");
-            self.serving.shutdown().await;
+            // Each exchange that is cut writes its outcome before the log is flushed below.
+            self.cut.send_replace(true);
+            while self.serving.join_next().await.is_some() {}
         }
         self.stop_admin.send_replace(true);
         self.background.shutdown().await;

@@ -59,8 +59,14 @@ impl Listener {
         self.tls.as_ref().map(|(_, certificate)| certificate)
     }
 
-    /// Accepts until `stop` turns true, then closes the socket and waits until every connection has ended.
-    pub async fn serve<App: ServerApp + Send + Sync + 'static>(self, app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    /// Accepts until `stop` turns true, then closes the socket and waits until every connection has ended. Those that are left
+    /// when `cut` turns true are ended, and have left their traces when this returns.
+    pub async fn serve<App: ServerApp + Send + Sync + 'static>(
+        self,
+        app: Arc<App>,
+        mut stop: watch::Receiver<bool>,
+        mut cut: watch::Receiver<bool>,
+    ) {
         let Self { socket, tls, .. } = self;
         let acceptor = tls.map(|(acceptor, _)| Arc::new(acceptor));
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -89,7 +95,11 @@ impl Listener {
             });
         }
         drop(socket);
-        while connections.join_next().await.is_some() {}
+        tokio::select! {
+            () = async { while connections.join_next().await.is_some() {} } => return,
+            _ = cut.wait_for(|cut| *cut) => {}
+        }
+        connections.shutdown().await;
     }
 }
 
