@@ -101,14 +101,14 @@ impl Case<'_> {
         Ok(changes)
     }
 
-    /// The records that the changed foreign keys point to.
+    /// The records that the changed foreign keys point to. Errors: `BodyMalformed` for a key that could mean another path.
     pub fn references(&self, table: TableId, changes: &Changes<'_>) -> Result<Vec<Reference>, Reason> {
         let declared = self.catalog.table(table);
         let mut references = Vec::new();
         for relation in declared.field_ids() {
             let Shape::One { table, by } = declared.field(relation).shape else { continue };
             for change in changes.fields.iter().filter(|change| change.field == by && change.raw != b"null") {
-                let key = request::text(change.raw).ok_or(Reason::BodyMalformed)?;
+                let key = request::text(change.raw).filter(|key| is_key(key)).ok_or(Reason::BodyMalformed)?;
                 references.push(Reference { relation, table, key });
             }
         }
@@ -318,6 +318,17 @@ impl Case<'_> {
         };
         Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Write { plan } })
     }
+}
+
+/// Longer keys are no keys of any table.
+const MAX_KEY: usize = 256;
+
+/// A key that a client could have named in a path: one segment to whoever decodes it twice, too.
+fn is_key(key: &str) -> bool {
+    !key.is_empty()
+        && key.chars().count() <= MAX_KEY
+        && !key.ends_with('.')
+        && !key.contains(|c: char| matches!(c, '/' | '\\' | ';' | '%') || c.is_control())
 }
 
 fn members<'m>(members: &'m [(&'m str, Vec<u8>)]) -> impl Iterator<Item = (&'m str, &'m [u8])> {

@@ -162,10 +162,14 @@ impl Step<'_> {
         for reference in self.case.references(self.residual.table(), changes)? {
             let permit = self.case.probe(reference.table, &reference.key)?;
             let answer = self.send(&permit, exchange).await?;
-            if answer.status == StatusCode::NOT_FOUND {
+            // Not there, no longer there and hidden are one answer.
+            if answer.status == StatusCode::NOT_FOUND || answer.status == StatusCode::GONE {
                 return Err(Reason::ReferenceNotReadable);
             }
-            let record = self.record_of(ok_json(answer)?, reference.table)?;
+            let record = self.record_of(ok_json(answer)?, reference.table).map_err(|reason| match reason {
+                Reason::RecordHidden => Reason::ReferenceNotReadable,
+                other => other,
+            })?;
             if !self.case.may_read(reference.table, &record)? {
                 return Err(Reason::ReferenceNotReadable);
             }
