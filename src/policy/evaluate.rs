@@ -84,7 +84,14 @@ impl<'s> Scene<'s> {
             Expr::Fails(failure) => return Err(*failure),
             // Invariant: a decision replaced every fact.
             Expr::Fact(_) => return Err(Failure::Unknown),
-            Expr::Field(read) => field(read, self.slots(read.subject)?)?,
+            Expr::Field(read) => {
+                let slots = self.slots(read.subject)?;
+                // A long value is read anew wherever it is named: inside a comprehension, once for each element.
+                if let Slot::Raw(raw) = slots.get(read.slot) {
+                    self.spend(raw.len() / 256)?;
+                }
+                field(read, slots)?
+            }
             Expr::HasField { field, parent } => {
                 let slots = self.slots(field.subject)?;
                 match (slots.get(field.slot), slots.get(*parent)) {

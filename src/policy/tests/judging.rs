@@ -361,3 +361,11 @@ fn what_is_left_prints_as_cel() {
     let decision = ask(&set, &rep(), "contacts", "list");
     assert_eq!(residual(&decision).explain(), [("it".into(), r#"record.region in ["emea", "latam"]"#.to_owned())]);
 }
+
+#[test]
+fn a_long_value_read_for_each_element_of_a_list_runs_out_of_budget() {
+    let scores = vec!["1"; 3000].join(",");
+    let record = format!(r#""scores":[{scores}],"region":"{}""#, "x".repeat(200_000));
+    assert_eq!(accounts("record.scores.all(s, record.region != 'y')", &record), "unmatched");
+    assert_eq!(accounts("record.region != 'y'", &record), "visible", "once is no matter");
+}
