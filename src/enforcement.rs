@@ -134,8 +134,8 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Headers that every request to an API bears.
-    fn headers(&self, api: &Api) -> HeaderMap {
+    /// Headers that every request to an API bears. `None`: the tenant can't be told in one.
+    fn headers(&self, api: &Api) -> Option<HeaderMap> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -144,21 +144,19 @@ impl<'a> Case<'a> {
             headers.insert(HeaderName::from_static("x-request-id"), id);
         }
         for (name, dimension) in &api.tenant_headers {
-            if let Some(value) = self.tenant.value(dimension).and_then(|value| HeaderValue::from_str(value).ok()) {
-                headers.insert(name.clone(), value);
-            }
+            headers.insert(name.clone(), HeaderValue::from_str(self.tenant.value(dimension)?).ok()?);
         }
-        headers
+        Some(headers)
     }
 
-    /// The request to a route of an API. `None`: a variable of its path can't be printed.
+    /// The request to a route of an API. `None`: a variable of its path or the tenant can't be printed.
     fn outgoing(&self, api: &Api, route: &Route, variables: &[(Name, String)], query: &str) -> Option<Outgoing> {
         let mut target = route.upstream_path.expand(variables, self.tenant)?;
         if !query.is_empty() {
             target.push('?');
             target.push_str(query);
         }
-        Some(Outgoing { method: route.method.clone(), target, headers: self.headers(api), body: Bytes::new() })
+        Some(Outgoing { method: route.method.clone(), target, headers: self.headers(api)?, body: Bytes::new() })
     }
 
     /// How an answer with records of `table` is redacted: `expand` are the relations that the client asked for.

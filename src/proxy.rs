@@ -151,8 +151,9 @@ impl Proxy {
         exchange.by(&principal);
         drop(timer);
 
-        let chosen =
-            config.tenancy.choose_by.as_ref().and_then(|name| headers.get(name)).and_then(|value| value.to_str().ok());
+        let choice = config.tenancy.choose_by.as_ref().and_then(|name| headers.get(name));
+        // A choice that is no text names no tenant; it is not the same as none.
+        let chosen = choice.map(|value| value.to_str().unwrap_or_default());
         let tenant = tenancy::scope(&principal, chosen, &config.tenancy)?;
         exchange.for_tenant(&tenant);
 
@@ -218,7 +219,7 @@ impl Proxy {
             };
             match (action, key) {
                 (Action::List | Action::Export, _) => step.list(exchange).await,
-                (Action::Read, _) => step.read(exchange).await,
+                (Action::Read, Some(key)) => step.read(key, exchange).await,
                 (Action::Create, _) => step.create(&body, exchange).await.map_err(|refusal| refuse(exchange, refusal)),
                 (Action::Delete, Some(key)) => {
                     step.remove(key, exchange).await.map_err(|refusal| refuse(exchange, refusal))
@@ -226,7 +227,7 @@ impl Proxy {
                 (Action::Update | Action::Transfer | Action::Custom(_), Some(key)) => {
                     step.change(action, key, &body, exchange).await.map_err(|refusal| refuse(exchange, refusal))
                 }
-                (Action::Update | Action::Delete | Action::Transfer | Action::Custom(_), None) => {
+                (Action::Read | Action::Update | Action::Delete | Action::Transfer | Action::Custom(_), None) => {
                     Err(Reason::RouteUnknown)
                 }
             }

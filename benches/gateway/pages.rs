@@ -147,7 +147,7 @@ fn record(index: usize, size: Size) -> Value {
     let (owner, region, marker, held) = match row {
         Row::Own => ("ann", "apac", "", false),
         Row::Masked => ("bob", "emea", MARKER, false),
-        Row::Hidden if index % 2 == 0 => ("bob", "amer", MARKER, false),
+        Row::Hidden if index.is_multiple_of(2) => ("bob", "amer", MARKER, false),
         Row::Hidden => ("ann", "emea", MARKER, true),
     };
     let name = if row == Row::Hidden { format!("{first} {last} {MARKER}") } else { format!("{first} {last}") };

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::Reply;
-use crate::api::{Route, TableId};
+use crate::api::{Dialect, Route, TableId};
 use crate::dialect::rest;
 use crate::enforcement::write::{Before, Permitted, Referenced, Refusal};
 use crate::enforcement::{Case, Listing, Opaque, Permit};
 use crate::exchange::Exchange;
 use crate::model::{Action, Name, Reason};
-use crate::policy::{Residual, Verdict};
+use crate::policy::{Residual, Slot, Verdict};
 use crate::redact::{self, Changes, Frame, Plan, Redacted, Tally};
 use crate::snapshot::Snapshot;
 use crate::upstream::Answer;
@@ -66,7 +66,7 @@ impl Step<'_> {
         }
     }
 
-    pub(super) async fn read(&self, exchange: &mut Exchange) -> Result<Reply, Reason> {
+    pub(super) async fn read(&self, key: &str, exchange: &mut Exchange) -> Result<Reply, Reason> {
         let permit = self.case.read(self.route, self.variables, Arc::clone(self.residual), self.pairs)?;
         let plan = Arc::clone(&permit.purpose().plan);
         let answer = self.send(&permit, exchange).await?;
@@ -75,6 +75,10 @@ impl Step<'_> {
         }
         let (out, tally) = self.redact(&plan, &ok_json(answer)?, exchange)?;
         match tally {
+            // An upstream that takes `5abc` for 5 answers with another record than the one that was named.
+            Tally { kept: 1.., ref keys, .. } if keys.first().is_none_or(|found| found != key) => {
+                Err(Reason::RecordHidden)
+            }
             Tally { kept: 1.., .. } => Ok(Reply::json(StatusCode::OK, out)),
             Tally { foreign: 1.., .. } => Err(Reason::RecordForeign),
             _ => Err(Reason::RecordHidden),
@@ -144,7 +148,7 @@ impl Step<'_> {
             return Err(Reason::RecordHidden);
         }
         let etag = answer.headers.get(header::ETAG).filter(|etag| is_strong(etag)).cloned();
-        let record = self.record_of(ok_json(answer)?, table)?;
+        let record = self.record_of(ok_json(answer)?, table, key)?;
         let slots =
             redact::slots(&record, self.residual.layout(), self.case.depth).map_err(|_| Reason::UpstreamBroken)?;
         match self.residual.judge(&slots).verdict {
@@ -166,10 +170,11 @@ impl Step<'_> {
             if answer.status == StatusCode::NOT_FOUND || answer.status == StatusCode::GONE {
                 return Err(Reason::ReferenceNotReadable);
             }
-            let record = self.record_of(ok_json(answer)?, reference.table).map_err(|reason| match reason {
-                Reason::RecordHidden => Reason::ReferenceNotReadable,
-                other => other,
-            })?;
+            let record =
+                self.record_of(ok_json(answer)?, reference.table, &reference.key).map_err(|reason| match reason {
+                    Reason::RecordHidden => Reason::ReferenceNotReadable,
+                    other => other,
+                })?;
             if !self.case.may_read(reference.table, &record)? {
                 return Err(Reason::ReferenceNotReadable);
             }
@@ -178,11 +183,20 @@ impl Step<'_> {
         Ok(referenced)
     }
 
-    fn record_of(&self, body: Bytes, table: TableId) -> Result<Bytes, Reason> {
-        let crate::api::Dialect::Rest(dialect) =
-            &self.snapshot.catalog.api(self.snapshot.catalog.table(table).api).dialect;
-        let record = redact::locate(&body, &dialect.record, self.case.depth).map_err(|_| Reason::UpstreamBroken)?;
-        record.map(|record| body.slice_ref(record)).ok_or(Reason::RecordHidden)
+    /// The record in an upstream's answer, if it is the one that was named.
+    fn record_of(&self, body: Bytes, table: TableId, key: &str) -> Result<Bytes, Reason> {
+        let broken = |_| Reason::UpstreamBroken;
+        let declared = self.snapshot.catalog.table(table);
+        let Dialect::Rest(dialect) = &self.snapshot.catalog.api(declared.api).dialect;
+        let depth = self.case.depth;
+        let record = redact::locate(&body, &dialect.record, depth).map_err(broken)?.ok_or(Reason::RecordHidden)?;
+        let layout = self.snapshot.policies.layout(table);
+        let slots = redact::slots(record, layout, depth).map_err(broken)?;
+        let slot = layout.find(std::slice::from_ref(&declared.field(declared.key).name));
+        match slot.map(|slot| slots.get(slot)) {
+            Some(Slot::Raw(raw)) if redact::request::text(raw).as_deref() == Some(key) => Ok(body.slice_ref(record)),
+            _ => Err(Reason::RecordHidden),
+        }
     }
 
     /// Writes take no query: nothing in it could be judged.
