@@ -1,6 +1,6 @@
 //! The enforcement point: one request after the other through the steps of the path.
 //!
-//! [`Proxy::serve`] reads like the list of steps. It speaks to pingora's HTTP session directly and makes its own exchange with
+//! `Proxy::serve` reads like the list of steps. It speaks to pingora's HTTP session directly and makes its own exchange with
 //! the upstream, so that the status can still change after the body was looked at, and there is no filter to fall through.
 //! Nothing reaches a client before the whole answer has been judged.
 
