@@ -138,15 +138,20 @@ fn print_to(value: &Value, out: &mut Vec<u8>) {
 pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
     let mut out = vec![b'{'];
     for (name, raw) in members {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        text::escape(name, &mut out);
-        out.push(b':');
-        out.extend_from_slice(raw);
+        put(&mut out, name, raw);
     }
     out.push(b'}');
     out
+}
+
+/// Adds a member to an object that is being written.
+fn put(out: &mut Vec<u8>, name: &str, raw: &[u8]) {
+    if out.len() > 1 {
+        out.push(b',');
+    }
+    text::escape(name, out);
+    out.push(b':');
+    out.extend_from_slice(raw);
 }
 
 /// The record as it would be: the members of `before` with those of `changes` replaced or added.
@@ -181,12 +186,7 @@ pub fn merge(before: &[u8], changes: &[(&str, &[u8])], depth: usize) -> Result<V
     })?;
     for ((name, raw), done) in changes.iter().zip(written) {
         if !done {
-            if out.len() > 1 {
-                out.push(b',');
-            }
-            text::escape(name, &mut out);
-            out.push(b':');
-            out.extend_from_slice(raw);
+            put(&mut out, name, raw);
         }
     }
     out.push(b'}');

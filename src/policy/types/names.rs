@@ -125,6 +125,11 @@ impl Checker<'_, '_> {
             return self.path(root, &members);
         }
         let typed = self.check(of)?;
+        self.member_of(typed, member, node)
+    }
+
+    /// A member of a map, or of something whose type only the record knows.
+    fn member_of(&mut self, typed: Typed, member: &str, node: &Node) -> Option<Typed> {
         let kind = match typed.kind {
             Kind::Any => Kind::Any,
             Kind::Map(of) => *of,
@@ -345,16 +350,7 @@ impl Checker<'_, '_> {
         };
         let mut typed = Typed::new(Expr::Fact(Fact::Attribute(name.into())), Kind::of(declared));
         for (member, node) in members.iter().skip(members.len() - deeper) {
-            let kind = match typed.kind {
-                Kind::Any => Kind::Any,
-                Kind::Map(of) => *of,
-                other => {
-                    self.fail("type-mismatch", &node.span, format!("type `{other}` has no member `{member}`"), None);
-                    return None;
-                }
-            };
-            let nullable = kind == Kind::Any;
-            typed = Typed { expr: Expr::Member(typed.expr.into(), (*member).into()), kind, nullable };
+            typed = self.member_of(typed, member, node)?;
         }
         Some(typed)
     }
