@@ -213,6 +213,9 @@ pub struct Outcome {
     pub fields_masked: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields_removed: Vec<String>,
+    /// Removed because they are not of their declared type: the API description is wrong, or the upstream is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields_mismatched: Vec<String>,
     pub rows_returned: u64,
     pub rows_dropped: u64,
     pub tenant_violations: u64,

@@ -135,6 +135,7 @@ impl Exchange {
             let (list, how) = match change {
                 FieldChange::Masked => (&mut outcome.fields_masked, "masked"),
                 FieldChange::Removed => (&mut outcome.fields_removed, "removed"),
+                FieldChange::Mismatched => (&mut outcome.fields_mismatched, "mismatched"),
             };
             if !list.contains(&name) {
                 list.push(name);
@@ -194,6 +195,7 @@ impl Exchange {
                 &mut outcome.rules_denied,
                 &mut outcome.fields_masked,
                 &mut outcome.fields_removed,
+                &mut outcome.fields_mismatched,
             ] {
                 list.sort();
                 list.dedup();

@@ -19,8 +19,11 @@ const LOG: &str =
 fn main() -> ExitCode {
     let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let arguments = Arguments::parse();
-    if installed.is_err() || log(arguments.log.as_deref()).is_err() {
-        return fail("the log filter is not valid, or the cryptography could not be set up");
+    if installed.is_err() {
+        return fail("the cryptography could not be set up");
+    }
+    if let Err(error) = log(arguments.log.as_deref()) {
+        return fail(&format!("the log filter is not valid: {error}"));
     }
     let result = match &arguments.command {
         Command::Serve(serve) => run_async(cli::serve::run(&serve.config)),

@@ -20,7 +20,7 @@ pub struct Metrics {
     pub upstream_requests: IntCounterVec,
     pub rows_returned: IntCounter,
     pub rows_dropped: IntCounter,
-    /// Fields changed by `how`: `masked`, `removed`, `undeclared`.
+    /// Fields changed by `how`: `masked`, `removed`, `undeclared`, and `mismatched` for those not of their declared type.
     pub fields_redacted: IntCounterVec,
     /// Rows of a foreign tenant that came back although the tenant filter had been pushed to the upstream. Should be 0.
     pub tenant_violations: IntCounter,

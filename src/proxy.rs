@@ -107,6 +107,9 @@ impl Proxy {
         }
         let reply = served.unwrap_or_else(|reason| Reply::refused(&Rejection::from(reason)));
         let id = exchange.id;
+        if let Some(reason) = reason.filter(|_| reply.status.is_server_error()) {
+            tracing::warn!(request_id = %id, status = reply.status.as_u16(), reason = reason.label(), "an exchange failed");
+        }
         client::close_unless_read(session);
         let to_head = session.req_header().method == Method::HEAD;
         match client::write(session, &reply, id, to_head).await {

@@ -20,7 +20,8 @@ pub fn run(arguments: &Health) -> std::io::Result<bool> {
     let deadline = Instant::now() + TIME;
     let name = host.trim_start_matches('[').trim_end_matches(']');
     let address = (name, uri.port_u16().unwrap_or(80)).to_socket_addrs()?.next().ok_or_else(invalid)?;
-    let mut stream = TcpStream::connect_timeout(&address, TIME)?;
+    let mut stream = TcpStream::connect_timeout(&address, TIME)
+        .map_err(|error| Error::new(error.kind(), format!("{uri}: {error}")))?;
     stream.set_write_timeout(Some(TIME))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
     let mut head = Vec::new();
@@ -34,7 +35,13 @@ pub fn run(arguments: &Health) -> std::io::Result<bool> {
         }
         head.extend_from_slice(buffer.get(..count).unwrap_or_default());
     }
-    Ok(head.starts_with(b"HTTP/1.1 200"))
+    let status = head.get(9..STATUS_LINE).map(String::from_utf8_lossy).unwrap_or_default();
+    let ready = head.starts_with(b"HTTP/1.1 200");
+    if !ready {
+        let hint = if status == "503" { "not ready" } else { "is this the address of /readyz?" };
+        writeln!(std::io::stderr(), "{uri} answered {status}: {hint}")?;
+    }
+    Ok(ready)
 }
 
 #[cfg(test)]

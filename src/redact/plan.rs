@@ -74,4 +74,6 @@ impl Tally {
 pub enum FieldChange {
     Masked,
     Removed,
+    /// Removed although it might show: it is not of its declared type.
+    Mismatched,
 }

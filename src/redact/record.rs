@@ -291,7 +291,7 @@ impl<'b> Pass<'b, '_> {
                         self.one(body, entry.value, related)?;
                         Keep::Written
                     }
-                    _ => Keep::Removed,
+                    _ => Keep::Mismatched,
                 },
                 Content::Many(Some(related)) => match objects(body, entry.value, self.job.depth)? {
                     Some(elements) => {
@@ -299,13 +299,14 @@ impl<'b> Pass<'b, '_> {
                         self.many(body, &elements, related)?;
                         Keep::Written
                     }
-                    None => Keep::Removed,
+                    None => Keep::Mismatched,
                 },
             };
             match keep {
                 Keep::Unasked => siblings.drop(entry.span, &mut self.copier),
-                Keep::Removed => {
-                    self.changed(view, member, FieldChange::Removed);
+                Keep::Removed | Keep::Mismatched => {
+                    let mismatched = matches!(keep, Keep::Mismatched);
+                    self.changed(view, member, if mismatched { FieldChange::Mismatched } else { FieldChange::Removed });
                     siblings.drop(entry.span, &mut self.copier);
                 }
                 Keep::Whole => {
@@ -330,7 +331,7 @@ impl<'b> Pass<'b, '_> {
         match visibility {
             Visibility::Removed => Keep::Removed,
             Visibility::Clear if raw == b"null" || kind::shows(kind, raw) => Keep::Whole,
-            Visibility::Clear => Keep::Removed,
+            Visibility::Clear => Keep::Mismatched,
             Visibility::Masked(mask) => {
                 self.scratch.clear();
                 let key = |purpose| member.key(purpose, &self.job.keys, view.table);
@@ -377,6 +378,8 @@ enum Keep {
     /// Not asked for: goes without being counted.
     Unasked,
     Removed,
+    /// Would show, but is not of its declared type.
+    Mismatched,
     Whole,
     Masked,
     /// Its records have been copied already.
