@@ -210,6 +210,10 @@ fn hostile_expressions_are_refused_and_abort_nothing() {
         "'".to_owned(),
         "'''".to_owned(),
         "a`b`".to_owned(),
+        r"r'\' == r'\' || ".to_owned() + &"(".repeat(900),
+        "1 == 1 // it's\n      || ".to_owned() + &"(".repeat(900),
+        "1 == 1 // it's\n      || ".to_owned() + &"!".repeat(1500) + "true",
+        "'''it's''' == '' || ".to_owned() + &"(".repeat(900),
     ] {
         let text = format!(
             "table: users\ngrants:\n  - name: g\n    roles: [sales_rep]\n    actions: [list]\n    rows: |\n      {condition}\n"
