@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::admin;
@@ -58,6 +58,8 @@ struct Shared {
     stopping: watch::Receiver<bool>,
     /// One reload at a time.
     reloading: Mutex<()>,
+    /// The task that keeps things fresh waited for what was in force before.
+    reloaded: Notify,
     scraping: std::sync::Mutex<()>,
 }
 
@@ -121,6 +123,7 @@ impl Gateway {
                 .collect(),
             stopping: stopping.clone(),
             reloading: Mutex::new(()),
+            reloaded: Notify::new(),
             scraping: std::sync::Mutex::default(),
         });
         refresh(&snapshot, &metrics).await;
@@ -215,6 +218,9 @@ impl Shared {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| vec![error])?;
         refresh(&snapshot, &self.metrics).await;
+        if let Some(old) = self.in_force.load().as_ref() {
+            snapshot.authenticator.inherit(&old.authenticator);
+        }
         if let Err(error) = self.log.reopen().await {
             return Err(vec![unplaced(
                 "audit-unwritable",
@@ -229,6 +235,7 @@ impl Shared {
             }
         }
         self.in_force.store(Some(Arc::new(snapshot)));
+        self.reloaded.notify_one();
         Ok(())
     }
 }
@@ -275,7 +282,10 @@ async fn keep_fresh(shared: Arc<Shared>) {
         let wait = every.unwrap_or(REFRESH_EVERY);
         let wait = if snapshot.authenticator.is_ready() { wait } else { wait.min(RETRY_AFTER) };
         drop(snapshot);
-        tokio::time::sleep(wait).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = shared.reloaded.notified() => continue,
+        }
         if let Some(snapshot) = shared.in_force.load_full() {
             refresh(&snapshot, &shared.metrics).await;
         }
