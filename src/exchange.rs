@@ -215,7 +215,6 @@ impl Exchange {
 /// An exchange that is cut short still leaves its outcome, with what is known of it.
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.metrics.in_flight.dec();
         if !self.ended {
             self.outcome.result = "aborted";
             self.outcome.reason = Some(if std::thread::panicking() { "panicked" } else { "dropped" });
@@ -223,6 +222,8 @@ impl Drop for Exchange {
             self.outcome.result = "aborted";
             self.count();
         }
+        // Last: who waits until nothing is in flight finds every outcome queued.
+        self.metrics.in_flight.dec();
     }
 }
 

@@ -32,6 +32,8 @@ const HIERARCHY_PAGES: u64 = 1_000;
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
 /// After a look that failed.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// For streams of HTTP/2, which run in tasks of their own, once their connections have ended.
+const STREAMS_END: Duration = Duration::from_secs(2);
 
 pub struct Gateway {
     shared: Arc<Shared>,
@@ -182,6 +184,14 @@ impl Gateway {
             // Each exchange that is cut writes its outcome before the log is flushed below.
             self.cut.send_replace(true);
             while self.serving.join_next().await.is_some() {}
+        }
+        let streams = async {
+            while self.shared.metrics.in_flight.get() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(STREAMS_END, streams).await.is_err() {
+            tracing::warn!("requests were still in flight after their connections had ended");
         }
         self.stop_admin.send_replace(true);
         self.background.shutdown().await;

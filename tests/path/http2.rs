@@ -162,3 +162,24 @@ async fn a_connection_without_a_stream_is_closed_after_the_idle_time() {
     assert_eq!(ended, cases.map(|(what, _)| (what, true)).into());
     clean(world, 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_a_drain_cuts_leaves_its_outcome() {
+    let identity = Identity::new();
+    let mut setup = identity.setup("");
+    setup.limits = "drain_time: 100ms".to_owned();
+    let world = setup.start().await;
+    world.upstream.on("GET /contacts/1", [Answer::json(200, contact(1)).then(Then::Stall)]);
+    let client = client(&identity);
+    let pending = tokio::spawn({
+        let request = request(&world, "GET", "/contacts/1", "");
+        async move { client.request(request).await.map(drop) }
+    });
+    world.upstream.arrival().await;
+    let World { gateway, folder, .. } = world;
+    gateway.shutdown().await;
+    let log = std::fs::read_to_string(folder.path().join("audit.jsonl")).expect("the audit log");
+    let outcomes = log.lines().filter(|line| line.contains(r#""kind":"outcome""#)).count();
+    assert_eq!(outcomes, 1, "{log}");
+    assert!(pending.await.expect("no panic").is_err());
+}
