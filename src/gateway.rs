@@ -318,7 +318,8 @@ async fn refresh(snapshot: &Snapshot, metrics: &Metrics) {
     }
 }
 
-/// (user, manager) of every row of the hierarchy's table that has a manager.
+/// (user, manager) of every row of the hierarchy's table that has a manager. `None` if it can't be read to its end: a part of
+/// it would take reports from managers, and a denial may ask for them.
 async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Option<Vec<(Name, Name)>> {
     let catalog: &Catalog = &snapshot.catalog;
     let table = catalog.table_named(table)?;
@@ -327,15 +328,21 @@ async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Opti
     let mut layout = crate::policy::Layout::default();
     let key = layout.insert(&[Arc::clone(&table.field(table.key).name)]);
     let manager = layout.insert(&[manager.into()]);
+    let full = dialect.parameters.limit.as_ref().map_or(u64::MAX, |limit| limit.max);
     let mut edges = Vec::new();
+    let mut last = full;
     for page in 0..HIERARCHY_PAGES {
-        let Some(permit) = enforcement::hierarchy(catalog, table, page) else { break };
+        let Some(permit) = enforcement::hierarchy(catalog, table, page) else {
+            // There is no way to ask for more: only a page with room left was the last.
+            return (last < full).then_some(edges);
+        };
         let answer =
             snapshot.upstreams.send(&permit).await.ok().filter(|answer| answer.status == http::StatusCode::OK)?;
         let records = redact::records(&answer.body, &dialect.list, depth).ok()?;
         if records.is_empty() {
-            break;
+            return Some(edges);
         }
+        last = records.len() as u64;
         for record in records {
             let slots = redact::slots(record, &layout, depth).ok()?;
             let text = |slot| match slots.get(slot) {
@@ -347,7 +354,7 @@ async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Opti
             }
         }
     }
-    Some(edges)
+    None
 }
 
 /// A mistake without a place in a file.
