@@ -127,7 +127,7 @@ async fn keys_once(keys: String) -> std::net::SocketAddr {
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
-        stream.read(&mut [0; 4096]).await.expect("a request");
+        assert!(stream.read(&mut [0; 4096]).await.expect("a request") > 0);
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", keys.len());
         stream.write_all((head + &keys).as_bytes()).await.expect("sent");
     });
