@@ -58,6 +58,7 @@ struct Issuer {
 /// A key set behind a URL.
 struct Remote {
     url: Uri,
+    ca: Option<PathBuf>,
     refresh: Duration,
     fetcher: jwks::Fetcher,
 }
@@ -239,6 +240,20 @@ impl Authenticator {
         all
     }
 
+    /// Takes over from `old`, which this one replaces, key sets that could not be fetched: a reload must not forget what a
+    /// gateway that was not reloaded would go on using. Only those of the same issuer at the same place.
+    pub fn inherit(&self, old: &Self) {
+        for (name, issuer) in &self.issuers {
+            let Some(before) = old.issuers.get(name) else { continue };
+            let place = |issuer: &Issuer| issuer.remote.as_ref().map(|remote| (remote.url.clone(), remote.ca.clone()));
+            let same = place(issuer).is_some_and(|here| place(before) == Some(here))
+                && issuer.expected.algorithms == before.expected.algorithms;
+            if same && issuer.keys.load().is_none() {
+                issuer.keys.store(before.keys.load_full());
+            }
+        }
+    }
+
     /// How often [`refresh`](Self::refresh) wants to be called; `None` if nothing lies behind a URL.
     pub fn refresh_interval(&self) -> Option<Duration> {
         self.issuers.values().filter_map(|issuer| issuer.remote.as_ref()).map(|remote| remote.refresh).min()
@@ -350,7 +365,7 @@ impl Issuer {
                 }
                 let fetcher = jwks::fetcher(roots(ca.as_ref())?)
                     .map_err(|error| vec![misplaced(parts.path, format!("no TLS for key sets: {error}"))])?;
-                this.remote = Some(Remote { url: url.clone(), refresh: *refresh, fetcher });
+                this.remote = Some(Remote { url: url.clone(), ca: ca.clone(), refresh: *refresh, fetcher });
             }
         }
         Ok(this)

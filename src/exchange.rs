@@ -26,6 +26,9 @@ pub struct Exchange {
     action: &'static str,
     intent: Intent,
     outcome: Outcome,
+    /// Whether its intent was given to the log, which it is once: what comes of an attempt that was cut short or failed is
+    /// the log's own affair.
+    announced: bool,
     /// Set once the intent is written.
     pending: Option<Pending>,
     ended: bool,
@@ -45,6 +48,7 @@ impl Exchange {
             action: "none",
             intent,
             outcome: Outcome::default(),
+            announced: false,
             pending: None,
             ended: false,
         }
@@ -89,6 +93,9 @@ impl Exchange {
     /// Journals the intent, once; before any byte leaves.
     pub async fn announce(&mut self) -> Result<(), Reason> {
         if self.pending.is_none() {
+            if std::mem::replace(&mut self.announced, true) {
+                return Err(Reason::AuditUnavailable);
+            }
             let intent = std::mem::take(&mut self.intent);
             match self.log.begin(intent).await {
                 Ok(pending) => self.pending = Some(pending),
@@ -210,7 +217,6 @@ impl Exchange {
 /// An exchange that is cut short still leaves its outcome, with what is known of it.
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.metrics.in_flight.dec();
         if !self.ended {
             self.outcome.result = "aborted";
             self.outcome.reason = Some(if std::thread::panicking() { "panicked" } else { "dropped" });
@@ -218,5 +224,42 @@ impl Drop for Exchange {
             self.outcome.result = "aborted";
             self.count();
         }
+        // Last: who waits until nothing is in flight finds every outcome queued.
+        self.metrics.in_flight.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::{Audit, Fsync};
+
+    #[tokio::test]
+    async fn an_intent_that_was_cut_short_is_never_announced_without_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("audit.jsonl");
+        let config = Audit { file: file.clone(), fsync: Fsync::Always, serve_without: false };
+        let log = Log::open(&config, Clock::system()).expect("a log");
+        let mut cut = 0;
+        for _ in 0..100 {
+            let now = Clock::system().now();
+            let mut exchange = Exchange::begin(now, Ipv4Addr::LOCALHOST.into(), &log, &Metrics::new());
+            if tokio::time::timeout(Duration::ZERO, exchange.announce()).await.is_err() {
+                cut += 1;
+                assert_eq!(exchange.announce().await, Err(Reason::AuditUnavailable));
+            }
+            exchange.end(504, Some(Reason::UpstreamTimeout)).await;
+        }
+        log.flush().await;
+        assert!(cut > 0);
+        let text = std::fs::read_to_string(&file).expect("the log");
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(lines.len(), 200, "two lines for each exchange");
+        assert!(lines.iter().all(|line| line["request_id"] != ""), "{text}");
     }
 }

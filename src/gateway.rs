@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::admin;
@@ -32,6 +32,8 @@ const HIERARCHY_PAGES: u64 = 1_000;
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
 /// After a look that failed.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// For streams of HTTP/2, which run in tasks of their own, once their connections have ended.
+const STREAMS_END: Duration = Duration::from_secs(2);
 
 pub struct Gateway {
     shared: Arc<Shared>,
@@ -58,6 +60,8 @@ struct Shared {
     stopping: watch::Receiver<bool>,
     /// One reload at a time.
     reloading: Mutex<()>,
+    /// The task that keeps things fresh waited for what was in force before.
+    reloaded: Notify,
     scraping: std::sync::Mutex<()>,
 }
 
@@ -121,6 +125,7 @@ impl Gateway {
                 .collect(),
             stopping: stopping.clone(),
             reloading: Mutex::new(()),
+            reloaded: Notify::new(),
             scraping: std::sync::Mutex::default(),
         });
         refresh(&snapshot, &metrics).await;
@@ -180,6 +185,14 @@ impl Gateway {
             self.cut.send_replace(true);
             while self.serving.join_next().await.is_some() {}
         }
+        let streams = async {
+            while self.shared.metrics.in_flight.get() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(STREAMS_END, streams).await.is_err() {
+            tracing::warn!("requests were still in flight after their connections had ended");
+        }
         self.stop_admin.send_replace(true);
         self.background.shutdown().await;
         self.shared.log.flush().await;
@@ -215,6 +228,9 @@ impl Shared {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| vec![error])?;
         refresh(&snapshot, &self.metrics).await;
+        if let Some(old) = self.in_force.load().as_ref() {
+            snapshot.authenticator.inherit(&old.authenticator);
+        }
         if let Err(error) = self.log.reopen().await {
             return Err(vec![unplaced(
                 "audit-unwritable",
@@ -229,6 +245,7 @@ impl Shared {
             }
         }
         self.in_force.store(Some(Arc::new(snapshot)));
+        self.reloaded.notify_one();
         Ok(())
     }
 }
@@ -275,7 +292,10 @@ async fn keep_fresh(shared: Arc<Shared>) {
         let wait = every.unwrap_or(REFRESH_EVERY);
         let wait = if snapshot.authenticator.is_ready() { wait } else { wait.min(RETRY_AFTER) };
         drop(snapshot);
-        tokio::time::sleep(wait).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = shared.reloaded.notified() => continue,
+        }
         if let Some(snapshot) = shared.in_force.load_full() {
             refresh(&snapshot, &shared.metrics).await;
         }
@@ -298,7 +318,8 @@ async fn refresh(snapshot: &Snapshot, metrics: &Metrics) {
     }
 }
 
-/// (user, manager) of every row of the hierarchy's table that has a manager.
+/// (user, manager) of every row of the hierarchy's table that has a manager. `None` if it can't be read to its end: a part of
+/// it would take reports from managers, and a denial may ask for them.
 async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Option<Vec<(Name, Name)>> {
     let catalog: &Catalog = &snapshot.catalog;
     let table = catalog.table_named(table)?;
@@ -307,15 +328,21 @@ async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Opti
     let mut layout = crate::policy::Layout::default();
     let key = layout.insert(&[Arc::clone(&table.field(table.key).name)]);
     let manager = layout.insert(&[manager.into()]);
+    let full = dialect.parameters.limit.as_ref().map_or(u64::MAX, |limit| limit.max);
     let mut edges = Vec::new();
+    let mut last = full;
     for page in 0..HIERARCHY_PAGES {
-        let Some(permit) = enforcement::hierarchy(catalog, table, page) else { break };
+        let Some(permit) = enforcement::hierarchy(catalog, table, page) else {
+            // There is no way to ask for more: only a page with room left was the last.
+            return (last < full).then_some(edges);
+        };
         let answer =
             snapshot.upstreams.send(&permit).await.ok().filter(|answer| answer.status == http::StatusCode::OK)?;
         let records = redact::records(&answer.body, &dialect.list, depth).ok()?;
         if records.is_empty() {
-            break;
+            return Some(edges);
         }
+        last = records.len() as u64;
         for record in records {
             let slots = redact::slots(record, &layout, depth).ok()?;
             let text = |slot| match slots.get(slot) {
@@ -327,7 +354,7 @@ async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Opti
             }
         }
     }
-    Some(edges)
+    None
 }
 
 /// A mistake without a place in a file.

@@ -22,7 +22,7 @@ use crate::config;
 use crate::diagnostic::Diagnostic;
 pub use tls::Certificate;
 
-/// A handshake that takes longer is cut.
+/// A handshake that takes longer is cut, and so is an HTTP/2 client's preface after it.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 /// Connections at the same time on one listener; further ones wait in the backlog.
 const MAX_CONNECTIONS: usize = 16_384;
@@ -121,5 +121,5 @@ async fn open(connection: TcpStream, peer: SocketAddr, acceptor: Option<&Accepto
         None => Box::new(l4),
         Some(acceptor) => Box::new(tokio::time::timeout(HANDSHAKE_TIME, acceptor.tls_handshake(l4)).await.ok()?.ok()?),
     };
-    Some(Box::new(stream::Buffered::new(stream)))
+    Some(Box::new(stream::Buffered::new(stream, HANDSHAKE_TIME)))
 }

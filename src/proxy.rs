@@ -74,7 +74,11 @@ impl Reply {
 
 impl Proxy {
     pub fn new(in_force: Arc<ArcSwapOption<Snapshot>>, clock: Clock, log: Arc<Log>, metrics: Metrics) -> Self {
-        Self { in_force, clock, log, metrics, options: HttpServerOptions::default() }
+        // pingora keeps an HTTP/2 connection without streams for ever if it is not told otherwise.
+        let idle = in_force.load().as_ref().map_or(client::FIRST_HEAD, |snapshot| snapshot.config.limits.idle_time);
+        let mut options = HttpServerOptions::default();
+        options.h2_idle_timeout = Some(idle);
+        Self { in_force, clock, log, metrics, options }
     }
 
     /// One request: judged, sent on, answered, recorded. What fails on the way becomes a refusal here and nowhere else.

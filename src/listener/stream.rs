@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -15,15 +16,26 @@ use pingora::protocols::{
     UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::time::Sleep;
 
 /// As large as one TLS record can be.
 const WRITE_BUFFER: usize = 16 * 1024;
 
-pub(super) struct Buffered(BufWriter<Stream>);
+/// Of an HTTP/2 client's preface (RFC 9113, section 3.4), which pingora waits for without a limit.
+const PREFACE: usize = 24;
+
+pub(super) struct Buffered {
+    stream: BufWriter<Stream>,
+    /// Bytes that are missing of the preface, and when they must be here.
+    preface: Option<(usize, Pin<Box<Sleep>>)>,
+}
 
 impl Buffered {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self(BufWriter::with_capacity(WRITE_BUFFER, stream))
+    /// `greeting`: how long an HTTP/2 client may take for its preface.
+    pub(super) fn new(stream: Stream, greeting: Duration) -> Self {
+        let preface = matches!(stream.selected_alpn_proto(), Some(ALPN::H2))
+            .then(|| (PREFACE, Box::pin(tokio::time::sleep(greeting))));
+        Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), preface }
     }
 }
 
@@ -39,21 +51,33 @@ impl AsyncRead for Buffered {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if let Some((missing, deadline)) = &mut this.preface {
+            if polled.is_pending() && deadline.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            *missing = missing.saturating_sub(buffer.filled().len() - before);
+            if *missing == 0 {
+                this.preface = None;
+            }
+        }
+        polled
     }
 }
 
 impl AsyncWrite for Buffered {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 
     fn poll_write_vectored(
@@ -61,11 +85,11 @@ impl AsyncWrite for Buffered {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, bytes)
+        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 }
 
@@ -73,50 +97,50 @@ impl AsyncWrite for Buffered {
 impl Shutdown for Buffered {
     async fn shutdown(&mut self) {
         // A peer that is gone takes no more.
-        self.0.flush().await.ok();
-        <dyn IO as Shutdown>::shutdown(self.0.get_mut().as_mut()).await;
+        self.stream.flush().await.ok();
+        <dyn IO as Shutdown>::shutdown(self.stream.get_mut().as_mut()).await;
     }
 }
 
 impl UniqueID for Buffered {
     fn id(&self) -> UniqueIDType {
-        self.0.get_ref().id()
+        self.stream.get_ref().id()
     }
 }
 
 impl Ssl for Buffered {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.0.get_ref().get_ssl_digest()
+        self.stream.get_ref().get_ssl_digest()
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.0.get_ref().selected_alpn_proto()
+        self.stream.get_ref().selected_alpn_proto()
     }
 }
 
 impl GetTimingDigest for Buffered {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.0.get_ref().get_timing_digest()
+        self.stream.get_ref().get_timing_digest()
     }
 }
 
 impl GetProxyDigest for Buffered {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.0.get_ref().get_proxy_digest()
+        self.stream.get_ref().get_proxy_digest()
     }
 
     fn set_proxy_digest(&mut self, digest: ProxyDigest) {
-        self.0.get_mut().set_proxy_digest(digest);
+        self.stream.get_mut().set_proxy_digest(digest);
     }
 }
 
 impl GetSocketDigest for Buffered {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.0.get_ref().get_socket_digest()
+        self.stream.get_ref().get_socket_digest()
     }
 
     fn set_socket_digest(&mut self, digest: SocketDigest) {
-        self.0.get_mut().set_socket_digest(digest);
+        self.stream.get_mut().set_socket_digest(digest);
     }
 }
 

@@ -300,7 +300,8 @@ fn lets(policy: &raw::Policy, scope: &mut Scope<'_>) {
         }
         let plain = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !plain || matches!(word, "true" | "false" | "null" | "in") {
+        // `rows: all` and `rows: shared` are words: a `let` of that name would look like a condition and never be asked.
+        if !plain || matches!(word, "true" | "false" | "null" | "in" | "all" | "shared") {
             let message = format!("`{word}` can't be used as a name in an expression");
             scope.diagnostics.push(Diagnostic::error("let-name", name.span.clone(), message));
             continue;

@@ -106,26 +106,32 @@ fn read(source: &str) -> Result<Node, Wrong> {
     Lowering { source, places }.node(&tree, 0)
 }
 
-/// Limits before parsing: counted roughly, never too low.
+/// What makes the end of a text a question for the lexer: escapes, raw and long texts, comments.
+const UNCLEAR: [&str; 4] = ["\\", "\"\"\"", "'''", "//"];
+
+/// Limits before parsing: counted roughly, never too low. Where it is not clear what lies within quotes, all is counted.
 fn bounded(source: &str) -> Result<(), Wrong> {
     if source.len() > MAX_BYTES {
         let message = format!("an expression of {} bytes; at most {MAX_BYTES} are allowed", source.len());
         return Err(Wrong::new(0..source.len(), message));
     }
-    let (mut tokens, mut nesting, mut quote, mut in_word, mut escaped) = (0, 0_usize, None, false, false);
+    let clear = !UNCLEAR.iter().any(|sign| source.contains(sign));
+    let (mut tokens, mut nesting, mut quote, mut in_word) = (0, 0_usize, None, false);
     for (at, c) in source.char_indices() {
-        if let Some(open) = quote {
-            if !escaped && c == open {
+        if let Some((open, from)) = quote {
+            if c == '\n' {
+                return Err(Wrong::new(from..at, "a text without its closing quote"));
+            }
+            if c == open {
                 quote = None;
             }
-            escaped = !escaped && c == '\\';
             continue;
         }
         let word = c.is_alphanumeric() || c == '_';
         tokens += usize::from(!(c.is_whitespace() || word && in_word));
         in_word = word;
         match c {
-            '"' | '\'' => quote = Some(c),
+            '"' | '\'' if clear => quote = Some((c, at)),
             '(' | '[' | '{' | '?' => nesting += 1,
             ')' | ']' | '}' | ':' => nesting = nesting.saturating_sub(1),
             _ => {}
@@ -140,7 +146,10 @@ fn bounded(source: &str) -> Result<(), Wrong> {
             ));
         }
     }
-    Ok(())
+    match quote {
+        Some((_, from)) => Err(Wrong::new(from..source.len(), "a text without its closing quote")),
+        None => Ok(()),
+    }
 }
 
 /// The parser's first message in words that name what was written.

@@ -1,5 +1,8 @@
 //! HTTP/2 over TLS: streams side by side, and one that the client resets.
 
+use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -121,4 +124,62 @@ async fn an_answer_to_head_has_no_body() {
     assert_eq!(response.status().as_u16(), 400);
     assert!(response.into_body().collect().await.expect("no stream error").to_bytes().is_empty());
     clean(&world, 1).await;
+}
+
+/// Whether the gateway ends a connection on which only these bytes are sent.
+async fn is_ended(world: &World, identity: &Identity, bytes: &'static [u8]) -> bool {
+    let mut config = identity.client(&[&rustls::version::TLS13]);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let address = world.gateway.addresses()[0];
+    let wait = move || {
+        let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
+        let mut tls = rustls::ClientConnection::new(std::sync::Arc::new(config), name).expect("a client");
+        let mut socket = std::net::TcpStream::connect(address).expect("it listens");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+        tls.complete_io(&mut socket).expect("a handshake");
+        let mut stream = rustls::Stream::new(&mut tls, &mut socket);
+        stream.write_all(bytes).and_then(|()| stream.flush()).expect("sent");
+        let timed_out = |kind| matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        stream.read_to_end(&mut Vec::new()).map_or_else(|error| !timed_out(error.kind()), |_| true)
+    };
+    tokio::task::spawn_blocking(wait).await.expect("no panic")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_without_a_stream_is_closed_after_the_idle_time() {
+    let identity = Identity::new();
+    let mut setup = identity.setup("");
+    setup.limits = "idle_time: 200ms".to_owned();
+    let world = setup.start().await;
+    // The preface and an empty SETTINGS frame (RFC 9113, section 3.4).
+    let greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let (world, identity) = (&world, &identity);
+    let cases: [(&str, &'static [u8]); 3] =
+        [("silent after its greeting", greeting), ("half a greeting", b"PRI * HTTP/2.0\r\n"), ("no greeting", b"")];
+    let all = cases.map(|(what, bytes)| async move { (what, is_ended(world, identity, bytes).await) });
+    let [a, b, c] = all;
+    let ended = tokio::join!(a, b, c);
+    assert_eq!(ended, cases.map(|(what, _)| (what, true)).into());
+    clean(world, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_a_drain_cuts_leaves_its_outcome() {
+    let identity = Identity::new();
+    let mut setup = identity.setup("");
+    setup.limits = "drain_time: 100ms".to_owned();
+    let world = setup.start().await;
+    world.upstream.on("GET /contacts/1", [Answer::json(200, contact(1)).then(Then::Stall)]);
+    let client = client(&identity);
+    let pending = tokio::spawn({
+        let request = request(&world, "GET", "/contacts/1", "");
+        async move { client.request(request).await.map(drop) }
+    });
+    world.upstream.arrival().await;
+    let World { gateway, folder, .. } = world;
+    gateway.shutdown().await;
+    let log = std::fs::read_to_string(folder.path().join("audit.jsonl")).expect("the audit log");
+    let outcomes = log.lines().filter(|line| line.contains(r#""kind":"outcome""#)).count();
+    assert_eq!(outcomes, 1, "{log}");
+    assert!(pending.await.expect("no panic").is_err());
 }

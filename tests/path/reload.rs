@@ -4,8 +4,8 @@ use std::fs;
 
 use super::wire::Gate;
 use super::{POLICY, answer, clean, contact, contact_answers, rep, seen, setup};
-use crate::support::World;
 use crate::support::world::{API, Setup};
+use crate::support::{Answer, World};
 
 /// Loads that came into force, loads that failed, whether the last one did, and the generation.
 async fn loads(world: &World) -> (f64, f64, f64, f64) {
@@ -118,4 +118,64 @@ async fn a_request_in_flight_ends_under_what_it_began_with() {
     assert_eq!(hashes.len(), 2);
     assert_ne!(hashes[0], hashes[1], "each names the policies that it was judged by");
     clean(&world, 2).await;
+}
+
+/// A key server that gives these keys once and then is gone.
+async fn keys_once(keys: String) -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        assert!(stream.read(&mut [0; 4096]).await.expect("a request") > 0);
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", keys.len());
+        stream.write_all((head + &keys).as_bytes()).await.expect("sent");
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_keeps_the_keys_of_a_key_server_that_is_down() {
+    let world = setup("").start().await;
+    contact_answers(&world);
+    let address = keys_once(world.identities.jwks()).await;
+    let text = fs::read_to_string(world.folder.path().join("gateway.yaml")).expect("read");
+    let remote = |path: &str| text.replace("{ file: jwks.json }", &format!("{{ url: \"http://{address}/{path}\" }}"));
+    write(&world, "gateway.yaml", &remote("keys"));
+    world.gateway.reload().await.expect("the keys could be had");
+    assert_eq!(rep(&world).get("/contacts/1").await.status, 200);
+    world.policy("contacts", &POLICY.replace("[id, name]", "[id]"));
+    world.gateway.reload().await.expect("the key server is down, the files are sound");
+    let response = rep(&world).get("/contacts/1").await;
+    assert_eq!((response.status, response.json()), (200, serde_json::json!({ "data": { "id": 1 } })));
+    assert_eq!(world.admin().get("/readyz").await.status, 200);
+    // Keys from elsewhere vouch for nobody.
+    write(&world, "gateway.yaml", &remote("others"));
+    world.gateway.reload().await.expect("the files are sound");
+    assert_eq!(rep(&world).get("/contacts/1").await.status, 503);
+    clean(&world, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hierarchy_without_an_end_lets_nobody_in() {
+    let world = setup("").start().await;
+    contact_answers(&world);
+    let text = fs::read_to_string(world.folder.path().join("gateway.yaml")).expect("read");
+    let table = text.replace("{ claim: claims.reports }", "{ table: contacts, manager: owner_id }");
+    write(&world, "gateway.yaml", &table);
+    let page = || Answer::json(200, r#"{"data":[{"id":7,"owner_id":"ann"}]}"#);
+    world.upstream.on("GET /contacts", [page()]);
+    world.gateway.reload().await.expect("the files are sound");
+    assert_eq!(rep(&world).get("/contacts/1").await.status, 503, "a part of the hierarchy was taken for the whole");
+    world.upstream.on("GET /contacts", [page(), Answer::json(200, r#"{"data":[]}"#)]);
+    world.gateway.reload().await.expect("the files are sound");
+    assert_eq!(rep(&world).get("/contacts/1").await.status, 200);
+    // Without a parameter for the next page, a full one may not be all.
+    let unpaged =
+        API.replace("max: 50", "max: 1").replace("default: 20", "default: 1").replace("    offset: offset\n", "");
+    write(&world, "api.yaml", &unpaged);
+    world.upstream.on("GET /contacts", [page()]);
+    world.gateway.reload().await.expect("the files are sound");
+    assert_eq!(rep(&world).get("/contacts/1").await.status, 503, "one page was taken for the whole");
+    clean(&world, 3).await;
 }

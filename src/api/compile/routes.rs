@@ -6,6 +6,7 @@
 use http::Method;
 
 use super::{Known, place, unknown};
+use crate::api::template::Segment;
 use crate::api::{ApiId, Route, RouteKind, Template, raw};
 use crate::model::{Action, Name};
 use crate::yaml::{Reader, Text};
@@ -206,8 +207,9 @@ fn media_type(text: &Text, reader: &mut Reader) -> Option<Name> {
 /// Over all APIs: they share the listeners.
 pub(super) fn check_overlaps(placed: &[Placed], reader: &mut Reader) {
     for (index, later) in placed.iter().enumerate() {
-        for earlier in placed.iter().take(index).filter(|earlier| earlier.route.method == later.route.method) {
-            if earlier.route.path.overlaps(&later.route.path) {
+        for earlier in placed.iter().take(index) {
+            let same_method = earlier.route.method == later.route.method;
+            if same_method && earlier.route.path.overlaps(&later.route.path) {
                 let message = format!(
                     "`{}` of `{}` and `{}` of `{}` can match the same request",
                     later.text.value, later.owner, earlier.text.value, earlier.owner
@@ -219,6 +221,9 @@ pub(super) fn check_overlaps(placed: &[Placed], reader: &mut Reader) {
                 && earlier.route.upstream_path.overlaps(&later.route.upstream_path)
             {
                 let (opaque, table) = if later.is_opaque() { (later, earlier) } else { (earlier, later) };
+                if !same_method && !reaches(&opaque.route.upstream_path, &table.route.upstream_path) {
+                    continue;
+                }
                 let message = format!(
                     "the opaque route `{}` reaches `{}` of `{}` unread",
                     opaque.owner, table.route.upstream_path, table.owner
@@ -228,6 +233,17 @@ pub(super) fn check_overlaps(placed: &[Placed], reader: &mut Reader) {
             }
         }
     }
+}
+
+/// Whether a path names all that a table's path names: then any method of it meets the table's records. A word where the
+/// table has its key, such as `/contacts/import`, is a place of its own.
+fn reaches(opaque: &Template, table: &Template) -> bool {
+    opaque.segments.iter().zip(&table.segments).all(|(opaque, table)| {
+        matches!(
+            (opaque, table),
+            (Segment::Variable(_) | Segment::Tenant(_), _) | (Segment::Literal(_), Segment::Literal(_))
+        )
+    })
 }
 
 impl Placed {

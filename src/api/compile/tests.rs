@@ -18,3 +18,28 @@ fn the_demo_description_compiles_without_a_warning() {
     assert_eq!(warnings, []);
     assert_eq!(catalog.tables().count(), 6);
 }
+
+#[test]
+fn an_opaque_route_reaches_no_path_of_a_table_by_any_method() {
+    let with = |route: &str, upstream: &str| {
+        format!(
+            "{DEMO}\nopaque:\n  x: {{ route: \"{route}\", upstream_path: \"{upstream}\", roles: [a], \
+             media_types: [application/json] }}\n"
+        )
+    };
+    let codes = |text: &str| match compile(text) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.iter().map(|error| error.code).collect(),
+    };
+    for (route, upstream) in [
+        ("GET /x/{key}", "/v1/contacts/{key}"),
+        ("PUT /x/{key}", "/v1/contacts/{key}"),
+        ("PUT /x", "/v1/contacts"),
+        ("PUT /x/{key}/{any}", "/v1/{any}/{key}"),
+    ] {
+        assert!(codes(&with(route, upstream)).contains(&"overlapping-routes"), "{route} {upstream}");
+    }
+    for upstream in ["/v1/contacts/import", "/v2/contacts"] {
+        assert_eq!(codes(&with("POST /x", upstream)), [""; 0], "a path of its own beside the records");
+    }
+}

@@ -184,6 +184,10 @@ fn lets_are_typed_where_they_are_used_and_cannot_be_cyclic() {
     assert_eq!(mistakes(&with("a: record.region == 'x'")), []);
     assert_eq!(mistakes(&with("a: record.region")).first().map(|m| m.0), Some("not-a-condition"));
     assert_eq!(mistakes(&with("a: b, b: a")).first().map(|m| m.0), Some("let-cycle"));
+    for word in ["all", "shared"] {
+        let hidden = format!("{word}: record.region == 'x', a: {word}");
+        assert_eq!(mistakes(&with(&hidden)).first().map(|m| m.0), Some("let-name"), "{word} is taken in `rows`");
+    }
     let mut doubling: Vec<String> = (0..20).map(|n| format!("a{n}: a{} && a{}", n + 1, n + 1)).collect();
     doubling.push("a20: 'true'".to_owned());
     doubling.push("a: a0".to_owned());
@@ -206,6 +210,10 @@ fn hostile_expressions_are_refused_and_abort_nothing() {
         "'".to_owned(),
         "'''".to_owned(),
         "a`b`".to_owned(),
+        r"r'\' == r'\' || ".to_owned() + &"(".repeat(900),
+        "1 == 1 // it's\n      || ".to_owned() + &"(".repeat(900),
+        "1 == 1 // it's\n      || ".to_owned() + &"!".repeat(1500) + "true",
+        "'''it's''' == '' || ".to_owned() + &"(".repeat(900),
     ] {
         let text = format!(
             "table: users\ngrants:\n  - name: g\n    roles: [sales_rep]\n    actions: [list]\n    rows: |\n      {condition}\n"
