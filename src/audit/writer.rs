@@ -154,7 +154,7 @@ impl Writer {
             self.unsynced_since = None;
         }
         let mut end = resumed.len();
-        let mut failed = 0;
+        let (mut failed, mut answers) = (0, Vec::new());
         for (index, mut line) in lines.into_iter().enumerate() {
             end += line.text.len();
             let fate = match &result {
@@ -164,13 +164,11 @@ impl Writer {
                 Err(_) => Fate::Written,
             };
             failed += u64::from(fate != Fate::Written && index >= owed);
-            if let Some(answer) = line.answer.take() {
-                // A caller that no longer waits has left its outcome in the queue.
-                answer.send(fate).ok();
-            }
+            let answer = line.answer.take();
             if fate == Fate::Unwritten && line.owed && self.owed.len() < MAX_OWED {
                 self.owed.push_back(line);
             }
+            answers.extend(answer.map(|answer| (answer, fate)));
         }
         match result {
             Ok(()) => {
@@ -180,6 +178,11 @@ impl Writer {
                 self.state.writable.store(true, Ordering::Release);
             }
             Err(error) => self.fail(failed, &error),
+        }
+        // Answered last: who learns that a line was not written must find the log unwritable. A caller that no longer waits
+        // has left its outcome in the queue.
+        for (answer, fate) in answers {
+            answer.send(fate).ok();
         }
     }
 

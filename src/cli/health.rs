@@ -23,7 +23,8 @@ pub fn run(arguments: &Health) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&address, TIME)
         .map_err(|error| Error::new(error.kind(), format!("{uri}: {error}")))?;
     stream.set_write_timeout(Some(TIME))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut head = Vec::new();
     let mut buffer = [0; STATUS_LINE];
     while head.len() < STATUS_LINE {
