@@ -98,7 +98,8 @@ impl Log {
 
     /// Whether the last write succeeded; part of readiness.
     pub fn is_writable(&self) -> bool {
-        self.state.writable.load(Ordering::Acquire)
+        // A writer that is gone has closed its end.
+        self.state.writable.load(Ordering::Acquire) && !self.intents.is_closed()
     }
 
     /// Lines that could not be written when they were due, since the log was opened.
