@@ -8,11 +8,12 @@ pub mod data;
 pub mod identity;
 pub mod tour;
 
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -46,7 +47,7 @@ pub struct Options {
     /// Send the requests, show what each caller sees and why, and end
     #[arg(long)]
     pub tour: bool,
-    /// Keep certificates, keys, configuration and audit log in this folder
+    /// Keep everything in this folder; configuration and policies that it holds already stay as they are
     #[arg(long, value_name = "DIR", env = KEEP_VARIABLE, value_hint = clap::ValueHint::DirPath)]
     pub keep: Option<PathBuf>,
 }
@@ -90,10 +91,12 @@ async fn start_gateway(config: &Path, crm: SocketAddr) -> io::Result<Gateway> {
     Gateway::start(config, found_crm, Clock::system()).await.map_err(wrong)
 }
 
-/// Runs until SIGINT or SIGTERM, or the tour. True unless an answer of the tour was not as promised or it was cut short.
+/// Runs until SIGINT or SIGTERM, or the tour; SIGHUP reloads, but not during the tour, which has one set of policies.
+/// True unless an answer of the tour was not as promised or it was cut short.
 pub async fn run(options: &Options, out: &mut impl Write) -> io::Result<bool> {
     // Watched before anything is made, so that no signal leaves files behind.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let told_to_stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -101,20 +104,59 @@ pub async fn run(options: &Options, out: &mut impl Write) -> io::Result<bool> {
         }
     };
     let demo = Demo::start(options.keep.as_deref()).await?;
-    let passed = if options.tour {
+    let kept = tell_kept(&demo.identity, out);
+    let passed = if let Err(error) = kept {
+        Err(error)
+    } else if options.tour {
         tokio::select! {
             passed = tour::run(&demo, out) => passed,
             () = told_to_stop => Ok(false),
         }
     } else {
-        let introduced = demo.introduce(out);
-        if introduced.is_ok() {
-            told_to_stop.await;
+        tokio::select! {
+            // Ends only when nobody can read it any more, as when the terminal is closed: then the demo ends too.
+            served = serve(&demo, &mut hangup, out) => served.map(|never| match never {}),
+            () = told_to_stop => Ok(true),
         }
-        introduced.map(|()| true)
     };
     demo.shutdown().await;
     passed
+}
+
+/// Introduces the demo and reloads at each SIGHUP, for as long as that can be told.
+async fn serve(demo: &Demo, hangup: &mut Signal, out: &mut impl Write) -> io::Result<Infallible> {
+    demo.introduce(out)?;
+    loop {
+        if hangup.recv().await.is_none() {
+            return Err(io::Error::other("signals can no longer be watched"));
+        }
+        tell_reload(&demo.gateway.reload().await, out)?;
+    }
+}
+
+/// One line; every mistake, with its place, is in the log.
+fn tell_reload(outcome: &Result<(), Vec<Diagnostic>>, out: &mut impl Write) -> io::Result<()> {
+    match outcome {
+        Ok(()) => writeln!(out, "Reloaded: the files as they are now are in force.")?,
+        Err(errors) => {
+            let first = errors.first().map(ToString::to_string).unwrap_or_default();
+            let first = first.lines().next().unwrap_or_default();
+            writeln!(
+                out,
+                "Not reloaded, the last good files stay in force; mistakes: {}, first {first}",
+                errors.len()
+            )?;
+        }
+    }
+    out.flush()
+}
+
+fn tell_kept(identity: &Identity, out: &mut impl Write) -> io::Result<()> {
+    if identity.kept > 0 {
+        let folder = identity.folder().display();
+        writeln!(out, "Kept {} existing files of configuration and policies in {folder}\n", identity.kept)?;
+    }
+    Ok(())
 }
 
 fn introduce(identity: &Identity, url: &str, admin: Option<SocketAddr>, out: &mut impl Write) -> io::Result<()> {
@@ -151,7 +193,9 @@ fn introduce(identity: &Identity, url: &str, admin: Option<SocketAddr>, out: &mu
         out,
         "curl --cacert \"$CA\" -H \"Authorization: Bearer $ANA\" --json '{{\"amount\": 250000}}' -X PATCH \"$URL/v1/contacts/1\""
     )?;
-    writeln!(out, "\nCtrl-C ends it.")?;
+    let policies = folder.join("policies");
+    writeln!(out, "\nEdit the policies in {}, then: kill -HUP {}", policies.display(), std::process::id())?;
+    writeln!(out, "Ctrl-C ends it.")?;
     out.flush()
 }
 

@@ -1,7 +1,8 @@
 //! Who there is in the demo: a certificate authority, an issuer of tokens, six people and a service account, all made
 //! afresh at each start and written, with the embedded configuration and policies, into a folder of its own.
 //!
-//! The folder and every file in it are readable by their owner only. It goes away with [`Identity`] unless it was named.
+//! The folder and every file made in it are readable by their owner only. It goes away with [`Identity`] unless it was
+//! named; configuration and policies that a named folder holds already are the user's and are never written over.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -48,6 +49,8 @@ pub struct Persona {
 pub struct Identity {
     folder: PathBuf,
     keep: bool,
+    /// How many of the [`EMBEDDED`] files were there already and stay as they are.
+    pub kept: usize,
     /// The authority's certificate, PEM.
     pub ca: String,
     /// The public keys of the issuer of tokens.
@@ -73,6 +76,7 @@ impl Identity {
         let mut identity = Self {
             folder,
             keep: keep.is_some(),
+            kept: 0,
             ca: String::new(),
             jwks: jwks(&issuer),
             personas: personas(&issuer, store, now)?,
@@ -85,7 +89,10 @@ impl Identity {
 
     fn write_all(&mut self, now: i64) -> io::Result<()> {
         for (path, text) in EMBEDDED {
-            self.write(path, text)?;
+            match self.write_new(path, text) {
+                Err(error) if self.keep && error.kind() == io::ErrorKind::AlreadyExists => self.kept += 1,
+                written => written?,
+            }
         }
         let (ca, certificate, key) = certificates(now).map_err(io::Error::other)?;
         self.write("ca.pem", &ca)?;
@@ -100,15 +107,20 @@ impl Identity {
         self.write("config/demo/api-keys.yaml", &api_keys(&self.api_key, &hash_key, now))
     }
 
+    /// Replaces what an earlier start left there; it is not written through, as it may be a link.
     fn write(&self, path: &str, text: &str) -> io::Result<()> {
+        match std::fs::remove_file(self.folder.join(path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        self.write_new(path, text)
+    }
+
+    /// Fails with `AlreadyExists` where anything is, be it a link to nothing.
+    fn write_new(&self, path: &str, text: &str) -> io::Result<()> {
         let path = self.folder.join(path);
         if let Some(parent) = path.parent() {
             DirBuilder::new().mode(0o700).recursive(true).create(parent)?;
-        }
-        // A file left by an earlier start is replaced, not written through: it may be a link.
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
         }
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
     }

@@ -96,6 +96,60 @@ fn the_folder_goes_away_unless_it_was_named() {
 }
 
 #[test]
+fn a_second_start_keeps_edits_and_makes_every_secret_afresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Identity::create(Some(folder.path()), &Store::seeded(), &Clock::system()).unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let made = [
+        "ca.pem",
+        "config/demo/gateway.pem",
+        "config/demo/gateway.key",
+        "config/demo/jwks.json",
+        "config/demo/crm-token",
+        "config/demo/masking-key",
+        "config/demo/api-key-hash",
+        "config/demo/api-keys.yaml",
+    ];
+    let first = start();
+    assert_eq!(first.kept, 0);
+    let before = made.map(read);
+    for (name, text) in EMBEDDED {
+        std::fs::write(folder.path().join(name), format!("{text}# edited\n")).unwrap();
+    }
+    let missing = "policies/users.yaml";
+    std::fs::remove_file(folder.path().join(missing)).unwrap();
+
+    let second = start();
+    assert_eq!(second.kept, EMBEDDED.len() - 1);
+    for (name, text) in EMBEDDED {
+        let edited = if *name == missing { "" } else { "# edited\n" };
+        assert_eq!(read(name), format!("{text}{edited}"), "{name}");
+    }
+    for (name, before) in made.iter().zip(before) {
+        assert_ne!(read(name), before, "{name}");
+    }
+    assert_eq!(read("config/demo/crm-token"), second.crm_token);
+    assert_ne!(first.token("ana"), second.token("ana"));
+    assert_ne!(first.api_key, second.api_key);
+}
+
+#[test]
+fn no_link_in_a_named_folder_is_written_through() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let target = elsewhere.path().join("target");
+    for (name, kept) in [("policies/users.yaml", 1), ("config/demo/gateway.key", 0)] {
+        let named = folder.path().join(name.replace('/', "-"));
+        let link = named.join(name);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let identity = Identity::create(Some(&named), &Store::seeded(), &Clock::system()).unwrap();
+        assert_eq!(identity.kept, kept, "{name}");
+        assert!(!target.exists(), "{name}");
+        assert_eq!(link.is_symlink(), kept == 1, "{name}");
+    }
+}
+
+#[test]
 fn the_stored_hash_is_of_the_whole_key_and_the_key_is_not_stored() {
     let identity = identity();
     let stored = std::fs::read_to_string(identity.folder().join("config/demo/api-keys.yaml")).unwrap();
