@@ -246,6 +246,12 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "fsync: sometimes",
         "error[unknown-word]: `fsync` can't be `sometimes` (help: always, never, or { interval: 1s })",
     ),
+    (
+        "demo/audit.jsonl",
+        "none/audit.jsonl",
+        "none` can't be used: there is no such folder (help: make the folder, or name a file in one that exists)",
+    ),
+    ("demo/audit.jsonl", "demo/crm-token/audit.jsonl", "error[audit-folder]: the audit file's folder `"),
     ("audit: {", "audti: {", "error[unknown-key]: unknown key `audti` in a gateway file (help: did you mean `audit`?)"),
     ("audit: {", "audti: {", "1:1: error[missing-key]: a gateway file needs `audit`"),
     ("[apis/demo-crm.yaml]", "[]", "error[empty-list]: `apis` must name at least one"),
