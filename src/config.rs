@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::diagnostic::{self, Diagnostic, Source, Span};
 use crate::model::Name;
 use crate::model::value::Type;
 use crate::secret::Secret;
@@ -43,7 +43,36 @@ pub struct Config {
 impl Config {
     /// Reads and checks one file. Errors: every mistake, placed. Warnings come with the configuration.
     pub fn load(path: &Path) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
-        compile::load(path)
+        match Draft::read(path) {
+            (Some(draft), found) if !diagnostic::has_errors(&found) => Ok((draft.config, found)),
+            (_, found) => Err(found),
+        }
+    }
+}
+
+/// A gateway file as far as it could be read, mistakes and all, so that other files can be checked against it.
+///
+/// It lends its configuration and never gives it away: what is served comes from [`Config::load`] alone.
+#[derive(Debug)]
+pub struct Draft {
+    config: Config,
+    /// All that are declared, also those that have a mistake.
+    pub upstream_names: Vec<Name>,
+    /// Whether the principal's schema is whole: policies can't be judged by half of one.
+    pub principal_holds: bool,
+    /// Whether the file has `masking`, also if its key can't be read.
+    pub masks_with_key: bool,
+}
+
+impl Draft {
+    /// Reads one file and says all that is wrong with it. `None`: nothing can be checked against it.
+    pub fn read(path: &Path) -> (Option<Self>, Vec<Diagnostic>) {
+        compile::draft(path)
+    }
+
+    /// Beside errors, what could not be read is missing or empty in it.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 }
 

@@ -10,7 +10,7 @@ use http::HeaderName;
 use crate::api::{self, Catalog};
 use crate::authn::Authenticator;
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Draft};
 use crate::diagnostic::{self, Diagnostic};
 use crate::listener::Certificate;
 use crate::metrics::Metrics;
@@ -28,48 +28,64 @@ pub struct Snapshot {
     pub identity_headers: Vec<HeaderName>,
 }
 
-/// What the files say, checked.
-struct Rules {
-    config: Config,
-    catalog: Arc<Catalog>,
-    policies: PolicySet,
-    authenticator: Authenticator,
+/// What was found in all files that a start would read.
+pub struct Checked {
+    /// Sorted.
+    pub found: Vec<Diagnostic>,
+    /// Whether policies were compiled; they can't be where what they speak of has a mistake.
+    pub policies: bool,
 }
 
 /// Reads and checks all that a start would read: the gateway file, certificates, keys, API descriptions and policies.
-/// Nothing is started or asked. Warnings if it holds; errors: every mistake of every file, sorted.
-pub fn check(path: &Path) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
-    let (config, warnings) = Config::load(path)?;
-    let (rules, mut found) = Rules::build(config, warnings, Clock::system())?;
-    let certificates = rules.config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+/// Nothing is started or asked. Every mistake of every file is found in one run.
+pub fn check(path: &Path) -> Checked {
+    let (draft, mut found) = Draft::read(path);
+    let Some(draft) = draft else { return Checked { found, policies: false } };
+    let certificates = draft.config().listeners.iter().filter_map(|listener| listener.tls.as_ref());
     found.extend(certificates.filter_map(|tls| Certificate::load(tls).err()));
-    let found = sorted(found);
-    if diagnostic::has_errors(&found) { Err(found) } else { Ok(found) }
+    let rules = Rules::read(draft.config(), &draft.upstream_names, draft.principal_holds, Clock::system(), &mut found);
+    Checked { found: sorted(found), policies: rules.judged }
+}
+
+/// What the files beside the gateway file say, as far as they hold.
+struct Rules {
+    catalog: Option<Arc<Catalog>>,
+    policies: Option<PolicySet>,
+    authenticator: Option<Authenticator>,
+    /// Whether policies were compiled, with or without mistakes.
+    judged: bool,
 }
 
 impl Rules {
-    fn build(
-        config: Config,
-        mut found: Vec<Diagnostic>,
+    /// A part is `None` only beside an error. `principal_holds`: policies can be checked against the principal's schema.
+    fn read(
+        config: &Config,
+        upstreams: &[Name],
+        principal_holds: bool,
         clock: Clock,
-    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
-        let upstreams: Vec<Name> = config.upstreams.keys().cloned().collect();
-        let described =
-            api::read(&config.apis).and_then(|files| Catalog::compile(&files, &upstreams, &config.tenancy.dimensions));
-        let files = config::policy_files(&config.policies);
-        let authenticator = Authenticator::load(&config, clock).map(|authenticator| {
+        found: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let dimensions = &config.tenancy.dimensions;
+        let described = api::read(&config.apis).and_then(|files| Catalog::compile(&files, upstreams, dimensions));
+        // Beside an error these may be unnamed, which the gateway file's own diagnostics say.
+        let named = |path: &Path| !path.as_os_str().is_empty();
+        let catalog = collect(described, found).filter(|_| !config.apis.is_empty()).map(Arc::new);
+        let files = named(&config.policies).then(|| config::policy_files(&config.policies));
+        let files = files.and_then(|files| collect(files.map(|files| (files, Vec::new())), found));
+        let authenticator = Authenticator::load(config, clock).map(|authenticator| {
             let warnings = authenticator.warnings().to_vec();
             (authenticator, warnings)
         });
-        let catalog = collect(described, &mut found).map(Arc::new);
-        let authenticator = collect(authenticator, &mut found);
-        let files = collect(files.map(|files| (files, Vec::new())), &mut found);
-        let (Some(catalog), Some(files)) = (catalog, files) else { return Err(sorted(found)) };
-        let compiled = PolicySet::compile(&files, &catalog, &config.principal, &config.tenancy.dimensions);
-        let (Some(policies), Some(authenticator)) = (collect(compiled, &mut found), authenticator) else {
-            return Err(sorted(found));
+        let authenticator = collect(authenticator, found);
+        let compiled = match (&catalog, &files) {
+            (Some(catalog), Some(files)) if principal_holds => {
+                Some(PolicySet::compile(files, catalog, &config.principal, dimensions))
+            }
+            _ => None,
         };
-        Ok((Self { config, catalog, policies, authenticator }, sorted(found)))
+        let judged = compiled.is_some();
+        let policies = compiled.and_then(|compiled| collect(compiled, found));
+        Self { catalog, policies, authenticator, judged }
     }
 }
 
@@ -83,10 +99,18 @@ impl Snapshot {
         clock: &Clock,
         metrics: &Metrics,
     ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
-        let (mut config, warnings) = Config::load(path)?;
+        let (mut config, mut found) = Config::load(path)?;
         adjust(&mut config);
-        let (rules, found) = Rules::build(config, warnings, clock.clone())?;
-        let Rules { config, catalog, policies, authenticator } = rules;
+        let names: Vec<Name> = config.upstreams.keys().cloned().collect();
+        let rules = Rules::read(&config, &names, true, clock.clone(), &mut found);
+        let found = sorted(found);
+        let Rules { catalog: Some(catalog), policies: Some(policies), authenticator: Some(authenticator), .. } = rules
+        else {
+            return Err(found);
+        };
+        if diagnostic::has_errors(&found) {
+            return Err(found);
+        }
         let upstreams = Upstreams::new(config.upstreams.values(), &config.limits, metrics).map_err(|name| {
             let spans = config.upstreams.get(&name).map(|upstream| upstream.span.clone());
             let message = format!("upstream `{name}` has a host or a credential that cannot be sent in a header");
@@ -119,3 +143,6 @@ fn sorted(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostic::sort(&mut found);
     found
 }
+
+#[cfg(test)]
+mod tests;

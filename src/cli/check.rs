@@ -1,6 +1,7 @@
 //! `scrim check`: everything that a start would read is read and checked, and every mistake is shown at once.
 //!
-//! Later files are checked against earlier ones, so policies are judged only once the API descriptions hold.
+//! Later files are checked against earlier ones, so policies are judged only once the API descriptions hold; where they
+//! don't, it says so.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -8,16 +9,21 @@ use serde::Serialize;
 
 use super::{Check, Format};
 use crate::diagnostic::{self, Diagnostic, Severity, Span};
-use crate::snapshot;
+use crate::snapshot::{self, Checked};
 
 /// Whether everything holds. Errors: the result can't be shown.
 pub fn run(arguments: &Check) -> io::Result<bool> {
-    let found = snapshot::check(&arguments.config).unwrap_or_else(|errors| errors);
+    let Checked { found, policies } = snapshot::check(&arguments.config);
     match arguments.format {
         Format::Json => writeln!(io::stdout(), "{}", json(&found)?)?,
-        Format::Text => show(&found)?,
+        Format::Text => {
+            show(&found)?;
+            if !policies {
+                writeln!(io::stderr(), "policies were not checked: mend the above first")?;
+            }
+        }
     }
-    Ok(!diagnostic::has_errors(&found) && (found.is_empty() || !arguments.deny_warnings))
+    Ok(policies && !diagnostic::has_errors(&found) && (found.is_empty() || !arguments.deny_warnings))
 }
 
 /// Everything found, for people, on stderr.

@@ -1,7 +1,7 @@
 //! From a gateway file to a checked configuration: listeners, secrets, upstreams, and the whole.
 //!
-//! Every mistake is collected; a configuration exists only if there is none. Secrets are read here, once, and appear in
-//! no message.
+//! Every mistake is collected; a configuration exists only if there is none, a draft of it also beside mistakes. Secrets
+//! are read here, once, and appear in no message.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::raw::{self, distinct, header, path, text, unknown, warn};
-use super::{Config, Credential, Hierarchy, Limits, Listener, Scheme, Tls, TlsVersion, Upstream};
+use super::{Audit, Config, Credential, Draft, Fsync, Hierarchy, Limits, Listener, Scheme, Tls, TlsVersion, Upstream};
 use super::{identity, limits};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
@@ -19,31 +19,35 @@ use crate::yaml::{self, Node, Reader, Text, Value};
 
 const MAX_SECRET: u64 = 64 * 1024;
 
-pub(super) fn load(path: &Path) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let source = files::source(path).map_err(|error| vec![error])?;
-    let tree = yaml::parse(&source).map_err(|mut errors| {
-        diagnostic::sort(&mut errors);
-        errors
-    })?;
+/// See [`Draft::read`].
+pub(super) fn draft(path: &Path) -> (Option<Draft>, Vec<Diagnostic>) {
+    let source = match files::source(path) {
+        Ok(source) => source,
+        Err(error) => return (None, vec![error]),
+    };
     let mut reader = Reader::default();
-    let config = read(path, &tree, &source.text, &mut reader);
-    let mut diagnostics = reader.diagnostics;
-    diagnostic::sort(&mut diagnostics);
-    match config {
-        Some(config) if !diagnostic::has_errors(&diagnostics) => Ok((config, diagnostics)),
-        _ => Err(diagnostics),
-    }
+    let draft = match yaml::parse(&source) {
+        Ok(tree) => read(path, &tree, &source.text, &mut reader),
+        Err(errors) => {
+            reader.diagnostics = errors;
+            None
+        }
+    };
+    diagnostic::sort(&mut reader.diagnostics);
+    (draft, reader.diagnostics)
 }
 
-/// `None` only beside an error.
-fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<Config> {
+/// `None` only beside an error, and so is each part that an empty one stands in for.
+fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<Draft> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut fields = reader.fields(tree, "a gateway file");
     let mut secrets = fields.take("secrets").map(|node| Secrets::read(node, folder, reader)).unwrap_or_default();
     let listeners = fields.require("listeners", reader).map(|node| listeners(node, folder, reader));
     let admin = fields.take("admin").and_then(|node| admin(node, listeners.as_deref().unwrap_or_default(), reader));
     let upstreams = fields.require("upstreams", reader).map(|node| upstreams(node, folder, &mut secrets, reader));
+    let errors = reader.diagnostics.len();
     let principal = fields.require("principal", reader).map(|node| identity::principal(node, reader));
+    let principal_holds = reader.diagnostics.len() == errors;
     let tenancy = fields.require("tenancy", reader).map(|node| identity::tenancy(node, reader));
     let authn = fields.require("authn", reader).map(|node| {
         let none = super::PrincipalSchema::default();
@@ -58,28 +62,32 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<C
         fields.finish(reader);
         key
     });
+    let masks_with_key = masking.is_some();
     let limits = fields.take("limits").map_or_else(Limits::default, |node| limits::limits(node, reader));
     let audit = fields.require("audit", reader).and_then(|node| limits::audit(node, folder, reader));
     let apis = distinct(fields.require("apis", reader), "`apis`", reader);
     let policies = path(fields.require("policies", reader), "`policies`", folder, reader);
     fields.finish(reader);
     secrets.report_unused(reader);
-    Some(Config {
+    let (upstream_names, upstreams) = upstreams?;
+    let none = Audit { file: PathBuf::new(), fsync: Fsync::Always, serve_without: false };
+    let config = Config {
         path: file.to_owned(),
-        listeners: listeners?,
+        listeners: listeners.unwrap_or_default(),
         admin,
-        upstreams: upstreams?,
-        principal: principal?,
-        authn: authn?,
-        tenancy: tenancy?,
-        hierarchy: hierarchy?,
+        upstreams,
+        principal: principal.unwrap_or_default(),
+        authn: authn.unwrap_or_default(),
+        tenancy: tenancy.filter(|tenancy| !tenancy.dimensions.is_empty())?,
+        hierarchy: hierarchy.unwrap_or(Hierarchy::None),
         apis: apis.iter().map(|text| folder.join(&text.value)).collect(),
-        policies: policies?,
+        policies: policies.unwrap_or_default(),
         limits,
-        audit: audit?,
+        audit: audit.unwrap_or(none),
         masking_key: masking.flatten(),
         hash: sha256(source),
-    })
+    };
+    Some(Draft { config, upstream_names, principal_holds, masks_with_key })
 }
 
 fn sha256(text: &str) -> String {
@@ -274,14 +282,22 @@ fn secret_file(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Vec<u8
     }
 }
 
-fn upstreams(node: &Node, folder: &Path, secrets: &mut Secrets, reader: &mut Reader) -> BTreeMap<Name, Upstream> {
-    let mut upstreams = BTreeMap::new();
+/// All names, and those upstreams that hold.
+fn upstreams(
+    node: &Node,
+    folder: &Path,
+    secrets: &mut Secrets,
+    reader: &mut Reader,
+) -> (Vec<Name>, BTreeMap<Name, Upstream>) {
+    let (mut names, mut upstreams) = (Vec::new(), BTreeMap::new());
     for (name, node) in reader.entries(node, "`upstreams`") {
-        if let Some(upstream) = upstream(name.value.as_str().into(), node, folder, secrets, reader) {
-            upstreams.insert(name.value.as_str().into(), upstream);
+        let name = Name::from(name.value.as_str());
+        names.push(Name::clone(&name));
+        if let Some(upstream) = upstream(Name::clone(&name), node, folder, secrets, reader) {
+            upstreams.insert(name, upstream);
         }
     }
-    upstreams
+    (names, upstreams)
 }
 
 fn upstream(name: Name, node: &Node, folder: &Path, secrets: &mut Secrets, reader: &mut Reader) -> Option<Upstream> {

@@ -66,6 +66,7 @@ pub(super) fn authn(
         if jwt.iter().any(|other| other.issuer == issuer.issuer) {
             let message = format!("the issuer `{}` is declared twice", issuer.issuer);
             reader.error("duplicate-issuer", &node.span, message);
+            continue;
         }
         jwt.push(issuer);
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::raw::{self, duration, path, size};
 use super::{Audit, Fsync, Limits};
+use crate::files;
 use crate::yaml::{Fields, Node, Reader, Value};
 
 const KIB: usize = 1 << 10;
@@ -91,7 +92,11 @@ fn times(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
 
 pub(super) fn audit(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Audit> {
     let mut fields = reader.fields(node, "`audit`");
-    let file = path(fields.require("file", reader), "`file`", folder, reader);
+    let node = fields.require("file", reader);
+    let file = path(node, "`file`", folder, reader);
+    if let (Some(node), Some(file)) = (node, &file) {
+        folder_exists(node, file, reader);
+    }
     let fsync = fields.take("fsync").map_or(Some(Fsync::Always), |node| fsync(node, reader));
     let mut serve_without = false;
     if let Some(node) = fields.take("serve_without") {
@@ -103,6 +108,20 @@ pub(super) fn audit(node: &Node, folder: &Path, reader: &mut Reader) -> Option<A
     }
     fields.finish(reader);
     Some(Audit { file: file?, fsync: fsync?, serve_without })
+}
+
+/// The log's folder is not made: a new one in place of a volume that is not mounted would lose the log.
+fn folder_exists(node: &Node, file: &Path, reader: &mut Reader) {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let reason = match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => return,
+        Ok(_) => "it is not a folder".to_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such folder".to_owned(),
+        Err(error) => files::reason(&error),
+    };
+    let message = format!("the audit file's folder `{}` can't be used: {reason}", folder.display());
+    reader.error("audit-folder", &node.span, message).help =
+        Some("make the folder, or name a file in one that exists".to_owned());
 }
 
 fn fsync(node: &Node, reader: &mut Reader) -> Option<Fsync> {

@@ -1,9 +1,12 @@
 //! Gateway files: what loads, and what is a mistake and where.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::*;
 use crate::api::{self, Catalog};
+use crate::config::policy_files;
+use crate::policy::PolicySet;
 
 /// A folder that is removed at the end of a test.
 struct Folder(PathBuf);
@@ -42,6 +45,7 @@ const APIS: [(&str, &str); 3] = [
     ("apis/minimal.yaml", include_str!("../../../config/apis/minimal.yaml")),
     ("apis/example.yaml", include_str!("../../../config/apis/example.yaml")),
 ];
+const MINIMAL_POLICY: &str = include_str!("../../../config/policies/contacts.yaml");
 const SECRET: &str = "s3cr3t-that-nobody-sees";
 
 fn folder() -> Folder {
@@ -53,6 +57,7 @@ fn folder() -> Folder {
     for (name, text) in APIS {
         folder.write(name, text);
     }
+    folder.write("policies/contacts.yaml", MINIMAL_POLICY);
     folder
 }
 
@@ -81,6 +86,16 @@ fn the_shipped_files_load_with_the_apis_that_they_name() {
             compiled.unwrap_or_else(|errors| panic!("{name}: {}", diagnostic::render(&errors, false)));
         assert_eq!(warnings, [], "{name}");
         assert!(catalog.tables().count() > 0);
+        // The policies of the others lie beside this folder, and tests of their own compile them.
+        if name != "minimal.yaml" {
+            continue;
+        }
+        let files = policy_files(&config.policies).unwrap_or_else(|errors| panic!("{errors:?}"));
+        assert_eq!(files.len(), 1, "{name}");
+        let (catalog, dimensions) = (Arc::new(catalog), &config.tenancy.dimensions);
+        let compiled = PolicySet::compile(&files, &catalog, &config.principal, dimensions);
+        let (_, warnings) = compiled.unwrap_or_else(|errors| panic!("{name}: {}", diagnostic::render(&errors, false)));
+        assert_eq!(warnings, [], "{name}");
     }
 }
 
@@ -231,6 +246,12 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "fsync: sometimes",
         "error[unknown-word]: `fsync` can't be `sometimes` (help: always, never, or { interval: 1s })",
     ),
+    (
+        "demo/audit.jsonl",
+        "none/audit.jsonl",
+        "none` can't be used: there is no such folder (help: make the folder, or name a file in one that exists)",
+    ),
+    ("demo/audit.jsonl", "demo/crm-token/audit.jsonl", "error[audit-folder]: the audit file's folder `"),
     ("audit: {", "audti: {", "error[unknown-key]: unknown key `audti` in a gateway file (help: did you mean `audit`?)"),
     ("audit: {", "audti: {", "1:1: error[missing-key]: a gateway file needs `audit`"),
     ("[apis/demo-crm.yaml]", "[]", "error[empty-list]: `apis` must name at least one"),
