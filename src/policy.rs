@@ -35,7 +35,7 @@ use jiff::Timestamp;
 
 use crate::api::{Catalog, TableId};
 use crate::config::PrincipalSchema;
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::model::{Action, Name, Principal, Reason, RequestFacts, TenantScope};
 
 pub use decision::{Creation, FieldPlan, Judgement, Mask, Residual, Verdict, Visibility, WriteJudgement};
@@ -44,6 +44,14 @@ pub use slots::{Layout, Slot, SlotId, Slots};
 /// Every policy in force, checked against the catalog.
 pub struct PolicySet {
     inner: compile::Compiled,
+}
+
+/// A mask that removes the field unless the gateway has a masking key.
+#[derive(Clone, Debug)]
+pub struct KeyedMask {
+    /// As the policy writes it.
+    pub mask: &'static str,
+    pub span: Span,
 }
 
 /// What is asked. `now` is the same instant for the whole exchange.
@@ -85,6 +93,11 @@ impl PolicySet {
     /// SHA-256 over the files in force, in hex.
     pub fn hash(&self) -> &str {
         self.inner.hash()
+    }
+
+    /// Where the policies use `hash` or `tokenise`.
+    pub fn keyed_masks(&self) -> &[KeyedMask] {
+        self.inner.keyed_masks()
     }
 
     /// What the caller may do. Needs no record: what depends on the record is in the residual.

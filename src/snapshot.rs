@@ -15,7 +15,7 @@ use crate::diagnostic::{self, Diagnostic};
 use crate::listener::Certificate;
 use crate::metrics::Metrics;
 use crate::model::Name;
-use crate::policy::PolicySet;
+use crate::policy::{KeyedMask, PolicySet};
 use crate::upstream::Upstreams;
 
 pub struct Snapshot {
@@ -44,6 +44,9 @@ pub fn check(path: &Path) -> Checked {
     let certificates = draft.config().listeners.iter().filter_map(|listener| listener.tls.as_ref());
     found.extend(certificates.filter_map(|tls| Certificate::load(tls).err()));
     let rules = Rules::read(draft.config(), &draft.upstream_names, draft.principal_holds, Clock::system(), &mut found);
+    if !draft.masks_with_key {
+        found.extend(rules.masks_without_key());
+    }
     Checked { found: sorted(found), policies: rules.judged }
 }
 
@@ -87,6 +90,14 @@ impl Rules {
         let policies = compiled.and_then(|compiled| collect(compiled, found));
         Self { catalog, policies, authenticator, judged }
     }
+
+    /// Without the key these would remove their fields, which nobody meant who wrote them.
+    fn masks_without_key(&self) -> impl Iterator<Item = Diagnostic> {
+        self.policies.iter().flat_map(PolicySet::keyed_masks).map(|KeyedMask { mask, span }| {
+            let message = format!("`{mask}` needs `masking.key` in the gateway file");
+            Diagnostic::error("mask-without-key", span.clone(), message).help("masking: { key: { secret: name } }")
+        })
+    }
 }
 
 impl Snapshot {
@@ -103,6 +114,9 @@ impl Snapshot {
         adjust(&mut config);
         let names: Vec<Name> = config.upstreams.keys().cloned().collect();
         let rules = Rules::read(&config, &names, true, clock.clone(), &mut found);
+        if config.masking_key.is_none() {
+            found.extend(rules.masks_without_key());
+        }
         let found = sorted(found);
         let Rules { catalog: Some(catalog), policies: Some(policies), authenticator: Some(authenticator), .. } = rules
         else {

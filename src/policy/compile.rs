@@ -18,7 +18,7 @@ use crate::api::{Catalog, FieldId, RouteKind, Shape, Table, TableId, Tenancy};
 use crate::config::PrincipalSchema;
 use crate::diagnostic::{self, Diagnostic, Source, Span, nearest};
 use crate::model::{Action, Name};
-use crate::policy::Layout;
+use crate::policy::{KeyedMask, Layout};
 use crate::yaml::{Reader, Text};
 
 /// Grants of one table: a set of them is one word of 128 bits.
@@ -31,6 +31,7 @@ const MAX_VIA: usize = 4;
 pub(super) struct Compiled {
     pub(super) catalog: Arc<Catalog>,
     pub(super) tables: Vec<Arc<Rules>>,
+    keyed_masks: Vec<KeyedMask>,
     hash: String,
 }
 
@@ -146,7 +147,9 @@ fn compile(
     if diagnostic::has_errors(&diagnostics) {
         return Err(diagnostics);
     }
-    Ok((Compiled { catalog: Arc::clone(catalog), tables, hash: hash(files) }, diagnostics))
+    let policies = catalog.tables().filter_map(|table| by_table.get(&table.id));
+    let keyed_masks = policies.flat_map(fields::keyed_masks).collect();
+    Ok((Compiled { catalog: Arc::clone(catalog), tables, keyed_masks, hash: hash(files) }, diagnostics))
 }
 
 fn hash(files: &[Arc<Source>]) -> String {
@@ -405,6 +408,10 @@ fn unknown<'a>(code: &'static str, what: &str, name: &Text, known: impl IntoIter
 impl Compiled {
     pub(super) fn hash(&self) -> &str {
         &self.hash
+    }
+
+    pub(super) fn keyed_masks(&self) -> &[KeyedMask] {
+        &self.keyed_masks
     }
 
     pub(super) fn layout(&self, table: TableId) -> &Arc<Layout> {

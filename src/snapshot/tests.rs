@@ -104,4 +104,26 @@ fn a_gateway_file_with_a_mistake_is_checked_with_but_never_served() {
     assert!(errors.iter().any(|error| error.code == "bad-secret"), "{errors:?}");
     fs::write(at("no-token"), "a-token").expect("written");
     assert!(Snapshot::load(&at("gateway.yaml"), &|_| {}, &Clock::system(), &Metrics::new()).is_ok());
+    let masked = POLICY.replace("clear: all", "hash: [name]").replace("root", "rep");
+    fs::write(at("policies/contacts.yaml"), masked).expect("written");
+    let Err(errors) = Snapshot::load(&at("gateway.yaml"), &|_| {}, &Clock::system(), &Metrics::new()) else {
+        panic!("it is served")
+    };
+    let placed = errors.iter().filter(|error| error.severity == diagnostic::Severity::Error);
+    let placed: Vec<_> =
+        placed.map(|error| (error.code, error.span.source.text.get(error.span.range.clone()))).collect();
+    assert_eq!(placed, [("mask-without-key", Some("name"))]);
+}
+
+#[test]
+fn a_keyed_mask_without_a_key_is_a_mistake_at_the_mask() {
+    let masks = "read: { clear: [id], hash: [organization_id], tokenise: [name] }";
+    let policy = POLICY.replace("read: { clear: all }", masks).replace("root", "rep");
+    let keyless = |gateway: &str| {
+        let (_, errors) = wrong(gateway, API, &policy);
+        errors.iter().filter(|error| *error == "policies/contacts.yaml: mask-without-key").count()
+    };
+    assert_eq!(keyless(GATEWAY), 2);
+    // A key that can't be read is said once, where it is declared.
+    assert_eq!(keyless(&format!("{GATEWAY}masking: {{ key: {{ secret: token }} }}\n")), 0);
 }

@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::Value;
 use crate::model::value::Type;
 use crate::policy::decision::Truncation;
-use crate::policy::{Mask, Visibility};
+use crate::policy::{KeyedMask, Mask, Visibility};
 use crate::yaml::Text;
 
 /// By field; what is not named is not shown.
@@ -114,6 +114,14 @@ fn fits_type(value: &Value, of: &Type) -> bool {
         Type::Double | Type::Decimal => matches!(value, Value::Int(_) | Value::Decimal(_)),
         _ => matches!(value, Value::String(_)),
     }
+}
+
+/// Where a policy asks for a mask that needs the gateway's masking key: once for each list of fields.
+pub(super) fn keyed_masks(policy: &raw::Policy) -> impl Iterator<Item = KeyedMask> {
+    policy.grants.iter().flat_map(|grant| {
+        let lists = [("hash", &grant.read.hash), ("tokenise", &grant.read.tokenise)];
+        lists.into_iter().filter_map(|(mask, names)| Some(KeyedMask { mask, span: names.first()?.span.clone() }))
+    })
 }
 
 /// Where two grants mask a field alike, they must mean the same: which of the two shows would be chance.
