@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Write};
 
+use crate::model::percent::{self, is_unreserved};
 use crate::model::{Name, TenantScope};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,13 +77,15 @@ impl Template {
         for segment in &self.segments {
             path.push('/');
             match segment {
-                Segment::Literal(text) => encode(&mut path, text, |b| is_unreserved(b) || is_literal(b)),
+                Segment::Literal(text) => {
+                    percent::encode_keeping(text, &mut path, |b| is_unreserved(b) || is_literal(b))
+                }
                 Segment::Variable(name) => {
                     let (_, value) = variables.iter().find(|(known, _)| known == name)?;
-                    encode(&mut path, one_segment(value)?, is_unreserved);
+                    percent::encode(one_segment(value)?, &mut path);
                 }
                 Segment::Tenant(dimension) => {
-                    encode(&mut path, one_segment(tenant.value(dimension)?)?, is_unreserved);
+                    percent::encode(one_segment(tenant.value(dimension)?)?, &mut path);
                 }
             }
         }
@@ -153,26 +156,9 @@ fn one_segment(value: &str) -> Option<&str> {
     (!matches!(value, "" | "." | "..")).then_some(value)
 }
 
-/// RFC 3986, section 2.3.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
-
 /// What a literal may hold besides: RFC 3986's pchar without `;`, which some servers cut at, and without encodings.
 fn is_literal(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
-}
-
-fn encode(out: &mut String, text: &str, keep: impl Fn(u8) -> bool) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if keep(byte) {
-            out.push(char::from(byte));
-        } else {
-            let digit = |nibble: u8| HEX.get(usize::from(nibble)).map_or('0', |b| char::from(*b));
-            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
 }
 
 #[cfg(test)]

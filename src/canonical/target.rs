@@ -4,9 +4,9 @@
 //! segment or a trailing dot would give another path. A query is read as a form: `+` is a space, `;` separates nothing.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 
 use crate::model::Reason;
+use crate::model::percent::encode;
 
 /// No described route is near this deep.
 const MAX_SEGMENTS: usize = 32;
@@ -118,15 +118,4 @@ pub(super) fn print_query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -
         encode(value, &mut out);
         out
     })
-}
-
-/// Everything but RFC 3986's unreserved characters is escaped.
-fn encode(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            write!(out, "%{byte:02X}").expect("a String takes what is written");
-        }
-    }
 }

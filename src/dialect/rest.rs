@@ -9,11 +9,10 @@ mod tests;
 mod value;
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use crate::api::{Direction, FieldId, ListParameter, Operator, Rest, Shape, Sort, Table, Tenancy};
 use crate::dialect::{Comparison, Query};
-use crate::model::{Reason, TenantScope};
+use crate::model::{Reason, TenantScope, percent};
 
 /// Records or pages that may be skipped.
 const MAX_SKIP: u64 = 1_000_000_000;
@@ -248,20 +247,9 @@ impl Printer {
         if !self.0.is_empty() {
             self.0.push('&');
         }
-        self.text(name);
+        percent::encode(name, &mut self.0);
         self.0.push('=');
-        self.text(value);
-    }
-
-    /// Everything but RFC 3986's unreserved characters is escaped.
-    fn text(&mut self, text: &str) {
-        for byte in text.bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-                self.0.push(char::from(byte));
-            } else {
-                write!(self.0, "%{byte:02X}").expect("a String takes what is written");
-            }
-        }
+        percent::encode(value, &mut self.0);
     }
 
     fn fields(&mut self, list: &ListParameter, table: &Table, fields: &[FieldId]) {
