@@ -70,7 +70,7 @@ impl Step<'_> {
         let permit = self.case.read(self.route, self.variables, Arc::clone(self.residual), self.pairs)?;
         let plan = Arc::clone(&permit.purpose().plan);
         let answer = self.send(&permit, exchange).await?;
-        if answer.status == StatusCode::NOT_FOUND || answer.status == StatusCode::GONE {
+        if is_absent(answer.status) {
             return Err(Reason::RecordHidden);
         }
         let (out, tally) = self.redact(&plan, &ok_json(answer)?, exchange)?;
@@ -144,7 +144,7 @@ impl Step<'_> {
         let table = self.residual.table();
         let permit = self.case.probe(table, key)?;
         let answer = self.send(&permit, exchange).await?;
-        if answer.status == StatusCode::NOT_FOUND || answer.status == StatusCode::GONE {
+        if is_absent(answer.status) {
             return Err(Reason::RecordHidden);
         }
         let etag = answer.headers.get(header::ETAG).filter(|etag| is_strong(etag)).cloned();
@@ -167,7 +167,7 @@ impl Step<'_> {
             let permit = self.case.probe(reference.table, &reference.key)?;
             let answer = self.send(&permit, exchange).await?;
             // Not there, no longer there and hidden are one answer.
-            if answer.status == StatusCode::NOT_FOUND || answer.status == StatusCode::GONE {
+            if is_absent(answer.status) {
                 return Err(Reason::ReferenceNotReadable);
             }
             let record =
@@ -300,6 +300,11 @@ pub(super) async fn opaque(
     Ok(Reply { status: StatusCode::OK, content_type: content_type.clone(), body: answer.body.clone() })
 }
 
+/// Not there and no longer there are one answer.
+fn is_absent(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
+}
+
 fn essence(content_type: &HeaderValue) -> Option<&str> {
     content_type.to_str().ok()?.split(';').next().map(str::trim)
 }
@@ -331,7 +336,7 @@ fn written(answer: &Answer) -> Result<(), Reason> {
     match answer.status {
         StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(()),
         StatusCode::PRECONDITION_FAILED => Err(Reason::PreconditionFailed),
-        StatusCode::NOT_FOUND | StatusCode::GONE => Err(Reason::RecordHidden),
+        status if is_absent(status) => Err(Reason::RecordHidden),
         StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
             Err(Reason::UpstreamRefused)
         }
