@@ -224,8 +224,9 @@ impl Drop for Exchange {
             self.outcome.result = "aborted";
             self.count();
         }
-        // Last: who waits until nothing is in flight finds every outcome queued.
+        // Last: whoever waits for none to be in flight finds every outcome queued.
         self.metrics.in_flight.dec();
+        // Last: who waits until nothing is in flight finds every outcome queued.
     }
 }
 
