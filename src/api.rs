@@ -94,8 +94,7 @@ pub enum Dialect {
 /// A JSON API whose parts are declared one by one.
 #[derive(Debug)]
 pub struct Rest {
-    /// Where the records lie in the answer to a list: `$.data[*]` or `$[*]`.
-    pub list: Place,
+    pub list: Records,
     /// Where the record lies in the answer to a read, a create or an update: `$.data` or `$`.
     pub record: Place,
     /// Where a list says how many records there are in all.
@@ -103,6 +102,15 @@ pub struct Rest {
     /// Other members of a list's envelope that may pass; what is not named is removed.
     pub keep: Vec<Place>,
     pub parameters: Parameters,
+}
+
+/// How the records lie in the answer to a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// In an array at this place: `$.data[*]` or `$[*]`.
+    Array(Place),
+    /// One a line, without an envelope (NDJSON): `lines`.
+    Lines,
 }
 
 /// Member names from the root of a document. Empty: the root itself.

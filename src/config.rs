@@ -238,6 +238,8 @@ pub struct Limits {
     pub header_bytes: usize,
     pub request_body: usize,
     pub response_body: usize,
+    /// One record of an answer, or one member of its envelope: what is held while a long answer passes.
+    pub record: usize,
     pub json_depth: usize,
     pub in_flight: usize,
     pub upstream_connections: usize,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 
-use crate::api::{Api, Catalog, Dialect, FieldId, InexactPaging, Route, RouteKind, Shape, Table, TableId};
+use crate::api::{Api, Catalog, Dialect, FieldId, InexactPaging, Records, Route, RouteKind, Shape, Table, TableId};
 use crate::dialect::{Query, rest};
 use crate::model::{Action, Name, Principal, Reason, RequestFacts, RequestId, TenantScope};
 use crate::policy::{Decision, PolicySet, Question, Residual};
@@ -203,16 +203,21 @@ impl<'a> Case<'a> {
         let query = rest::parse(dialect, table, pairs)?;
         query::check(&query, table, Some(&residual))?;
         let exact = residual.is_total() && rest::is_tenant_pushed(table);
-        let frame = Frame::List {
-            records: dialect.list.clone(),
-            total: dialect.total.clone(),
-            keep: dialect.keep.clone(),
-            exact,
+        let frame = match &dialect.list {
+            Records::Array(records) => Frame::List {
+                records: records.clone(),
+                total: dialect.total.clone(),
+                keep: dialect.keep.clone(),
+                exact,
+            },
+            Records::Lines => Frame::Lines,
         };
+        let accept = HeaderValue::from_static(frame.media_type());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);
         let sent = query::complete(&query, table, &residual, dialect);
         let printed = rest::print(dialect, table, &sent, self.tenant, true);
-        let outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
+        let mut outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
+        outgoing.headers.insert(header::ACCEPT, accept);
         let permit = Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Fetch { plan } };
         if exact || table.inexact_paging == InexactPaging::Short {
             return Ok(Listing::Page(permit));

@@ -5,6 +5,21 @@
 //! closed on an unknown root shape, a non-object record, a duplicate of a field, invalid UTF-8, lone surrogates, a BOM,
 //! trailing bytes and depth beyond the limit; an error fails the whole answer. Records of other tables inside a record are
 //! judged by their own table's residual.
+//!
+//! For those who call it:
+//!
+//! - Whole bodies: [`answer`]. In chunks, split anywhere: [`Redactor::push`] for each, then [`Redactor::finish`]. Both give
+//!   the same bytes.
+//! - What `push` has appended to its buffer is final: it may be sent, and the buffer cleared. A record leaves in one piece,
+//!   in the buffer of the push that completed it, and [`Redactor::records`] says where its kept records lie in there.
+//! - An error at any time is final too: what was sent must not look complete. A caller that holds an answer back until
+//!   `finish` has succeeded can still refuse it.
+//! - [`Plan::streams`] says whether an answer may be sent before its end: a list may, a single record may not, for it
+//!   may have to vanish, and its key is only known from the tally.
+//! - A total passes only if the plan calls it exact. If one has passed before the records and then one of them is
+//!   dropped, the total was wrong: `push` fails ([`Unreadable::Count`]), while [`answer`] leaves the total out.
+//! - [`Frame::media_type`] is the content type of the answer; [`Frame::opening`], [`Frame::between`] and [`Frame::closing`]
+//!   make a new answer of records from several ones.
 
 mod edit;
 mod fill;
@@ -26,7 +41,7 @@ pub use request::{Change, Changes};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::api::Place;
+use crate::api::{Place, Records};
 use crate::model::{Name, Value};
 use crate::policy::slots::NodeId;
 use crate::policy::{Layout, Slots};
@@ -51,6 +66,17 @@ pub enum Unreadable {
     Trailing,
     #[error("larger than the limit")]
     TooLarge,
+    #[error("a total that was sent counts records that were dropped")]
+    Count,
+}
+
+/// What one answer may take. Sizes are bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The whole body as the upstream sends it.
+    pub body: u64,
+    /// One record, or one member of the envelope: what is held in memory at a time, whatever the body's size.
+    pub record: usize,
 }
 
 /// A redacted answer.
@@ -59,7 +85,7 @@ pub struct Redacted {
     /// Empty where a single record may not be seen; it is not kept in the tally either.
     pub body: Vec<u8>,
     pub tally: Tally,
-    /// Where the records of a list lie in the body.
+    /// Where the kept root records lie in the body.
     pub records: Vec<Range<usize>>,
 }
 
@@ -69,24 +95,30 @@ pub struct Redacted {
 pub struct Redactor {
     job: record::Job,
     body: Vec<u8>,
-    limit: usize,
+    limits: Limits,
     /// Once too large, always too large.
     overrun: bool,
+    records: Vec<Range<usize>>,
 }
 
 impl Redactor {
-    /// `limit`: bytes of body after which it is refused.
-    pub fn new(plan: Arc<Plan>, limit: usize) -> Self {
-        Self::of(record::Job::new(&plan), limit)
+    pub fn new(plan: Arc<Plan>, limits: Limits) -> Self {
+        Self::of(record::Job::new(&plan), limits)
     }
 
-    fn of(job: record::Job, limit: usize) -> Self {
-        Self { job, body: Vec::new(), limit, overrun: false }
+    fn of(job: record::Job, limits: Limits) -> Self {
+        Self { job, body: Vec::new(), limits, overrun: false, records: Vec::new() }
+    }
+
+    /// Where the root records that the last [`push`](Self::push) has appended lie in the buffer that it was given.
+    pub fn records(&self) -> &[Range<usize>] {
+        &self.records
     }
 
     /// Takes the next chunk; appends what may leave already to `out`.
     pub fn push(&mut self, chunk: &[u8], _out: &mut Vec<u8>) -> Result<(), Unreadable> {
-        if self.overrun || chunk.len() > self.limit.saturating_sub(self.body.len()) {
+        let left = self.limits.body.saturating_sub(self.body.len() as u64);
+        if self.overrun || chunk.len() as u64 > left {
             self.overrun = true;
             self.body = Vec::new();
             return Err(Unreadable::TooLarge);
@@ -167,10 +199,11 @@ pub fn slots<'b>(record: &'b [u8], layout: &Layout, depth: usize) -> Result<Slot
     if is_object { Ok(filling.slots) } else { Err(Unreadable::Shape) }
 }
 
-/// The raw bytes of each record in the array at `place` of a document, the whole of which is validated.
+/// The raw bytes of each record of a list, the whole of which is validated.
 ///
-/// Errors: no array lies there, an element of it is no object, or a member on the way occurs twice.
-pub fn records<'b>(document: &'b [u8], place: &Place, depth: usize) -> Result<Vec<&'b [u8]>, Unreadable> {
+/// Errors: it isn't where the list should be, an element of it is no object, or a member on the way occurs twice.
+pub fn records<'b>(document: &'b [u8], list: &Records, depth: usize) -> Result<Vec<&'b [u8]>, Unreadable> {
+    let Records::Array(place) = list else { return lines(document, depth) };
     let mut scan = Scan::document(document, depth)?;
     let array = descend(&mut scan, &place.0)?.of(document);
     scan.end()?;
@@ -185,6 +218,21 @@ pub fn records<'b>(document: &'b [u8], place: &Place, depth: usize) -> Result<Ve
             record @ [b'{', ..] => records.push(record),
             _ => return Err(Unreadable::Shape),
         }
+    }
+    Ok(records)
+}
+
+/// Records that stand one a line.
+fn lines(document: &[u8], depth: usize) -> Result<Vec<&[u8]>, Unreadable> {
+    let mut records = Vec::new();
+    for line in document.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let mut scan = Scan::document(line, depth)?;
+        match scan.value()?.of(line) {
+            record @ [b'{', ..] => records.push(record),
+            _ => return Err(Unreadable::Shape),
+        }
+        scan.end()?;
     }
     Ok(records)
 }

@@ -21,6 +21,7 @@ fn limits() -> Limits {
         header_bytes: 8192,
         request_body: 65_536,
         response_body: 65_536,
+        record: 65_536,
         json_depth: 96,
         in_flight: 1,
         upstream_connections: 1,

@@ -21,6 +21,7 @@ impl Default for Limits {
             header_bytes: 32 * KIB,
             request_body: MIB,
             response_body: 16 * MIB,
+            record: MIB,
             json_depth: 64,
             in_flight: 1024,
             upstream_connections: 128,
@@ -45,6 +46,7 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("header_bytes", "`header_bytes`", KIB, MIB, &mut limits.header_bytes),
         ("request_body", "`request_body`", KIB, GIB, &mut limits.request_body),
         ("response_body", "`response_body`", KIB, GIB, &mut limits.response_body),
+        ("record", "`record`", KIB, 64 * MIB, &mut limits.record),
     ];
     for (key, what, least, most, place) in sizes {
         if let Some(found) = fields.take(key).and_then(|node| size(node, what, least..=most, reader)) {

@@ -23,6 +23,8 @@ pub(super) enum Role {
     Inner,
     List,
     Record,
+    /// The whole answer is records, one a line.
+    Lines,
     /// Passes if it is a scalar.
     Scalar,
     /// Passes if it is a number, also one in a string.
@@ -45,6 +47,7 @@ impl Envelope {
                 root.insert(records, Role::List);
             }
             Frame::Record(place) => root.insert(place, Role::Record),
+            Frame::Lines => root.role = Role::Lines,
         }
         root
     }
@@ -100,7 +103,7 @@ impl Envelope {
         match self.role {
             Role::Scalar => !matches!(raw.first(), Some(b'{' | b'[')),
             Role::Number => kind::decimal(raw).is_some(),
-            Role::Inner | Role::List | Role::Record | Role::Nothing => false,
+            Role::Inner | Role::List | Role::Record | Role::Lines | Role::Nothing => false,
         }
     }
 

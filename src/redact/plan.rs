@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::text;
 use crate::api::{Catalog, FieldId, Place, TableId};
 use crate::model::{Name, TenantScope};
 use crate::policy::Residual;
@@ -21,13 +22,74 @@ pub struct Plan {
     pub depth: usize,
 }
 
+impl Plan {
+    /// Whether what leaves may be sent before the whole answer was read.
+    pub fn streams(&self) -> bool {
+        match self.frame {
+            Frame::List { .. } | Frame::Lines => true,
+            Frame::Record(_) => false,
+        }
+    }
+}
+
 /// The envelope around the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// Records in an array at `records`. `total` passes only if `exact`; members at `keep` pass; all others are removed.
     List { records: Place, total: Option<Place>, keep: Vec<Place>, exact: bool },
+    /// Records without an envelope, one a line (NDJSON).
+    Lines,
     /// One record at the place.
     Record(Place),
+}
+
+impl Frame {
+    pub fn media_type(&self) -> &'static str {
+        match self {
+            Self::List { .. } | Self::Record(_) => "application/json",
+            Self::Lines => "application/x-ndjson",
+        }
+    }
+
+    /// What stands before the records of an answer that holds nothing else.
+    pub fn opening(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for name in self.place() {
+            out.push(b'{');
+            text::escape(name, &mut out);
+            out.push(b':');
+        }
+        if let Self::List { .. } = self {
+            out.push(b'[');
+        }
+        out
+    }
+
+    /// What stands between two of them.
+    pub fn between(&self) -> &'static [u8] {
+        match self {
+            Self::List { .. } | Self::Record(_) => b",",
+            Self::Lines => b"\n",
+        }
+    }
+
+    /// What stands after the last one, if there is any.
+    pub fn closing(&self) -> Vec<u8> {
+        let mut out = match self {
+            Self::List { .. } => b"]".to_vec(),
+            Self::Lines => b"\n".to_vec(),
+            Self::Record(_) => Vec::new(),
+        };
+        out.extend(self.place().iter().map(|_| b'}'));
+        out
+    }
+
+    fn place(&self) -> &[Name] {
+        match self {
+            Self::List { records: Place(names), .. } | Self::Record(Place(names)) => names,
+            Self::Lines => &[],
+        }
+    }
 }
 
 /// One table as seen in this answer.

@@ -99,6 +99,8 @@ impl<'b> Pass<'b, '_> {
         match at.role {
             Role::List => return self.list(scan),
             Role::Record => return self.single(scan),
+            // Not until there is a scanner that knows where lines end.
+            Role::Lines => return Err(Unreadable::Shape),
             Role::Inner | Role::Scalar | Role::Number | Role::Nothing => {}
         }
         if scan.peek()? != b'{' {

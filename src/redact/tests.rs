@@ -220,7 +220,7 @@ fn job(frame: &Frame, fields: Option<&[&str]>) -> Job {
 fn redact(frame: &Frame, body: &[u8]) -> Result<(String, Tally), Unreadable> {
     let Redacted { body, tally, records: placed } = job(frame, None).run(body)?;
     if let Frame::List { records: at, .. } = frame {
-        let found = records(&body, at, 32).expect("a list");
+        let found = records(&body, &Records::Array(at.clone()), 32).expect("a list");
         let placed: Vec<&[u8]> = placed.into_iter().map(|range| &body[range]).collect();
         assert_eq!(placed, found, "its records lie where it says");
     }
@@ -378,6 +378,31 @@ fn a_record_is_located_in_a_document_that_is_read_whole() {
 }
 
 #[test]
+fn records_are_found_in_an_array_or_one_a_line() {
+    let found = |document: &'static str, list: &Records| records(document.as_bytes(), list, 8);
+    let array = Records::Array(place("data"));
+    assert_eq!(found(r#"{"data":[{"a":1}, {} ]}"#, &array), Ok(vec![&br#"{"a":1}"#[..], b"{}"]));
+    assert_eq!(found(r#"{"data":[1]}"#, &array), Err(Unreadable::Shape));
+    let lines = |document| found(document, &Records::Lines);
+    assert_eq!(lines("{\"a\":1}\r\n {} \n"), Ok(vec![&br#"{"a":1}"#[..], b"{}"]));
+    assert_eq!(lines(""), Ok(Vec::new()));
+    assert_eq!(lines("{}\n\n{}"), Err(Unreadable::Incomplete));
+    assert_eq!(lines("{\"a\":\n1}"), Err(Unreadable::Incomplete));
+    assert_eq!(lines("{}{}\n"), Err(Unreadable::Trailing));
+    assert_eq!(lines("[{}]"), Err(Unreadable::Shape));
+}
+
+#[test]
+fn an_answer_made_of_records_is_framed_as_declared() {
+    let made = |frame: Frame| {
+        let records = [&b"{}"[..], b"{}"].join(frame.between());
+        String::from_utf8([frame.opening(), records, frame.closing()].concat()).expect("text")
+    };
+    assert_eq!(made(list(true)), r#"{"data":[{},{}]}"#);
+    assert_eq!(made(Frame::Lines), "{}\n{}\n");
+}
+
+#[test]
 fn a_redactor_may_move_between_threads() {
     fn moves<T: Send>() {}
     moves::<Redactor>();
@@ -402,7 +427,7 @@ fn keys_are_noted_whether_or_not_they_show() {
 #[test]
 fn a_body_beyond_the_limit_is_refused_and_stays_refused() {
     let mut out = Vec::new();
-    let mut redactor = Redactor::of(job(&list(false), None), 12);
+    let mut redactor = Redactor::of(job(&list(false), None), Limits { body: 12, record: 12 });
     assert_eq!(redactor.push(br#"{"data":[]}"#, &mut out), Ok(()));
     assert_eq!(redactor.push(b"  ", &mut out), Err(Unreadable::TooLarge));
     assert_eq!(redactor.push(b"", &mut out), Err(Unreadable::TooLarge));

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::{Known, place};
-use crate::api::{Dialect, Direction, Limit, ListParameter, Operator, Parameters, Place, Rest, Sort, raw};
+use crate::api::{Dialect, Direction, Limit, ListParameter, Operator, Parameters, Place, Records, Rest, Sort, raw};
 use crate::model::Name;
 use crate::yaml::{Reader, Text};
 
@@ -17,12 +17,22 @@ pub(super) fn rest(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Op
         reader.error("missing-key", &raw.span, "`rest` needs `list`: where the records of a list lie").help =
             Some("list: \"$.data[*]\", or \"$[*]\" where the answer is a list".to_owned());
     }
-    let list = raw.list.as_ref().and_then(|text| list_place(text, reader)).unwrap_or_default();
+    let list = raw.list.as_ref().and_then(|text| records(text, reader)).unwrap_or(Records::Array(Place::default()));
     let record = raw.record.as_ref().and_then(|text| member_place(text, reader)).unwrap_or_default();
     let total = raw.total.as_ref().and_then(|text| member_place(text, reader).map(|place| (text, place)));
     let keep: Vec<_> =
         raw.keep.iter().filter_map(|text| member_place(text, reader).map(|place| (text, place))).collect();
-    check_places(raw.list.as_ref().map(|text| (text, &list)), total.as_ref(), &keep, reader);
+    match &list {
+        Records::Array(place) => {
+            check_places(raw.list.as_ref().map(|text| (text, place)), total.as_ref(), &keep, reader);
+        }
+        Records::Lines => {
+            for (text, _) in total.iter().chain(&keep) {
+                let message = format!("`{}` lies in an envelope, and lines have none", text.value);
+                reader.error("bad-place", &text.span, message);
+            }
+        }
+    }
     let parameters = parameters(&raw.parameters, reader);
     check_spellings(api, known, reader);
     Some(Dialect::Rest(Rest {
@@ -34,13 +44,14 @@ pub(super) fn rest(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Op
     }))
 }
 
-fn list_place(text: &Text, reader: &mut Reader) -> Option<Place> {
+fn records(text: &Text, reader: &mut Reader) -> Option<Records> {
     match text.value.strip_suffix("[*]") {
-        Some(path) => path_of(path).or_else(|| bad_place(text, reader)),
+        Some(path) => path_of(path).or_else(|| bad_place(text, reader)).map(Records::Array),
+        None if text.value == "lines" => Some(Records::Lines),
         None => {
             let message = format!("`{}` is not the place of a list's records", text.value);
             reader.error("bad-place", &text.span, message).help =
-                Some("for example \"$.data[*]\" or \"$[*]\"".to_owned());
+                Some("for example \"$.data[*]\" or \"$[*]\", or `lines` for one record a line".to_owned());
             None
         }
     }

@@ -43,3 +43,18 @@ fn an_opaque_route_reaches_no_path_of_a_table_by_any_method() {
         assert_eq!(codes(&with("POST /x", upstream)), [""; 0], "a path of its own beside the records");
     }
 }
+
+#[test]
+fn records_one_a_line_have_no_envelope() {
+    let lines = DEMO.replace("list: \"$.data[*]\"", "list: lines");
+    let errors = compile(&lines).expect_err("the demo's lists have a total");
+    assert!(!errors.is_empty() && errors.iter().all(|error| error.code == "bad-place"), "{errors:?}");
+    let bare: String = lines
+        .lines()
+        .filter(|line| !line.starts_with("  total:") && !line.starts_with("  keep:"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let (catalog, _) = compile(&bare).unwrap_or_else(|errors| panic!("{}", diagnostic::render(&errors, false)));
+    let super::super::Dialect::Rest(rest) = &catalog.apis().next().expect("one").1.dialect;
+    assert_eq!(rest.list, crate::api::Records::Lines);
+}

@@ -22,7 +22,7 @@ fn rest(direction: Direction) -> Rest {
         (In, "{field}[in]"),
     ];
     Rest {
-        list: Place::default(),
+        list: crate::api::Records::Array(Place::default()),
         record: Place::default(),
         total: None,
         keep: Vec::new(),

@@ -112,7 +112,7 @@ fn catalog() -> Catalog {
         name: "crm".into(),
         upstream: "crm".into(),
         dialect: Dialect::Rest(Rest {
-            list: Place::default(),
+            list: crate::api::Records::Array(Place::default()),
             record: Place::default(),
             total: None,
             keep: Vec::new(),

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use scrim::api::Place;
+use scrim::api::{Place, Records};
 use scrim::enforcement::Listing;
 use scrim::model::Action;
 use scrim::policy::Decision;
-use scrim::redact::{self, Plan, Redactor, request};
+use scrim::redact::{self, Limits, Plan, Redactor, request};
 use scrim_fuzz::WORLD;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn plan() -> Option<Arc<Plan>> {
 
 fn redact(plan: &Arc<Plan>, body: &[u8], cut: usize) -> Option<Vec<u8>> {
     let (first, second) = body.split_at(cut.min(body.len()));
-    let mut redactor = Redactor::new(Arc::clone(plan), 1 << 20);
+    let mut redactor = Redactor::new(Arc::clone(plan), Limits { body: 1 << 20, record: 1 << 20 });
     let mut out = Vec::new();
     redactor.push(first, &mut out).ok()?;
     redactor.push(second, &mut out).ok()?;
@@ -61,7 +61,7 @@ fuzz_target!(|data: &[u8]| {
     if redact::slots(data, WORLD.policies.layout(table.id), DEPTH).is_ok() {
         assert!(is_json(data));
     }
-    if let Ok(records) = redact::records(data, &Place(vec!["data".into()]), DEPTH) {
+    if let Ok(records) = redact::records(data, &Records::Array(Place(vec!["data".into()])), DEPTH) {
         assert!(is_json(data) && records.into_iter().all(is_json));
     }
     let plan = plan().expect("the policy grants a list");
@@ -72,7 +72,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(whole, redact(&plan, body, body.len() / 2), "chunks change nothing");
         let Some(out) = whole else { continue };
         assert!(is_json(body) && is_json(&out));
-        assert!(redact::records(&out, &Place(vec!["data".into()]), DEPTH).is_ok());
+        assert!(redact::records(&out, &Records::Array(Place(vec!["data".into()])), DEPTH).is_ok());
         let Ok(shown) = serde_json::from_slice::<Value>(&out) else { continue };
         for record in shown["data"].as_array().expect("a list") {
             let record = record.as_object().expect("a record");
