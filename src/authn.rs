@@ -324,11 +324,11 @@ impl Authenticator {
     fn add_reports(&self, principal: &mut Principal) -> Result<(), Refused> {
         match &self.reports {
             ReportsFrom::Credential => {}
-            ReportsFrom::File(reports) => principal.reports = reports.of(&principal.id),
+            ReportsFrom::File(reports) => principal.reports = reports.of(&principal.id).into(),
             ReportsFrom::Table(reports) => {
                 // Nobody is let in with fewer reports than they have: a rule may be a denial.
                 let reports = reports.load_full().ok_or(Refused::KeysUnavailable)?;
-                principal.reports = reports.of(&principal.id);
+                principal.reports = reports.of(&principal.id).into();
             }
         }
         Ok(())

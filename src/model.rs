@@ -106,8 +106,9 @@ pub struct Principal {
     pub roles: Vec<Name>,
     pub groups: Vec<Name>,
     pub attributes: BTreeMap<Name, Value>,
-    /// Ids of all whom this principal manages, transitively; ownership is handed down through it.
-    pub reports: Vec<Name>,
+    /// Ids of all whom this principal manages in the tenant of the exchange, transitively; ownership is handed down
+    /// through it.
+    pub reports: Arc<[Name]>,
     /// The tenants of which the credential proves membership, already cut to those its issuer may speak for.
     pub memberships: Vec<TenantScope>,
 }

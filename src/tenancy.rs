@@ -39,7 +39,7 @@ mod tests {
             roles: Vec::new(),
             groups: Vec::new(),
             attributes: Default::default(),
-            reports: Vec::new(),
+            reports: Arc::default(),
             memberships: tenants.iter().filter_map(membership).collect(),
         }
     }

@@ -104,7 +104,7 @@ impl Shipped {
             roles: names(roles),
             groups: Vec::new(),
             attributes,
-            reports: names(reports),
+            reports: names(reports).into(),
             memberships: vec![tenant.clone()],
         };
         (principal, tenant)

@@ -141,7 +141,7 @@ fn key(node: &Node, parts: &Parts<'_>, reader: &mut Reader) -> Option<(String, S
     }
     let mut principal = principal?;
     principal.memberships = memberships;
-    principal.reports = reports.unwrap_or_default();
+    principal.reports = reports.unwrap_or_default().into();
     Some((id.value, id.span, Entry { hash: hash?, principal, expires: expires? }))
 }
 
@@ -182,7 +182,7 @@ fn principal(node: &Node, parts: &Parts<'_>, reader: &mut Reader) -> Option<Prin
         roles: roles.iter().map(|role| role.value.as_str().into()).collect(),
         groups,
         attributes: declared.map(attribute).collect(),
-        reports: Vec::new(),
+        reports: Arc::default(),
         memberships: Vec::new(),
     })
 }

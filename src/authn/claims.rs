@@ -76,7 +76,7 @@ impl Mapping {
             roles,
             groups: names(claims, self.groups.as_ref())?,
             attributes,
-            reports: names(claims, self.reports.as_ref())?,
+            reports: names(claims, self.reports.as_ref())?.into(),
             memberships: self.memberships(claims)?,
         })
     }

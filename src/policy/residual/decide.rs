@@ -179,7 +179,7 @@ fn owned(rules: &Rules, principal: &Principal) -> Expr {
     if !rules.sharing.hierarchy || principal.reports.is_empty() {
         return is_principal(id);
     }
-    let reports = Expr::Constant(Value::strings(&principal.reports));
+    let reports = Expr::Constant(Value::strings(principal.reports.iter()));
     let among = Expr::Binary(Operator::In, id.clone().into(), reports.into());
     Expr::Or(is_principal(id).into(), among.into())
 }

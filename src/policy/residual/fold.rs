@@ -108,7 +108,7 @@ fn known(fact: &Fact, question: &Question<'_>) -> Result<Value, Failure> {
         Fact::Method => Value::string(principal.method.name()),
         Fact::Roles => Value::strings(&principal.roles),
         Fact::Groups => Value::strings(&principal.groups),
-        Fact::Reports => Value::strings(&principal.reports),
+        Fact::Reports => Value::strings(principal.reports.iter()),
         Fact::Attribute(name) => match principal.attributes.get(name) {
             None => return Err(Failure::Missing),
             Some(Value::Null) => return Err(Failure::Null),

@@ -156,7 +156,7 @@ pub(super) fn rep() -> Principal {
             ("regions".into(), Value::strings(&["emea".into(), "latam".into()])),
             ("mfa".into(), Value::Bool(true)),
         ]),
-        reports: vec!["u2".into()],
+        reports: ["u2".into()].into(),
         memberships: Vec::new(),
     }
 }

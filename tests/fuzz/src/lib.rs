@@ -47,7 +47,7 @@ impl World {
             roles: vec!["rep".into()],
             groups: vec!["north".into()],
             attributes: [("regions".into(), Value::List(vec![Value::String("EMEA".into())].into()))].into(),
-            reports: vec!["u2".into()],
+            reports: ["u2".into()].into(),
             memberships: vec![tenant.clone()],
         };
         let request = RequestFacts { method: http::Method::GET, ip: [127, 0, 0, 1].into() };
