@@ -28,6 +28,7 @@ mod raw;
 mod residual;
 pub mod slots;
 mod types;
+mod value;
 
 use std::sync::Arc;
 

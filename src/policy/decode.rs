@@ -11,8 +11,8 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use super::ir::Failure;
+use super::value::{Key, Value};
 use crate::model::value::{Decimal, Type};
-use crate::model::{Name, Value};
 
 /// Deeper values are not read.
 const MAX_DEPTH: usize = 64;
@@ -217,7 +217,7 @@ impl<'b> Cursor<'b> {
             }
         }
         // A null among typed elements is as wrong as a null in a field that is not nullable.
-        if *of != Type::Json && items.contains(&Value::Null) {
+        if *of != Type::Json && items.iter().any(Value::is_null) {
             return Err(Failure::Null);
         }
         Ok(Value::List(items.into()))
@@ -225,7 +225,7 @@ impl<'b> Cursor<'b> {
 
     fn map(&mut self, of: &Type, depth: usize) -> Result<Value, Failure> {
         self.eat(b'{');
-        let mut members: BTreeMap<Name, Value> = BTreeMap::new();
+        let mut members: BTreeMap<Key, Value> = BTreeMap::new();
         if !self.eat(b'}') {
             loop {
                 self.space();
@@ -234,10 +234,10 @@ impl<'b> Cursor<'b> {
                     return Err(Failure::Malformed);
                 }
                 let value = self.value(of, depth + 1)?;
-                if *of != Type::Json && value == Value::Null {
+                if *of != Type::Json && value.is_null() {
                     return Err(Failure::Null);
                 }
-                if members.insert(name.as_ref().into(), value).is_some() {
+                if members.insert(Key::String(name.as_ref().into()), value).is_some() {
                     return Err(Failure::Malformed);
                 }
                 if self.eat(b'}') {

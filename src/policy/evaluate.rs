@@ -13,7 +13,7 @@ pub(super) use compare::{equal, order};
 use super::decode;
 use super::ir::{Each, EachKind, Expr, Failure, Field, Operator, Subject};
 use super::slots::{Slot, Slots};
-use crate::model::Value;
+use super::value::{Key, Value};
 
 /// Nodes visited, elements looked at and blocks of text made, for one evaluation.
 const MAX_STEPS: u32 = 20_000;
@@ -52,7 +52,7 @@ pub(super) fn field(field: &Field, slots: &Slots<'_>) -> Result<Value, Failure> 
         Slot::Missing if field.absent_is_null => Value::Null,
         Slot::Missing => return Err(Failure::Missing),
     };
-    if value == Value::Null && !field.nullable { Err(Failure::Null) } else { Ok(value) }
+    if value.is_null() && !field.nullable { Err(Failure::Null) } else { Ok(value) }
 }
 
 impl<'s> Scene<'s> {
@@ -103,11 +103,11 @@ impl<'s> Scene<'s> {
             }
             Expr::Variable(depth) => self.variables.get(usize::from(*depth)).cloned().ok_or(Failure::Unknown)?,
             Expr::Member(of, name) => match &*self.value(of)? {
-                Value::Map(members) => members.get(name).cloned().ok_or(Failure::Missing)?,
+                Value::Map(members) => members.get(&Key::from(name)).cloned().ok_or(Failure::Missing)?,
                 _ => return Err(Failure::Type),
             },
             Expr::Has(of, name) => match &*self.value(of)? {
-                Value::Map(members) => Value::Bool(members.contains_key(name)),
+                Value::Map(members) => Value::Bool(members.contains_key(&Key::from(name))),
                 _ => return Err(Failure::Type),
             },
             Expr::Index(of, key) => {
@@ -143,7 +143,7 @@ impl<'s> Scene<'s> {
                 let mut members = std::collections::BTreeMap::new();
                 for (key, value) in entries {
                     let Value::String(key) = self.value(key)?.into_owned() else { return Err(Failure::Type) };
-                    if members.insert(key, self.value(value)?.into_owned()).is_some() {
+                    if members.insert(Key::String(key), self.value(value)?.into_owned()).is_some() {
                         return Err(Failure::Malformed);
                     }
                 }
@@ -190,7 +190,7 @@ impl<'s> Scene<'s> {
                     Ok(Value::Bool(items.iter().any(|item| equal(&a, item))))
                 }
                 Value::Map(members) => match &*a {
-                    Value::String(key) => Ok(Value::Bool(members.contains_key(key))),
+                    Value::String(key) => Ok(Value::Bool(members.contains_key(&Key::from(key)))),
                     _ => Ok(Value::Bool(false)),
                 },
                 _ => Err(Failure::Type),
@@ -270,7 +270,7 @@ fn index(of: &Value, key: &Value) -> Result<Value, Failure> {
         (Value::List(items), Value::Int(at)) => {
             usize::try_from(*at).ok().and_then(|at| items.get(at)).cloned().ok_or(Failure::Range)
         }
-        (Value::Map(members), Value::String(name)) => members.get(name).cloned().ok_or(Failure::Missing),
+        (Value::Map(members), Value::String(name)) => members.get(&Key::from(name)).cloned().ok_or(Failure::Missing),
         _ => Err(Failure::Type),
     }
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use regex::Regex;
 
 use super::slots::SlotId;
+use super::value::Value;
 use crate::api::FieldId;
+use crate::model::Name;
 use crate::model::value::Type;
-use crate::model::{Name, Value};
 
 /// Why an expression has no value. An error is never false: what it means depends on the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +192,7 @@ impl Expr {
     /// Whether some record may make it exactly true. Never says no where one may.
     pub(super) fn can_hold(&self) -> bool {
         match self {
-            Self::Constant(value) => *value == Value::Bool(true),
+            Self::Constant(_) => self.is(true),
             Self::Fails(_) => false,
             Self::Binary(Operator::In, _, list) => !list.is_empty_list(),
             Self::And(a, b) => a.can_hold() && b.can_hold(),

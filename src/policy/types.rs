@@ -18,10 +18,11 @@ pub(super) use operators::as_decimals;
 use super::ir::{Each, EachKind, Expr};
 use super::parse::{self, MAX_DEPTH, Node};
 use super::slots::Layout;
+use super::value::Value;
 use crate::api::{Catalog, Table};
 use crate::config::PrincipalSchema;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Name, Value};
+use crate::model::Name;
 use crate::yaml::Text;
 
 /// Of one expression with its `let`s written out.

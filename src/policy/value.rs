@@ -14,10 +14,14 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::model;
 use crate::model::Name;
 use crate::model::value::Decimal;
 
+/// `==` of CEL is [`equal`](super::evaluate::equal); only tests compare values by their parts.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
+#[allow(dead_code, reason = "functions of the library make what conditions do not")]
 pub(super) enum Value {
     Null,
     Bool(bool),
@@ -37,8 +41,77 @@ pub(super) enum Value {
     Cidr(IpNet),
 }
 
+impl Value {
+    pub(super) fn string(text: impl Into<Name>) -> Self {
+        Self::String(text.into())
+    }
+
+    pub(super) fn strings<'a>(texts: impl IntoIterator<Item = &'a Name>) -> Self {
+        Self::List(texts.into_iter().map(|text| Self::String(Arc::clone(text))).collect())
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// As an attribute or a field of a record could hold it. `None` for what only expressions know.
+    pub(super) fn into_model(self) -> Option<model::Value> {
+        Some(match self {
+            Self::Null => model::Value::Null,
+            Self::Bool(truth) => model::Value::Bool(truth),
+            Self::Int(number) => model::Value::Int(number),
+            Self::Double(number) => model::Value::Double(number),
+            Self::Decimal(number) => model::Value::Decimal(number),
+            Self::String(text) => model::Value::String(text),
+            Self::Timestamp(instant) => model::Value::Timestamp(instant),
+            Self::Duration(duration) => model::Value::Duration(duration),
+            Self::List(items) => {
+                model::Value::List(items.iter().map(|item| item.clone().into_model()).collect::<Option<_>>()?)
+            }
+            Self::Map(members) => {
+                let member = |(key, value): (&Key, &Self)| match key {
+                    Key::String(name) => Some((Arc::clone(name), value.clone().into_model()?)),
+                    Key::Bool(_) | Key::Int(_) | Key::Uint(_) => None,
+                };
+                let members: BTreeMap<_, _> = members.iter().map(member).collect::<Option<_>>()?;
+                model::Value::Map(members.into())
+            }
+            Self::Uint(_) | Self::Bytes(_) | Self::Type(_) | Self::Optional(_) | Self::Ip(_) | Self::Cidr(_) => {
+                return None;
+            }
+        })
+    }
+}
+
+impl From<&model::Value> for Value {
+    fn from(value: &model::Value) -> Self {
+        match value {
+            model::Value::Null => Self::Null,
+            model::Value::Bool(truth) => Self::Bool(*truth),
+            model::Value::Int(number) => Self::Int(*number),
+            model::Value::Double(number) => Self::Double(*number),
+            model::Value::Decimal(number) => Self::Decimal(number.clone()),
+            model::Value::String(text) => Self::String(Arc::clone(text)),
+            model::Value::Timestamp(instant) => Self::Timestamp(*instant),
+            model::Value::Duration(duration) => Self::Duration(*duration),
+            model::Value::List(items) => Self::List(items.iter().map(Self::from).collect()),
+            model::Value::Map(members) => {
+                let member = |(name, value): (&Name, &model::Value)| (Key::from(name), Self::from(value));
+                Self::Map(Arc::new(members.iter().map(member).collect()))
+            }
+        }
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Self {
+        Self::Bool(truth)
+    }
+}
+
 /// A key of a map. Numbers are one key whatever their kind: `1` and `1u` are the same.
 #[derive(Clone, Debug)]
+#[allow(dead_code, reason = "functions of the library make what conditions do not")]
 pub(super) enum Key {
     Bool(bool),
     Int(i64),
@@ -55,6 +128,12 @@ impl Key {
             Self::Uint(value) => (1, i128::from(*value), ""),
             Self::String(value) => (2, 0, value),
         }
+    }
+}
+
+impl From<&Name> for Key {
+    fn from(name: &Name) -> Self {
+        Self::String(Arc::clone(name))
     }
 }
 
@@ -75,5 +154,37 @@ impl PartialOrd for Key {
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank().cmp(&other.rank())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_can_declare_goes_both_ways() {
+        let members = BTreeMap::from([("a".into(), model::Value::Int(-1)), ("b".into(), model::Value::Null)]);
+        let decimal = Decimal::parse("1.50").expect("a number");
+        let items = [model::Value::Map(members.into()), model::Value::Decimal(decimal), model::Value::string("x")];
+        let declared = model::Value::List(items.into());
+        assert_eq!(Value::from(&declared).into_model(), Some(declared));
+    }
+
+    #[test]
+    fn what_only_expressions_know_has_no_way_out() {
+        let members = BTreeMap::from([(Key::Int(1), Value::Null)]);
+        let nested = Value::List([Value::Optional(None)].into());
+        for value in [Value::Uint(1), Value::Bytes([1].into()), Value::Map(members.into()), nested] {
+            assert_eq!(value.into_model(), None);
+        }
+    }
+
+    #[test]
+    fn numbers_are_one_key_whatever_their_kind() {
+        assert_eq!(Key::Int(1), Key::Uint(1));
+        assert!(Key::Int(-1) < Key::Uint(u64::MAX));
+        assert!(Key::Uint(u64::MAX) > Key::Int(i64::MAX));
+        assert_ne!(Key::Bool(true), Key::Int(1));
+        assert_ne!(Key::String("1".into()), Key::Int(1));
     }
 }

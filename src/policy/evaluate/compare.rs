@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use super::super::ir::Failure;
-use crate::model::Value;
 use crate::model::value::Decimal;
+use crate::policy::value::Value;
 
 /// CEL's equality: values of different kinds are not equal, which is no error.
 pub(in crate::policy) fn equal(a: &Value, b: &Value) -> bool {
@@ -13,7 +13,20 @@ pub(in crate::policy) fn equal(a: &Value, b: &Value) -> bool {
         (Value::Map(a), Value::Map(b)) => {
             a.len() == b.len() && a.iter().zip(b.iter()).all(|((ka, a), (kb, b))| ka == kb && equal(a, b))
         }
-        _ => numbers(a, b).unwrap_or_else(|| (a == b).then_some(Ordering::Equal)) == Some(Ordering::Equal),
+        (Value::Null, Value::Null) => true,
+        (Value::Bool(a), Value::Bool(b)) => a == b,
+        (Value::String(a), Value::String(b)) | (Value::Type(a), Value::Type(b)) => a == b,
+        (Value::Bytes(a), Value::Bytes(b)) => a == b,
+        (Value::Timestamp(a), Value::Timestamp(b)) => a == b,
+        (Value::Duration(a), Value::Duration(b)) => a == b,
+        (Value::Optional(a), Value::Optional(b)) => match (a, b) {
+            (None, None) => true,
+            (Some(a), Some(b)) => equal(a, b),
+            _ => false,
+        },
+        (Value::Ip(a), Value::Ip(b)) => a == b,
+        (Value::Cidr(a), Value::Cidr(b)) => a == b,
+        _ => numbers(a, b).flatten() == Some(Ordering::Equal),
     }
 }
 
@@ -24,6 +37,7 @@ pub(in crate::policy) fn order(a: &Value, b: &Value) -> Result<Option<Ordering>,
         (Value::Timestamp(a), Value::Timestamp(b)) => Ok(Some(a.cmp(b))),
         (Value::Duration(a), Value::Duration(b)) => Ok(Some(a.cmp(b))),
         (Value::Bool(a), Value::Bool(b)) => Ok(Some(a.cmp(b))),
+        (Value::Bytes(a), Value::Bytes(b)) => Ok(Some(a.cmp(b))),
         _ => numbers(a, b).ok_or(Failure::Type),
     }
 }
@@ -33,8 +47,13 @@ fn numbers(a: &Value, b: &Value) -> Option<Option<Ordering>> {
     match (a, b) {
         (Value::Int(a), Value::Int(b)) => Some(Some(a.cmp(b))),
         (Value::Double(a), Value::Double(b)) => Some(a.partial_cmp(b)),
-        (Value::Int(a), Value::Double(b)) => Some(mixed(*a, *b)),
-        (Value::Double(a), Value::Int(b)) => Some(mixed(*b, *a).map(Ordering::reverse)),
+        (Value::Uint(a), Value::Uint(b)) => Some(Some(a.cmp(b))),
+        (Value::Int(a), Value::Uint(b)) => Some(Some(i128::from(*a).cmp(&i128::from(*b)))),
+        (Value::Uint(a), Value::Int(b)) => Some(Some(i128::from(*a).cmp(&i128::from(*b)))),
+        (Value::Int(a), Value::Double(b)) => Some(mixed(i128::from(*a), *b)),
+        (Value::Double(a), Value::Int(b)) => Some(mixed(i128::from(*b), *a).map(Ordering::reverse)),
+        (Value::Uint(a), Value::Double(b)) => Some(mixed(i128::from(*a), *b)),
+        (Value::Double(a), Value::Uint(b)) => Some(mixed(i128::from(*b), *a).map(Ordering::reverse)),
         (Value::Decimal(a), Value::Decimal(b)) => Some(Some(a.cmp(b))),
         (Value::Decimal(a), _) => Some(decimal(b)?.map(|b| a.cmp(&b))),
         (_, Value::Decimal(b)) => Some(decimal(a)?.map(|a| a.cmp(b))),
@@ -42,8 +61,9 @@ fn numbers(a: &Value, b: &Value) -> Option<Option<Ordering>> {
     }
 }
 
-fn mixed(a: i64, b: f64) -> Option<Ordering> {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+fn mixed(a: i128, b: f64) -> Option<Ordering> {
+    // 2^64: beyond every whole number that a value can hold.
+    const LIMIT: f64 = 18_446_744_073_709_551_616.0;
     if b.is_nan() {
         None
     } else if b >= LIMIT {
@@ -52,7 +72,7 @@ fn mixed(a: i64, b: f64) -> Option<Ordering> {
         Some(Ordering::Greater)
     } else {
         // Within the limits the whole part fits exactly.
-        let whole = b.trunc() as i64;
+        let whole = b.trunc() as i128;
         Some(a.cmp(&whole).then_with(|| 0.0_f64.partial_cmp(&b.fract()).unwrap_or(Ordering::Equal)))
     }
 }
@@ -61,6 +81,7 @@ fn mixed(a: i64, b: f64) -> Option<Ordering> {
 fn decimal(value: &Value) -> Option<Option<Decimal>> {
     match value {
         Value::Int(number) => Some(Decimal::parse(&number.to_string())),
+        Value::Uint(number) => Some(Decimal::parse(&number.to_string())),
         Value::Double(number) => Some(Decimal::parse(&number.to_string())),
         _ => None,
     }

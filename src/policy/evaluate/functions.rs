@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::super::decode;
 use super::super::ir::{Failure, Function, Operator, Part};
 use super::MAX_LENGTH;
-use crate::model::Value;
+use crate::policy::value::Value;
 
 pub(super) fn call(function: &Function, arguments: &[Cow<'_, Value>]) -> Result<Value, Failure> {
     let first = arguments.first().map(|value| &**value).ok_or(Failure::Type)?;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{EachKind, Expr, Fact, Function, Operator, Part, Subject};
-use crate::model::Value;
+use crate::policy::value::{Key, Value};
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -120,12 +120,34 @@ fn literal(value: &Value, f: &mut Formatter<'_>) -> fmt::Result {
         }
         Value::Map(members) => {
             f.write_str("{")?;
-            for (index, (name, member)) in members.iter().enumerate() {
-                write!(f, "{}{name:?}: ", if index == 0 { "" } else { ", " })?;
+            for (index, (key, member)) in members.iter().enumerate() {
+                f.write_str(if index == 0 { "" } else { ", " })?;
+                match key {
+                    Key::Bool(key) => key.fmt(f),
+                    Key::Int(key) => key.fmt(f),
+                    Key::Uint(key) => write!(f, "{key}u"),
+                    Key::String(key) => write!(f, "{key:?}"),
+                }?;
+                f.write_str(": ")?;
                 literal(member, f)?;
             }
             f.write_str("}")
         }
+        Value::Uint(value) => write!(f, "{value}u"),
+        Value::Bytes(value) => {
+            f.write_str("b\"")?;
+            value.iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+            f.write_str("\"")
+        }
+        Value::Type(name) => f.write_str(name),
+        Value::Optional(None) => f.write_str("optional.none()"),
+        Value::Optional(Some(value)) => {
+            f.write_str("optional.of(")?;
+            literal(value, f)?;
+            f.write_str(")")
+        }
+        Value::Ip(value) => write!(f, "ip(\"{value}\")"),
+        Value::Cidr(value) => write!(f, "cidr(\"{value}\")"),
     }
 }
 

@@ -10,7 +10,8 @@ use super::fold::fold;
 use super::{Check, Fence, Inner, Live};
 use crate::api::{FieldId, Shape, TableId};
 use crate::model::value::{Decimal, Type};
-use crate::model::{Action, Name, Principal, Reason, Value};
+use crate::model::{self, Action, Name, Principal, Reason};
+use crate::policy::value::Value;
 use crate::policy::{Decision, Question, Residual};
 
 impl Compiled {
@@ -97,7 +98,7 @@ impl Compiled {
             stored(value, of, field.nullable).map(|value| (*id, value))
         };
         // A preset that has no value leaves nothing to create with.
-        let presets: Vec<(FieldId, Value)> = grant.presets.iter().map(preset).collect::<Option<_>>()?;
+        let presets: Vec<(FieldId, model::Value)> = grant.presets.iter().map(preset).collect::<Option<_>>()?;
         let check = grant.check.as_ref().map(|check| fold(check, question));
         if check.as_ref().is_some_and(|check| !check.can_hold()) {
             return None;
@@ -199,8 +200,9 @@ fn fence(rules: &Rules, question: &Question<'_>) -> Option<Vec<(super::SlotId, N
 }
 
 /// A preset's value as its field stores it.
-fn stored(value: Value, of: &Type, nullable: bool) -> Option<Value> {
-    match (value, of) {
+fn stored(value: Value, of: &Type, nullable: bool) -> Option<model::Value> {
+    use model::Value;
+    match (value.into_model()?, of) {
         (Value::Null, _) => nullable.then_some(Value::Null),
         (Value::Int(number), Type::Decimal) => Decimal::parse(&number.to_string()).map(Value::Decimal),
         (Value::Double(number), Type::Decimal) => Decimal::parse(&number.to_string()).map(Value::Decimal),

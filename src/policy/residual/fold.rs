@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::super::evaluate;
 use super::super::ir::{Each, Expr, Fact, Failure};
-use crate::model::Value;
+use crate::model;
 use crate::policy::Question;
+use crate::policy::value::Value;
 
 /// What is left of an expression for this question.
 pub(super) fn fold(expr: &Expr, question: &Question<'_>) -> Expr {
@@ -111,9 +112,9 @@ fn known(fact: &Fact, question: &Question<'_>) -> Result<Value, Failure> {
         Fact::Reports => Value::strings(principal.reports.iter()),
         Fact::Attribute(name) => match principal.attributes.get(name) {
             None => return Err(Failure::Missing),
-            Some(Value::Null) => return Err(Failure::Null),
-            Some(Value::List(items)) if items.contains(&Value::Null) => return Err(Failure::Null),
-            Some(value) => value.clone(),
+            Some(model::Value::Null) => return Err(Failure::Null),
+            Some(model::Value::List(items)) if items.contains(&model::Value::Null) => return Err(Failure::Null),
+            Some(value) => Value::from(value),
         },
         Fact::Tenant(name) => {
             question.tenant.value(name).map(|v| Value::String(Arc::clone(v))).ok_or(Failure::Missing)?

@@ -3,8 +3,8 @@
 use super::super::ir::{Expr, Operator};
 use super::super::parse::{Kind as Syntax, Node};
 use super::{Checker, Kind, Typed};
-use crate::model::Value;
 use crate::model::value::Decimal;
+use crate::policy::value::Value;
 
 impl Checker<'_, '_> {
     pub(super) fn binary(&mut self, operator: Operator, a: &Node, b: &Node, node: &Node) -> Option<Typed> {
