@@ -4,6 +4,10 @@
 //! nesting) and the tree after (depth), and [`on_large_stack`] gives it room. Macros stay unexpanded. Its messages are
 //! those of a parser generator; people get others.
 
+mod hint;
+mod message;
+mod token;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -71,7 +75,7 @@ pub(super) fn expression(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Opti
         Ok(node) => Some(node),
         Err(wrong) => {
             let mut diagnostic = Diagnostic::error("cel-syntax", text.part(wrong.at), wrong.message);
-            diagnostic.help = wrong.help.map(str::to_owned);
+            diagnostic.help = wrong.help;
             diagnostics.push(diagnostic);
             None
         }
@@ -81,12 +85,17 @@ pub(super) fn expression(text: &Text, diagnostics: &mut Vec<Diagnostic>) -> Opti
 struct Wrong {
     at: Range<usize>,
     message: String,
-    help: Option<&'static str>,
+    help: Option<String>,
 }
 
 impl Wrong {
     fn new(at: Range<usize>, message: impl Into<String>) -> Self {
         Self { at, message: message.into(), help: None }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
     }
 }
 
@@ -99,11 +108,11 @@ fn read(source: &str) -> Result<Node, Wrong> {
         Ok(Err(errors)) => {
             let first = errors.errors.into_iter().next().map(|error| (error.pos, error.msg));
             let (position, message) = first.unwrap_or_default();
-            return Err(rewritten(source, position, &message));
+            return Err(message::explain(source, position, &message));
         }
         Err(_) => return Err(Wrong::new(0..source.len(), "this expression can't be read")),
     };
-    Lowering { source, places }.node(&tree, 0)
+    Lowering { source, places, brackets: token::brackets(source) }.node(&tree, 0)
 }
 
 /// What makes the end of a text a question for the lexer: escapes, raw and long texts, comments.
@@ -118,9 +127,9 @@ fn bounded(source: &str) -> Result<(), Wrong> {
     let clear = !UNCLEAR.iter().any(|sign| source.contains(sign));
     let (mut tokens, mut nesting, mut quote, mut in_word) = (0, 0_usize, None, false);
     for (at, c) in source.char_indices() {
-        if let Some((open, from)) = quote {
+        if let Some(open) = quote {
             if c == '\n' {
-                return Err(Wrong::new(from..at, "a text without its closing quote"));
+                return Err(message::explain(source, (1, 1), ""));
             }
             if c == open {
                 quote = None;
@@ -131,7 +140,7 @@ fn bounded(source: &str) -> Result<(), Wrong> {
         tokens += usize::from(!(c.is_whitespace() || word && in_word));
         in_word = word;
         match c {
-            '"' | '\'' if clear => quote = Some((c, at)),
+            '"' | '\'' if clear => quote = Some(c),
             '(' | '[' | '{' | '?' => nesting += 1,
             ')' | ']' | '}' | ':' => nesting = nesting.saturating_sub(1),
             _ => {}
@@ -147,49 +156,22 @@ fn bounded(source: &str) -> Result<(), Wrong> {
         }
     }
     match quote {
-        Some((_, from)) => Err(Wrong::new(from..source.len(), "a text without its closing quote")),
+        Some(_) => Err(message::explain(source, (1, 1), "")),
         None => Ok(()),
     }
-}
-
-/// The parser's first message in words that name what was written.
-fn rewritten(source: &str, (line, column): (isize, isize), message: &str) -> Wrong {
-    let line = usize::try_from(line).unwrap_or(1).max(1);
-    let column = usize::try_from(column).unwrap_or(1).max(1);
-    let start: usize = source.split_inclusive('\n').take(line - 1).map(str::len).sum();
-    let text = source.get(start..).unwrap_or_default();
-    let at = start + text.char_indices().nth(column - 1).map_or(text.len(), |(at, _)| at);
-    let rest = source.get(at..).unwrap_or_default();
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let word = match rest.chars().next() {
-        Some(c) if is_word(c) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
-        Some(c) => c.len_utf8(),
-        None => 0,
-    };
-    let found = rest.get(..word).unwrap_or_default();
-    if found.trim().is_empty() || message.contains("<EOF>") && message.contains("mismatched input '<EOF>'") {
-        let end = source.trim_end().len();
-        return Wrong::new(end.saturating_sub(1)..end, "the expression ends too early");
-    }
-    let help = match found {
-        "=" => Some("`==` compares"),
-        "&" | "and" | "AND" => Some("write `&&`"),
-        "|" | "or" | "OR" => Some("write `||`"),
-        "not" | "NOT" => Some("write `!`"),
-        _ => None,
-    };
-    Wrong { at: at..at + word, message: format!("unexpected `{found}`"), help }
 }
 
 struct Lowering<'s> {
     source: &'s str,
     places: SourceInfo,
+    brackets: Vec<(usize, usize)>,
 }
 
 impl Lowering<'_> {
     fn node(&self, tree: &IdedExpr, depth: usize) -> Result<Node, Wrong> {
         // The place of an operator's node is the operator; that of its operands joins it.
         let own = self.places.offset_for(tree.id).map_or(0..0, |(start, stop)| start as usize..stop as usize + 1);
+        let own = token::balanced(own, &self.brackets);
         if depth == MAX_DEPTH {
             return Err(Wrong::new(own, format!("an expression of more than {MAX_DEPTH} levels")));
         }
@@ -247,7 +229,21 @@ impl Lowering<'_> {
                 span = span.start.min(part.span.start)..span.end.max(part.span.end);
             }
         }
-        Ok(Node { kind, span })
+        Ok(Node { span: self.whole(&kind, span), kind })
+    }
+
+    /// With the name of what is called, and with both sides of all brackets.
+    fn whole(&self, kind: &Kind, mut span: Range<usize>) -> Range<usize> {
+        let name = match kind {
+            Kind::Call { function, target: None, .. } => function.as_str(),
+            Kind::Has(_) => "has",
+            _ => "",
+        };
+        let before = self.source.get(..span.start).unwrap_or_default().trim_end();
+        if !name.is_empty() && before.ends_with(name) {
+            span.start = before.len() - name.len();
+        }
+        token::balanced(span, &self.brackets)
     }
 }
 

@@ -29,7 +29,7 @@ fn every_mistake_is_shown_where_it_stands() {
         (rows("region == 'x'"), "unknown-name", "region", "did you mean `record.region`?"),
         (rows("record.region = 'x'"), "cel-syntax", "=", "`==` compares"),
         (rows("record.region == 'x' and true"), "cel-syntax", "and", "write `&&`"),
-        (rows("record.region =="), "cel-syntax", "=", ""),
+        (rows("record.region =="), "cel-syntax", "==", ""),
         (rows("record.region"), "not-a-condition", "record.region", ""),
         (rows("record.flag"), "nullable-condition", "record.flag", "write `== true`"),
         (rows("has(record.region)"), "has-declared", "record.region", "a declared field"),
@@ -41,12 +41,12 @@ fn every_mistake_is_shown_where_it_stands() {
         (
             rows("record.name.startWith('x')"),
             "unknown-function",
-            "record.name.startWith('x'",
+            "record.name.startWith('x')",
             "did you mean `startsWith`?",
         ),
         (rows("record.name.matches('(')"), "bad-pattern", "'('", ""),
         (rows("record.name.matches('(a{1000}){1000}')"), "bad-pattern", "'(a{1000}){1000}'", ""),
-        (rows("record.name.matches(record.region)"), "wrong-arguments", "record.name.matches(record.region", ""),
+        (rows("record.name.matches(record.region)"), "wrong-arguments", "record.name.matches(record.region)", ""),
         (
             rows("principal.attributes.regoins == []"),
             "unknown-attribute",
