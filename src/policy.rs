@@ -22,6 +22,8 @@ mod compile;
 pub mod decision;
 mod decode;
 mod evaluate;
+#[allow(dead_code, unused_imports, reason = "the evaluator calls them next")]
+mod functions;
 mod ir;
 mod parse;
 mod raw;

@@ -3,22 +3,18 @@
 //! `&&` and `||` are CEL's: false decides a conjunction and true a disjunction from either side, even beside an error.
 //! Everything else fails where a part of it fails.
 
-mod compare;
 mod functions;
 
 use std::borrow::Cow;
 
-pub(super) use compare::{equal, order};
-
 use super::decode;
+use super::functions::{arithmetic, equal, negate, order, weight};
 use super::ir::{Each, EachKind, Expr, Failure, Field, Operator, Subject};
 use super::slots::{Slot, Slots};
 use super::value::{Key, Value};
 
 /// Nodes visited, elements looked at and blocks of text made, for one evaluation.
 const MAX_STEPS: u32 = 20_000;
-/// Of a string or a list that an expression makes.
-const MAX_LENGTH: usize = 64 << 10;
 
 pub(super) type Outcome<'e> = Result<Cow<'e, Value>, Failure>;
 
@@ -117,11 +113,7 @@ impl<'s> Scene<'s> {
             }
             Expr::Condition(of) => Value::Bool(self.truth(of)?),
             Expr::Not(of) => Value::Bool(!self.truth(of)?),
-            Expr::Negate(of) => match &*self.value(of)? {
-                Value::Int(number) => Value::Int(number.checked_neg().ok_or(Failure::Range)?),
-                Value::Double(number) => Value::Double(-number),
-                _ => return Err(Failure::Type),
-            },
+            Expr::Negate(of) => negate(&*self.value(of)?)?,
             Expr::And(a, b) => Value::Bool(self.either(a, b, false)?),
             Expr::Or(a, b) => Value::Bool(self.either(a, b, true)?),
             Expr::Choice(parts) => {
@@ -186,7 +178,8 @@ impl<'s> Scene<'s> {
             Operator::GreaterOrEqual => ordered(|o| o != Less),
             Operator::In => match &*b {
                 Value::List(items) => {
-                    self.spend(items.len() / 8)?;
+                    let each = matches!(*a, Value::List(_) | Value::Map(_) | Value::Optional(_));
+                    self.spend(if each { weight(&b) } else { items.len() / 8 })?;
                     Ok(Value::Bool(items.iter().any(|item| equal(&a, item))))
                 }
                 Value::Map(members) => match &*a {
@@ -197,7 +190,7 @@ impl<'s> Scene<'s> {
             },
             _ => {
                 self.spend(weight(&a) + weight(&b))?;
-                functions::arithmetic(operator, &a, &b)
+                arithmetic(operator, &a, &b)
             }
         }
     }
@@ -252,16 +245,6 @@ impl<'s> Scene<'s> {
             (EachKind::ExistsOne, None) => Ok(Value::Bool(found == 1)),
             (EachKind::Filter | EachKind::Map, None) => Ok(Value::List(made.into())),
         }
-    }
-}
-
-/// What it costs to look at all of a value.
-fn weight(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() / 64,
-        Value::List(items) => items.len(),
-        Value::Map(members) => members.len(),
-        _ => 0,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::model;
 use crate::model::Name;
 use crate::model::value::Decimal;
 
-/// `==` of CEL is [`equal`](super::evaluate::equal); only tests compare values by their parts.
+/// `==` of CEL is [`equal`](super::functions::equal); only tests compare values by their parts.
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
 #[allow(dead_code, reason = "functions of the library make what conditions do not")]

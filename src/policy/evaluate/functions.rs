@@ -1,12 +1,11 @@
-//! Functions and arithmetic: checked, bounded, and an error for any kind that they are not defined on.
+//! Functions: checked, bounded, and an error for any kind that they are not defined on.
 
 use std::borrow::Cow;
 
 use jiff::tz::TimeZone;
 
 use super::super::decode;
-use super::super::ir::{Failure, Function, Operator, Part};
-use super::MAX_LENGTH;
+use super::super::ir::{Failure, Function, Part};
 use crate::policy::value::Value;
 
 pub(super) fn call(function: &Function, arguments: &[Cow<'_, Value>]) -> Result<Value, Failure> {
@@ -101,64 +100,5 @@ fn of_timestamp(part: Part, instant: jiff::Timestamp) -> i64 {
         Part::Minutes => time.minute().into(),
         Part::Seconds => time.second().into(),
         Part::Milliseconds => time.millisecond().into(),
-    }
-}
-
-pub(super) fn arithmetic(operator: Operator, a: &Value, b: &Value) -> Result<Value, Failure> {
-    match (a, b) {
-        (Value::Int(a), Value::Int(b)) => whole(operator, *a, *b),
-        (Value::Double(a), Value::Double(b)) => Ok(Value::Double(match operator {
-            Operator::Add => a + b,
-            Operator::Subtract => a - b,
-            Operator::Multiply => a * b,
-            Operator::Divide => a / b,
-            _ => return Err(Failure::Type),
-        })),
-        (Value::String(a), Value::String(b)) if operator == Operator::Add => {
-            if a.len() + b.len() > MAX_LENGTH {
-                return Err(Failure::Budget);
-            }
-            Ok(Value::string(format!("{a}{b}")))
-        }
-        (Value::List(a), Value::List(b)) if operator == Operator::Add => {
-            if a.len() + b.len() > MAX_LENGTH {
-                return Err(Failure::Budget);
-            }
-            Ok(Value::List(a.iter().chain(b.iter()).cloned().collect()))
-        }
-        _ => times(operator, a, b),
-    }
-}
-
-fn whole(operator: Operator, a: i64, b: i64) -> Result<Value, Failure> {
-    let result = match operator {
-        Operator::Add => a.checked_add(b),
-        Operator::Subtract => a.checked_sub(b),
-        Operator::Multiply => a.checked_mul(b),
-        Operator::Divide | Operator::Remainder if b == 0 => return Err(Failure::Division),
-        Operator::Divide => a.checked_div(b),
-        Operator::Remainder => a.checked_rem(b),
-        _ => return Err(Failure::Type),
-    };
-    result.map(Value::Int).ok_or(Failure::Range)
-}
-
-fn times(operator: Operator, a: &Value, b: &Value) -> Result<Value, Failure> {
-    match (operator, a, b) {
-        (Operator::Add, Value::Timestamp(at), Value::Duration(by))
-        | (Operator::Add, Value::Duration(by), Value::Timestamp(at)) => {
-            at.checked_add(*by).map(Value::Timestamp).map_err(|_| Failure::Range)
-        }
-        (Operator::Subtract, Value::Timestamp(at), Value::Duration(by)) => {
-            at.checked_sub(*by).map(Value::Timestamp).map_err(|_| Failure::Range)
-        }
-        (Operator::Subtract, Value::Timestamp(a), Value::Timestamp(b)) => Ok(Value::Duration(a.duration_since(*b))),
-        (Operator::Add, Value::Duration(a), Value::Duration(b)) => {
-            a.checked_add(*b).map(Value::Duration).ok_or(Failure::Range)
-        }
-        (Operator::Subtract, Value::Duration(a), Value::Duration(b)) => {
-            a.checked_sub(*b).map(Value::Duration).ok_or(Failure::Range)
-        }
-        _ => Err(Failure::Type),
     }
 }
