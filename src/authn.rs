@@ -5,12 +5,11 @@
 
 pub mod api_key;
 mod claims;
-mod hierarchy;
 mod json;
 pub mod jwks;
 mod jwt;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,8 +27,6 @@ use crate::config::{Authn, Config, Hierarchy, Jwks, JwtIssuer, PrincipalSchema, 
 use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::model::{Name, Principal, Reason};
 
-pub use hierarchy::TooManyEdges;
-
 /// How many verified tokens are remembered, and for how long at most.
 const CACHED_TOKENS: u64 = 10_000;
 const CACHED_SECONDS: i64 = 300;
@@ -38,9 +35,7 @@ const CACHED_SECONDS: i64 = 300;
 pub struct Authenticator {
     issuers: HashMap<Name, Arc<Issuer>>,
     api_keys: Option<api_key::ApiKeys>,
-    reports: ReportsFrom,
-    /// Counts changes of any issuer's keys and of the hierarchy. Part of the cache's key, so that a change makes every
-    /// older entry unreachable.
+    /// Counts changes of any issuer's keys. Part of the cache's key, so that a change makes every older entry unreachable.
     generation: Arc<AtomicU64>,
     verified: Cache<([u8; 32], u64), Cached>,
     warnings: Vec<Diagnostic>,
@@ -61,14 +56,6 @@ struct Remote {
     ca: Option<PathBuf>,
     refresh: Duration,
     fetcher: jwks::Fetcher,
-}
-
-enum ReportsFrom {
-    /// The credential itself, or nobody has reports.
-    Credential,
-    File(hierarchy::Reports),
-    /// Rows that the gateway reads; `None` until it has.
-    Table(ArcSwapOption<hierarchy::Reports>),
 }
 
 #[derive(Clone)]
@@ -184,24 +171,16 @@ impl Authenticator {
                 Err(found) => diagnostics.extend(found),
             }
         }
-        let api_keys = parts.authn.api_keys.as_ref().map(|file| api_key::ApiKeys::load(file, parts));
-        let api_keys = api_keys.transpose().unwrap_or_else(|found| {
-            diagnostics.extend(found);
-            None
-        });
-        let reports = match parts.hierarchy {
-            Hierarchy::None | Hierarchy::Claim(_) => ReportsFrom::Credential,
-            Hierarchy::Table { .. } => ReportsFrom::Table(ArcSwapOption::empty()),
-            Hierarchy::File(path) => match hierarchy::load(path) {
-                Ok((reports, found)) => {
-                    warnings.extend(found);
-                    ReportsFrom::File(reports)
-                }
-                Err(found) => {
-                    diagnostics.extend(found);
-                    ReportsFrom::Credential
-                }
-            },
+        let api_keys = match parts.authn.api_keys.as_ref().map(|file| api_key::ApiKeys::load(file, parts)) {
+            None => None,
+            Some(Ok((keys, found))) => {
+                warnings.extend(found);
+                Some(keys)
+            }
+            Some(Err(found)) => {
+                diagnostics.extend(found);
+                None
+            }
         };
         if !diagnostics.is_empty() {
             crate::diagnostic::sort(&mut diagnostics);
@@ -211,10 +190,10 @@ impl Authenticator {
             .max_capacity(CACHED_TOKENS)
             .time_to_live(Duration::from_secs(CACHED_SECONDS.unsigned_abs()))
             .build();
-        Ok(Self { issuers, api_keys, reports, generation: Arc::default(), verified, warnings, clock })
+        Ok(Self { issuers, api_keys, generation: Arc::default(), verified, warnings, clock })
     }
 
-    /// What is dubious but not wrong in the files that were read: loops in the hierarchy.
+    /// What is dubious but not wrong in the files that were read.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
@@ -259,20 +238,15 @@ impl Authenticator {
         self.issuers.values().filter_map(|issuer| issuer.remote.as_ref()).map(|remote| remote.refresh).min()
     }
 
-    /// Whether every issuer has keys, and the hierarchy has been read; part of readiness.
+    /// Whether every issuer has keys; part of readiness.
     pub fn is_ready(&self) -> bool {
-        let fed = !matches!(&self.reports, ReportsFrom::Table(reports) if reports.load().is_none());
-        fed && self.issuers.values().all(|issuer| issuer.keys.load().is_some())
+        self.issuers.values().all(|issuer| issuer.keys.load().is_some())
     }
 
-    /// Replaces the hierarchy by a table's rows, pairs of an id and its manager's id. Without effect where the
-    /// configuration names no table. Too many rows leave the last ones in force.
-    pub fn set_hierarchy(&self, edges: impl IntoIterator<Item = (Name, Name)>) -> Result<(), TooManyEdges> {
-        if let ReportsFrom::Table(reports) = &self.reports {
-            reports.store(Some(Arc::new(hierarchy::Reports::new(edges)?)));
-            self.generation.fetch_add(1, Ordering::SeqCst);
-        }
-        Ok(())
+    /// Values of the first dimension for which somebody can come in.
+    pub fn organizations(&self) -> BTreeSet<Name> {
+        let issued = self.issuers.values().flat_map(|issuer| issuer.mapping.organizations());
+        issued.cloned().chain(self.api_keys.iter().flat_map(api_key::ApiKeys::organizations)).collect()
     }
 
     /// Who sends these headers.
@@ -291,8 +265,7 @@ impl Authenticator {
             (None, Some(key)) => {
                 let key = key.to_str().map_err(|_| Refused::Malformed)?;
                 let known = self.api_keys.as_ref().ok_or(Refused::ApiKey)?;
-                let mut principal = known.authenticate(key, self.clock.now())?;
-                self.add_reports(&mut principal)?;
+                let principal = known.authenticate(key, self.clock.now())?;
                 Ok(Authenticated { principal: Arc::new(principal), remembered: false })
             }
         }
@@ -313,25 +286,11 @@ impl Authenticator {
         let issuer = self.issuers.get(token.issuer()?).ok_or(Refused::Issuer)?;
         let keys = issuer.keys.load();
         let verified = token.verify(&issuer.expected, keys.as_ref().map(|keys| &keys.0), now)?;
-        let mut principal = issuer.mapping.principal(&issuer.expected.issuer, &verified.claims)?;
-        self.add_reports(&mut principal)?;
+        let principal = issuer.mapping.principal(&issuer.expected.issuer, &verified.claims)?;
         let until = verified.expires.min(now.saturating_add(CACHED_SECONDS));
         let principal = Arc::new(principal);
         self.verified.insert(place, Cached { principal: Arc::clone(&principal), until });
         Ok(Authenticated { principal, remembered: false })
-    }
-
-    fn add_reports(&self, principal: &mut Principal) -> Result<(), Refused> {
-        match &self.reports {
-            ReportsFrom::Credential => {}
-            ReportsFrom::File(reports) => principal.reports = reports.of(&principal.id).into(),
-            ReportsFrom::Table(reports) => {
-                // Nobody is let in with fewer reports than they have: a rule may be a denial.
-                let reports = reports.load_full().ok_or(Refused::KeysUnavailable)?;
-                principal.reports = reports.of(&principal.id).into();
-            }
-        }
-        Ok(())
     }
 }
 

@@ -154,9 +154,25 @@ pub struct JwtIssuer {
     pub algorithms: Vec<Algorithm>,
     /// Values of the first tenancy dimension that this issuer may speak for.
     pub organizations: Vec<Name>,
+    pub ids: Ids,
     pub map: ClaimMap,
     /// Tolerated clock difference in seconds, for `exp` and `nbf`.
     pub leeway: Duration,
+}
+
+/// Whose ids an issuer or the file of API keys gives out. Under one word, one id is one person, whoever vouches for them;
+/// without a word nothing is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids(pub Option<Name>);
+
+impl Ids {
+    /// What to do about two who may speak for one organization.
+    pub const HELP: &str = "where one id is one person whoever vouches for them, say so with the same word on both, for \
+                            example `ids: staff`; else let `id` be something that differs";
+
+    pub fn are_those_of(&self, other: &Self) -> bool {
+        self.0.is_some() && self == other
+    }
 }
 
 #[derive(Debug)]
@@ -204,6 +220,7 @@ pub struct ApiKeys {
     pub file: PathBuf,
     /// Keys the hash under which API keys are stored.
     pub key: Secret,
+    pub ids: Ids,
 }
 
 #[derive(Debug)]
@@ -220,14 +237,21 @@ pub enum Hierarchy {
     None,
     /// A claim that lists the ids of all reports.
     Claim(ClaimPath),
-    /// A YAML file: manager id -> ids of direct reports.
+    /// A YAML file: tenant -> manager id -> ids of direct reports.
     File(PathBuf),
-    /// A table of the API: key of a user and the column that names the manager. Read with the gateway's own credential.
-    Table {
-        table: Name,
-        manager: Name,
-        refresh: Duration,
-    },
+    Table(HierarchyTable),
+}
+
+/// A table of the API whose key names a person, with the column that names that person's manager. Read with the gateway's
+/// own credential, for one tenant at a time.
+#[derive(Debug)]
+pub struct HierarchyTable {
+    pub table: Name,
+    pub manager: Name,
+    pub refresh: Duration,
+    /// Where the file names the table and the column, for errors found when they are looked up.
+    pub table_span: Span,
+    pub manager_span: Span,
 }
 
 /// Every limit by name. Sizes are bytes.

@@ -49,7 +49,7 @@ pub struct Opaque {
     pub media_types: Vec<Name>,
 }
 
-/// To read who manages whom, with the gateway's own credential.
+/// To read who manages whom in one tenant, with the gateway's own credential: no byte of the answer reaches a client.
 #[derive(Debug)]
 pub struct Hierarchy;
 
@@ -134,17 +134,11 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Headers that every request to an API bears. `None`: the tenant can't be told in one.
+    /// Headers of a request on behalf of the caller's.
     fn headers(&self, api: &Api) -> Option<HeaderMap> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static("scrim"));
+        let mut headers = headers(api, self.tenant)?;
         if let Ok(id) = HeaderValue::from_str(&self.request_id.to_string()) {
             headers.insert(HeaderName::from_static("x-request-id"), id);
-        }
-        for (name, dimension) in &api.tenant_headers {
-            headers.insert(name.clone(), HeaderValue::from_str(self.tenant.value(dimension)?).ok()?);
         }
         Some(headers)
     }
@@ -314,17 +308,39 @@ impl<'a> Case<'a> {
     }
 }
 
-/// One page of the table that says who manages whom, over all tenants, with the gateway's own credential.
-pub fn hierarchy(catalog: &Catalog, table: &Table, page: u64) -> Option<Permit<Hierarchy>> {
+/// The route by which a table is listed.
+pub fn list_route<'a>(api: &'a Api, table: &Table) -> Option<&'a Route> {
+    let lists =
+        |route: &&Route| matches!(&route.kind, RouteKind::Table { table: of, action: Action::List } if *of == table.id);
+    api.routes.iter().find(lists)
+}
+
+/// One page, from 0, of the table that says who manages whom in a tenant. `None`: it can't be asked for.
+pub fn hierarchy(
+    catalog: &Catalog,
+    table: &Table,
+    manager: FieldId,
+    tenant: &TenantScope,
+    page: u64,
+) -> Option<Permit<Hierarchy>> {
     let api = catalog.api(table.api);
     let Dialect::Rest(dialect) = &api.dialect;
-    let list =
-        |route: &&Route| matches!(&route.kind, RouteKind::Table { table: of, action: Action::List } if *of == table.id);
-    let route = api.routes.iter().find(list)?;
-    let target = query::hierarchy_page(dialect, route, page)?;
+    let query = query::people(dialect, table, manager, page)?;
+    let path = list_route(api, table)?.upstream_path.expand(&[], tenant)?;
+    let printed = rest::print(dialect, table, &query, tenant, true);
+    let target = if printed.is_empty() { path } else { format!("{path}?{printed}") };
+    let outgoing = Outgoing { method: Method::GET, target, headers: headers(api, tenant)?, body: Bytes::new() };
+    Some(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Hierarchy })
+}
+
+/// Headers that every request to an API bears. `None`: the tenant can't be told in one.
+fn headers(api: &Api, tenant: &TenantScope) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let outgoing = Outgoing { method: Method::GET, target, headers, body: Bytes::new() };
-    Some(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Hierarchy })
+    headers.insert(header::USER_AGENT, HeaderValue::from_static("scrim"));
+    for (name, dimension) in &api.tenant_headers {
+        headers.insert(name.clone(), HeaderValue::from_str(tenant.value(dimension)?).ok()?);
+    }
+    Some(headers)
 }

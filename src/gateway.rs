@@ -9,26 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
 use crate::admin;
-use crate::api::Catalog;
 use crate::audit::Log;
 use crate::clock::Clock;
-use crate::config::{Config, Hierarchy};
+use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Source, Span};
-use crate::enforcement;
 use crate::listener::{BindError, Certificate, Listener};
 use crate::metrics::Metrics;
-use crate::model::Name;
 use crate::proxy::Proxy;
-use crate::redact;
 use crate::snapshot::Snapshot;
 
-/// Pages of the hierarchy's table that are read at most.
-const HIERARCHY_PAGES: u64 = 1_000;
-/// Between two looks at key sets and hierarchy where nothing sooner is asked for.
+/// Between two looks where nothing sooner is asked for.
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
 /// After a look that failed.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -60,8 +54,8 @@ struct Shared {
     stopping: watch::Receiver<bool>,
     /// One reload at a time.
     reloading: Mutex<()>,
-    /// The task that keeps things fresh waited for what was in force before.
-    reloaded: Notify,
+    /// The tasks that keep things fresh waited for what was in force before.
+    reloaded: watch::Sender<()>,
     scraping: std::sync::Mutex<()>,
 }
 
@@ -125,10 +119,10 @@ impl Gateway {
                 .collect(),
             stopping: stopping.clone(),
             reloading: Mutex::new(()),
-            reloaded: Notify::new(),
+            reloaded: watch::Sender::new(()),
             scraping: std::sync::Mutex::default(),
         });
-        refresh(&snapshot, &metrics).await;
+        Kept::KeySets.refresh(&snapshot, &metrics).await;
         shared.in_force.store(Some(Arc::new(snapshot)));
         loaded(&metrics, true);
 
@@ -147,7 +141,9 @@ impl Gateway {
                 stopping.wait_for(|stop| *stop).await.ok();
             }));
         }
-        background.spawn(keep_fresh(Arc::clone(&shared)));
+        for kept in [Kept::KeySets, Kept::Hierarchy] {
+            background.spawn(keep_fresh(Arc::clone(&shared), kept, shared.reloaded.subscribe()));
+        }
         Ok(Self { shared, addresses, admin_address, stop, cut, stop_admin, serving, background })
     }
 
@@ -172,6 +168,15 @@ impl Gateway {
     /// Loads everything anew: all of it comes into force, or nothing does and the last good configuration stays.
     pub async fn reload(&self) -> Result<(), Vec<Diagnostic>> {
         self.shared.reload().await
+    }
+
+    /// Fetches key sets and hierarchy now, as the gateway does by itself at their intervals.
+    pub async fn refresh(&self) {
+        if let Some(snapshot) = self.shared.in_force.load_full() {
+            for kept in [Kept::KeySets, Kept::Hierarchy] {
+                kept.refresh(&snapshot, &self.shared.metrics).await;
+            }
+        }
     }
 
     /// Stops taking connections, lets requests in flight finish, and returns as soon as none is left or `drain_time` is over.
@@ -227,9 +232,10 @@ impl Shared {
             .map(|(address, tls)| Certificate::load(tls).map(|certificate| (address, certificate)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| vec![error])?;
-        refresh(&snapshot, &self.metrics).await;
+        Kept::KeySets.refresh(&snapshot, &self.metrics).await;
         if let Some(old) = self.in_force.load().as_ref() {
             snapshot.authenticator.inherit(&old.authenticator);
+            snapshot.hierarchy.inherit(&old.hierarchy);
         }
         if let Err(error) = self.log.reopen().await {
             return Err(vec![unplaced(
@@ -245,7 +251,7 @@ impl Shared {
             }
         }
         self.in_force.store(Some(Arc::new(snapshot)));
-        self.reloaded.notify_one();
+        self.reloaded.send_replace(());
         Ok(())
     }
 }
@@ -280,81 +286,52 @@ fn loaded(metrics: &Metrics, ok: bool) {
     }
 }
 
-/// Key sets and hierarchy are fetched again for as long as the gateway runs.
-async fn keep_fresh(shared: Arc<Shared>) {
+/// What the gateway keeps from elsewhere, and fetches again for as long as it runs.
+#[derive(Clone, Copy)]
+enum Kept {
+    KeySets,
+    Hierarchy,
+}
+
+impl Kept {
+    async fn refresh(self, snapshot: &Snapshot, metrics: &Metrics) {
+        match self {
+            Self::KeySets => {
+                let fetches = snapshot.authenticator.refresh().await;
+                metrics.key_set_fetches.with_label_values(&["ok"]).inc_by(fetches.ok);
+                metrics.key_set_fetches.with_label_values(&["failed"]).inc_by(fetches.failed);
+            }
+            Self::Hierarchy => snapshot.hierarchy.refresh(&snapshot.upstreams, metrics).await,
+        }
+    }
+
+    /// Until the next fetch.
+    fn wait(self, snapshot: &Snapshot) -> Duration {
+        match self {
+            Self::KeySets => {
+                let every = snapshot.authenticator.refresh_interval().unwrap_or(REFRESH_EVERY);
+                if snapshot.authenticator.is_ready() { every } else { every.min(RETRY_AFTER) }
+            }
+            Self::Hierarchy => snapshot.hierarchy.refresh_interval().unwrap_or(REFRESH_EVERY),
+        }
+    }
+}
+
+/// Each kind in a task of its own: a slow table must not keep old keys in force.
+async fn keep_fresh(shared: Arc<Shared>, kept: Kept, mut reloaded: watch::Receiver<()>) {
     loop {
-        let Some(snapshot) = shared.in_force.load_full() else { return };
-        let hierarchy = match &snapshot.config.hierarchy {
-            Hierarchy::Table { refresh, .. } => Some(*refresh),
-            Hierarchy::None | Hierarchy::Claim(_) | Hierarchy::File(_) => None,
-        };
-        let every = [snapshot.authenticator.refresh_interval(), hierarchy].into_iter().flatten().min();
-        let wait = every.unwrap_or(REFRESH_EVERY);
-        let wait = if snapshot.authenticator.is_ready() { wait } else { wait.min(RETRY_AFTER) };
-        drop(snapshot);
+        let Some(wait) = shared.in_force.load().as_ref().map(|snapshot| kept.wait(snapshot)) else { return };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = shared.reloaded.notified() => continue,
+            changed = reloaded.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
         }
         if let Some(snapshot) = shared.in_force.load_full() {
-            refresh(&snapshot, &shared.metrics).await;
+            kept.refresh(&snapshot, &shared.metrics).await;
         }
     }
-}
-
-async fn refresh(snapshot: &Snapshot, metrics: &Metrics) {
-    let fetches = snapshot.authenticator.refresh().await;
-    metrics.key_set_fetches.with_label_values(&["ok"]).inc_by(fetches.ok);
-    metrics.key_set_fetches.with_label_values(&["failed"]).inc_by(fetches.failed);
-    if let Hierarchy::Table { table, manager, .. } = &snapshot.config.hierarchy {
-        match read_hierarchy(snapshot, table, manager).await {
-            Some(edges) => {
-                if let Err(error) = snapshot.authenticator.set_hierarchy(edges) {
-                    tracing::warn!("{error}; the last hierarchy stays in use");
-                }
-            }
-            None => tracing::warn!(%table, "the hierarchy could not be read; the last one stays in use"),
-        }
-    }
-}
-
-/// (user, manager) of every row of the hierarchy's table that has a manager. `None` if it can't be read to its end: a part of
-/// it would take reports from managers, and a denial may ask for them.
-async fn read_hierarchy(snapshot: &Snapshot, table: &str, manager: &str) -> Option<Vec<(Name, Name)>> {
-    let catalog: &Catalog = &snapshot.catalog;
-    let table = catalog.table_named(table)?;
-    let crate::api::Dialect::Rest(dialect) = &catalog.api(table.api).dialect;
-    let depth = snapshot.config.limits.json_depth;
-    let mut layout = crate::policy::Layout::default();
-    let key = layout.insert(&[Arc::clone(&table.field(table.key).name)]);
-    let manager = layout.insert(&[manager.into()]);
-    let full = dialect.parameters.limit.as_ref().map_or(u64::MAX, |limit| limit.max);
-    let mut edges = Vec::new();
-    let mut last = full;
-    for page in 0..HIERARCHY_PAGES {
-        let Some(permit) = enforcement::hierarchy(catalog, table, page) else {
-            // There is no way to ask for more: only a page with room left was the last.
-            return (last < full).then_some(edges);
-        };
-        let answer =
-            snapshot.upstreams.send(&permit).await.ok().filter(|answer| answer.status == http::StatusCode::OK)?;
-        let records = redact::records(&answer.body, &dialect.list, depth).ok()?;
-        if records.is_empty() {
-            return Some(edges);
-        }
-        last = records.len() as u64;
-        for record in records {
-            let slots = redact::slots(record, &layout, depth).ok()?;
-            let text = |slot| match slots.get(slot) {
-                crate::policy::Slot::Raw(raw) => redact::request::text(raw),
-                crate::policy::Slot::Missing => None,
-            };
-            if let (Some(user), Some(manager)) = (text(key), text(manager)) {
-                edges.push((user.into(), manager.into()));
-            }
-        }
-    }
-    None
 }
 
 /// A mistake without a place in a file.

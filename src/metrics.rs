@@ -1,7 +1,8 @@
 //! Every metric, named once. No label can grow with users, tenants, paths or records.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// Handles to all metrics of one gateway, in a registry of their own (so that tests run side by side).
@@ -38,6 +39,12 @@ pub struct Metrics {
     pub audit_failures: IntCounter,
     /// Fetches of key sets by `outcome`.
     pub key_set_fetches: IntCounterVec,
+    /// Reads of a tenant's people from the hierarchy's table by `outcome` (`ok`, `failed`).
+    pub hierarchy_reads: IntCounterVec,
+    /// What is odd about the people that are known, by `kind`: `loop`, `self`, `orphan`.
+    pub hierarchy_faults: IntGaugeVec,
+    /// Tenants whose people could not be read again and are used as they were. Should be 0.
+    pub hierarchy_stale: IntGauge,
 }
 
 const SECONDS: [f64; 14] =
@@ -100,6 +107,22 @@ impl Metrics {
                 "scrim_key_set_fetches_total",
                 "Fetches of JSON Web Key Sets by outcome.",
                 &["outcome"],
+            ),
+            hierarchy_reads: counters(
+                "scrim_hierarchy_reads_total",
+                "Reads of a tenant's people from the hierarchy's table by outcome.",
+                &["outcome"],
+            ),
+            hierarchy_faults: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("scrim_hierarchy_faults", "Loops, people who manage themselves, unknown managers."),
+                    &["kind"],
+                ),
+            ),
+            hierarchy_stale: gauge(
+                "scrim_hierarchy_stale",
+                "Tenants whose people could not be read again and are used as they were. Should be 0.",
             ),
             registry,
         }

@@ -196,6 +196,7 @@ pub enum Reason {
     // tenancy
     TenantMissing,
     TenantNotAMember,
+    HierarchyUnavailable,
     // routing
     RouteUnknown,
     MediaTypeUnsupported,
@@ -254,6 +255,7 @@ impl Reason {
             Self::IdentityUnavailable => "identity_unavailable",
             Self::TenantMissing => "tenant_missing",
             Self::TenantNotAMember => "tenant_not_a_member",
+            Self::HierarchyUnavailable => "hierarchy_unavailable",
             Self::RouteUnknown => "route_unknown",
             Self::MediaTypeUnsupported => "media_type_unsupported",
             Self::NotAcceptable => "not_acceptable",

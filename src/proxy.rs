@@ -164,6 +164,13 @@ impl Proxy {
         let tenant = tenancy::scope(&principal, chosen, &config.tenancy)?;
         exchange.for_tenant(&tenant);
 
+        // Before anything is looked for: what does not exist and what is hidden are refused alike, also while this fails.
+        let principal = snapshot.hierarchy.in_tenant(principal, &tenant, &snapshot.upstreams, &self.metrics).await;
+        let principal = principal.map_err(|unread| {
+            exchange.detail(unread);
+            Reason::HierarchyUnavailable
+        })?;
+
         let target = routing::resolve(&snapshot.catalog, &request, &tenant)?;
         let api = snapshot.catalog.api(target.api);
         let route = api.routes.get(target.route).ok_or(Reason::RouteUnknown)?;

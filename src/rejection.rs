@@ -123,7 +123,11 @@ impl From<Reason> for Rejection {
                 "upstream_timeout",
                 "The service behind this gateway did not answer in time.",
             ),
-            Reason::IdentityUnavailable | Reason::AuditUnavailable | Reason::NotReady | Reason::Overloaded => {
+            Reason::IdentityUnavailable
+            | Reason::HierarchyUnavailable
+            | Reason::AuditUnavailable
+            | Reason::NotReady
+            | Reason::Overloaded => {
                 says(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The gateway cannot serve this now.")
             }
             Reason::Internal => says(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The gateway failed."),

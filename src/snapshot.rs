@@ -12,6 +12,7 @@ use crate::authn::Authenticator;
 use crate::clock::Clock;
 use crate::config::{self, Config, Draft};
 use crate::diagnostic::{self, Diagnostic};
+use crate::hierarchy::Hierarchy;
 use crate::listener::Certificate;
 use crate::metrics::Metrics;
 use crate::model::Name;
@@ -23,7 +24,8 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     pub policies: PolicySet,
     pub authenticator: Authenticator,
-    pub upstreams: Upstreams,
+    pub hierarchy: Hierarchy,
+    pub upstreams: Arc<Upstreams>,
     /// Headers that only the gateway may send to an upstream: those that carry the tenant or a credential.
     pub identity_headers: Vec<HeaderName>,
 }
@@ -55,6 +57,7 @@ struct Rules {
     catalog: Option<Arc<Catalog>>,
     policies: Option<PolicySet>,
     authenticator: Option<Authenticator>,
+    hierarchy: Option<Hierarchy>,
     /// Whether policies were compiled, with or without mistakes.
     judged: bool,
 }
@@ -80,6 +83,13 @@ impl Rules {
             (authenticator, warnings)
         });
         let authenticator = collect(authenticator, found);
+        let hierarchy = match (&catalog, &authenticator) {
+            (Some(catalog), Some(authenticator)) => {
+                Some(Hierarchy::load(config, catalog, &authenticator.organizations()))
+            }
+            _ => None,
+        };
+        let hierarchy = hierarchy.and_then(|hierarchy| collect(hierarchy, found));
         let compiled = match (&catalog, &files) {
             (Some(catalog), Some(files)) if principal_holds => {
                 Some(PolicySet::compile(files, catalog, &config.principal, dimensions))
@@ -88,7 +98,7 @@ impl Rules {
         };
         let judged = compiled.is_some();
         let policies = compiled.and_then(|compiled| collect(compiled, found));
-        Self { catalog, policies, authenticator, judged }
+        Self { catalog, policies, authenticator, hierarchy, judged }
     }
 
     /// Without the key these would remove their fields, which nobody meant who wrote them.
@@ -118,7 +128,13 @@ impl Snapshot {
             found.extend(rules.masks_without_key());
         }
         let found = sorted(found);
-        let Rules { catalog: Some(catalog), policies: Some(policies), authenticator: Some(authenticator), .. } = rules
+        let Rules {
+            catalog: Some(catalog),
+            policies: Some(policies),
+            authenticator: Some(authenticator),
+            hierarchy: Some(hierarchy),
+            ..
+        } = rules
         else {
             return Err(found);
         };
@@ -136,7 +152,8 @@ impl Snapshot {
             Some(config::Credential::Bearer(_)) | None => None,
         });
         let identity_headers = tenant.chain(credentials).collect();
-        Ok((Self { config, catalog, policies, authenticator, upstreams, identity_headers }, found))
+        let upstreams = Arc::new(upstreams);
+        Ok((Self { config, catalog, policies, authenticator, hierarchy, upstreams, identity_headers }, found))
     }
 }
 

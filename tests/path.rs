@@ -4,6 +4,7 @@
 mod admin;
 mod client;
 mod demo;
+mod hierarchy;
 mod http2;
 mod lifecycle;
 mod process;

@@ -59,9 +59,15 @@ pub fn is_principal_id(text: &str) -> bool {
 }
 
 impl ApiKeys {
-    pub(super) fn load(file: &config::ApiKeys, parts: &Parts<'_>) -> Result<Self, Vec<Diagnostic>> {
+    /// Warnings: keys that speak for an organization of an issuer.
+    pub(super) fn load(file: &config::ApiKeys, parts: &Parts<'_>) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let source = super::read(&file.file)?;
-        compile(&source, &file.key, parts)
+        compile(&source, file, parts)
+    }
+
+    /// Values of the first dimension that any key speaks for.
+    pub(super) fn organizations(&self) -> impl Iterator<Item = Name> {
+        self.keys.values().flat_map(|entry| &entry.principal.memberships).filter_map(organization).cloned()
     }
 
     /// The principal of a key as a client sent it.
@@ -85,7 +91,16 @@ fn id_of(key: &str) -> Option<&str> {
     Some(id).filter(|id| prefix == PREFIX && is_key_id(id) && sound)
 }
 
-fn compile(source: &Arc<Source>, hash_key: &Secret, parts: &Parts<'_>) -> Result<ApiKeys, Vec<Diagnostic>> {
+fn organization(tenant: &TenantScope) -> Option<&Name> {
+    tenant.dimensions().next().map(|(_, value)| value)
+}
+
+fn compile(
+    source: &Arc<Source>,
+    file: &config::ApiKeys,
+    parts: &Parts<'_>,
+) -> Result<(ApiKeys, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let hash_key = &file.key;
     let root = yaml::parse(source)?;
     let mut reader = Reader::default();
     if hash_key.expose().len() < MIN_HASH_KEY {
@@ -93,11 +108,12 @@ fn compile(source: &Arc<Source>, hash_key: &Secret, parts: &Parts<'_>) -> Result
         reader.error("weak-secret", &Span::new(source, 0..0), message);
     }
     let mut keys = HashMap::new();
-    let mut file = reader.fields(&root, "the file of API keys");
-    let list = file.require("keys", &mut reader).map(|node| reader.list(node, "`keys`")).unwrap_or_default();
-    file.finish(&mut reader);
+    let mut fields = reader.fields(&root, "the file of API keys");
+    let list = fields.require("keys", &mut reader).map(|node| reader.list(node, "`keys`")).unwrap_or_default();
+    fields.finish(&mut reader);
+    let mut tenants = Vec::new();
     for node in list {
-        if let Some((id, place, entry)) = key(node, parts, &mut reader)
+        if let Some((id, place, entry)) = key(node, parts, &mut tenants, &mut reader)
             && keys.insert(id.clone(), entry).is_some()
         {
             reader.error("duplicate-key-id", &place, format!("a second key with the id `{id}`"));
@@ -106,10 +122,32 @@ fn compile(source: &Arc<Source>, hash_key: &Secret, parts: &Parts<'_>) -> Result
     if has_errors(&reader.diagnostics) {
         return Err(reader.diagnostics);
     }
-    Ok(ApiKeys { hash_key: hmac::Key::new(hmac::HMAC_SHA256, hash_key.expose()), keys })
+    reader.diagnostics.extend(strangers(&tenants, &file.ids, parts));
+    Ok((ApiKeys { hash_key: hmac::Key::new(hmac::HMAC_SHA256, hash_key.expose()), keys }, reader.diagnostics))
 }
 
-fn key(node: &Node, parts: &Parts<'_>, reader: &mut Reader) -> Option<(String, Span, Entry)> {
+/// A key and an issuer that may speak for one organization may have one id for two principals, who then own each other's
+/// records. Said once, at the first such key.
+fn strangers(tenants: &[(TenantScope, Span)], ids: &config::Ids, parts: &Parts<'_>) -> Option<Diagnostic> {
+    tenants.iter().find_map(|(tenant, span)| {
+        let organization = organization(tenant)?;
+        let issuers = parts.authn.jwt.iter().filter(|issuer| issuer.organizations.contains(organization));
+        let issuer = issuers.clone().find(|issuer| !issuer.ids.are_those_of(ids))?;
+        let message = format!(
+            "`{}` may speak for `{organization}` too, and owners of records are told apart by `principal.id` alone",
+            issuer.issuer
+        );
+        Some(Diagnostic::warning("shared-organization", span.clone(), message).help(config::Ids::HELP))
+    })
+}
+
+/// `tenants`: takes those of the key, with their places.
+fn key(
+    node: &Node,
+    parts: &Parts<'_>,
+    tenants: &mut Vec<(TenantScope, Span)>,
+    reader: &mut Reader,
+) -> Option<(String, Span, Entry)> {
     let mut fields = reader.fields(node, "an API key");
     let id = fields.require("id", reader).and_then(|node| reader.text(node, "`id`"));
     let hash = fields.require("hash", reader).and_then(|node| hash_bytes(node, reader));
@@ -140,7 +178,8 @@ fn key(node: &Node, parts: &Parts<'_>, reader: &mut Reader) -> Option<(String, S
         return None;
     }
     let mut principal = principal?;
-    principal.memberships = memberships;
+    principal.memberships = memberships.iter().map(|(scope, _)| scope.clone()).collect();
+    tenants.extend(memberships);
     principal.reports = reports.unwrap_or_default().into();
     Some((id.value, id.span, Entry { hash: hash?, principal, expires: expires? }))
 }
@@ -249,7 +288,7 @@ fn inner(of: &Type) -> &Type {
 }
 
 /// One `tenant` or a list of `tenants`; at least one in all, since a key without a tenant could do nothing.
-fn memberships(fields: &mut yaml::Fields<'_>, parts: &Parts<'_>, reader: &mut Reader) -> Vec<TenantScope> {
+fn memberships(fields: &mut yaml::Fields<'_>, parts: &Parts<'_>, reader: &mut Reader) -> Vec<(TenantScope, Span)> {
     let mut nodes: Vec<&Node> = fields.take("tenant").into_iter().collect();
     if let Some(list) = fields.take("tenants") {
         nodes.extend(reader.list(list, "`tenants`"));
@@ -257,9 +296,10 @@ fn memberships(fields: &mut yaml::Fields<'_>, parts: &Parts<'_>, reader: &mut Re
     if nodes.is_empty() {
         reader.error("missing-key", &fields.span, "an API key needs `tenant` or `tenants`");
     }
-    let mut found: Vec<TenantScope> = nodes.into_iter().filter_map(|node| membership(node, parts, reader)).collect();
-    found.sort();
-    found.dedup();
+    let scope = |node: &Node| Some((membership(node, parts, reader)?, node.span.clone()));
+    let mut found: Vec<(TenantScope, Span)> = nodes.into_iter().filter_map(scope).collect();
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    found.dedup_by(|(one, _), (other, _)| one == other);
     found
 }
 

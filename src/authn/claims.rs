@@ -81,6 +81,11 @@ impl Mapping {
         })
     }
 
+    /// Those that this issuer may speak for.
+    pub(super) fn organizations(&self) -> &[Name] {
+        &self.organizations
+    }
+
     fn memberships(&self, claims: &Json) -> Result<Vec<TenantScope>, Refused> {
         let mut found = Vec::new();
         let single = |dimension: &Name| {

@@ -1,4 +1,4 @@
-//! The authenticator as a whole: choice of credential, cache, rotation of keys, hierarchy. Also the signers and the
+//! The authenticator as a whole: choice of credential, cache, rotation of keys. Also the signers and the
 //! configuration that the tests of the modules share.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 
 use super::*;
-use crate::config::{Algorithm, ApiKeys, ClaimMap, ClaimPath, ClaimValue};
+use crate::config::{Algorithm, ApiKeys, ClaimMap, ClaimPath, ClaimValue, Ids};
 use crate::model::value::Type;
 use crate::secret::Secret;
 
@@ -194,6 +194,7 @@ pub(super) fn issuer(jwks: Jwks) -> JwtIssuer {
         jwks,
         algorithms: vec![Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa],
         organizations: vec!["acme".into(), "globex".into()],
+        ids: Ids::default(),
         map: claim_map(),
         leeway: Duration::from_secs(30),
     }
@@ -233,7 +234,7 @@ fn exactly_one_credential_of_a_known_kind_is_looked_at() {
     let folder = Folder::new();
     let jwt = vec![issuer(Jwks::File(folder.write("jwks.json", &SIGNERS.jwks())))];
     let file = folder.write("api-keys.yaml", "keys: []\n");
-    let api_keys = Some(ApiKeys { file, key: Secret::new("0123456789abcdef") });
+    let api_keys = Some(ApiKeys { file, key: Secret::new("0123456789abcdef"), ids: Ids::default() });
     let authenticator = load(Authn { jwt, api_keys }, &Hierarchy::None, &Clock::fixed(NOW)).expect("a configuration");
     let token = token(&[]);
     let bearer = &format!("Bearer {token}");
@@ -306,34 +307,6 @@ fn a_tampered_copy_of_a_remembered_token_is_refused() {
     let other = format!("{header}.{}.{signature}", b64(claims(&[("sub", r#""root""#)])));
     assert_eq!(bearer(&authenticator, &other), Err(Refused::Signature));
     assert!(bearer(&authenticator, &sound).is_ok());
-}
-
-#[test]
-fn table_reports_make_ready_and_replace_remembered_principals() {
-    let folder = Folder::new();
-    let jwt = vec![issuer(Jwks::File(folder.write("jwks.json", &SIGNERS.jwks())))];
-    let hierarchy =
-        Hierarchy::Table { table: "users".into(), manager: "manager_id".into(), refresh: Duration::from_secs(60) };
-    let authenticator = load(Authn { jwt, api_keys: None }, &hierarchy, &Clock::fixed(NOW)).expect("a configuration");
-    let token = token(&[]);
-    assert!(!authenticator.is_ready());
-    assert_eq!(bearer(&authenticator, &token), Err(Refused::KeysUnavailable));
-    let edge = |id: &str, manager: &str| (Name::from(id), Name::from(manager));
-    authenticator.set_hierarchy([edge("u2", "u1"), edge("u3", "u2")]).expect("few edges");
-    assert!(authenticator.is_ready());
-    assert_eq!(bearer(&authenticator, &token).map(|p| p.reports.join(" ")), Ok("u2 u3".to_owned()));
-    authenticator.set_hierarchy([edge("u2", "u1")]).expect("few edges");
-    assert_eq!(bearer(&authenticator, &token).map(|p| p.reports.join(" ")), Ok("u2".to_owned()));
-}
-
-#[test]
-fn file_reports_are_read_with_warnings() {
-    let folder = Folder::new();
-    let jwt = vec![issuer(Jwks::File(folder.write("jwks.json", &SIGNERS.jwks())))];
-    let hierarchy = Hierarchy::File(folder.write("hierarchy.yaml", "u1: [u2]\nu2: [u3, u1]\n"));
-    let authenticator = load(Authn { jwt, api_keys: None }, &hierarchy, &Clock::fixed(NOW)).expect("a configuration");
-    assert_eq!(authenticator.warnings().len(), 1);
-    assert_eq!(bearer(&authenticator, &token(&[])).map(|p| p.reports.join(" ")), Ok("u2 u3".to_owned()));
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::compile::Secrets;
 use super::raw::{self, claim_path, distinct, duration, identifier, name, path, text, unknown};
-use super::{Algorithm, ApiKeys, Authn, ClaimMap, ClaimPath, ClaimValue, Hierarchy, Jwks, JwtIssuer, PrincipalSchema};
-use super::{Scheme, Tenancy};
-use crate::diagnostic::nearest;
+use super::{Algorithm, ApiKeys, Authn, ClaimMap, ClaimPath, ClaimValue, Hierarchy, HierarchyTable, Ids, Jwks};
+use super::{JwtIssuer, PrincipalSchema, Scheme, Tenancy};
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::model::Name;
 use crate::model::value::Type;
 use crate::yaml::{Node, Reader, Text};
@@ -62,12 +62,13 @@ pub(super) fn authn(
     let mut jwt: Vec<JwtIssuer> = Vec::new();
     let issuers = fields.take("jwt").map_or(&[][..], |node| reader.list(node, "`jwt`"));
     for node in issuers {
-        let Some(issuer) = jwt_issuer(node, folder, schema, dimensions, reader) else { continue };
+        let Some((issuer, organizations)) = jwt_issuer(node, folder, schema, dimensions, reader) else { continue };
         if jwt.iter().any(|other| other.issuer == issuer.issuer) {
             let message = format!("the issuer `{}` is declared twice", issuer.issuer);
             reader.error("duplicate-issuer", &node.span, message);
             continue;
         }
+        warn_of_strangers(&issuer, &organizations, &jwt, reader);
         jwt.push(issuer);
     }
     let keys = fields.take("api_keys");
@@ -75,8 +76,9 @@ pub(super) fn authn(
         let mut fields = reader.fields(node, "`api_keys`");
         let file = path(fields.require("file", reader), "`file`", folder, reader);
         let key = fields.require("hash_key", reader).and_then(|node| secrets.reference(node, "`hash_key`", reader));
+        let ids = Ids(name(fields.take("ids"), "`ids`", reader));
         fields.finish(reader);
-        Some(ApiKeys { file: file?, key: key? })
+        Some(ApiKeys { file: file?, key: key?, ids })
     });
     if issuers.is_empty() && keys.is_none() {
         reader.error("nobody-comes-in", &fields.span, "`authn` declares no way to prove who one is").help =
@@ -86,13 +88,29 @@ pub(super) fn authn(
     Authn { jwt, api_keys }
 }
 
+/// Two issuers that may speak for one organization may give one id to two people, who then own each other's records.
+fn warn_of_strangers(issuer: &JwtIssuer, organizations: &[Text], others: &[JwtIssuer], reader: &mut Reader) {
+    for word in organizations {
+        let speaks = |other: &&JwtIssuer| other.organizations.iter().any(|name| **name == *word.value);
+        let stranger = others.iter().filter(speaks).find(|other| !issuer.ids.are_those_of(&other.ids));
+        let Some(stranger) = stranger else { continue };
+        let message = format!(
+            "`{}` may speak for `{}` too, and owners of records are told apart by `principal.id` alone",
+            stranger.issuer, word.value
+        );
+        let warning = Diagnostic::warning("shared-organization", word.span.clone(), message);
+        reader.diagnostics.push(warning.help(Ids::HELP));
+    }
+}
+
+/// With where the issuer's organizations are written.
 fn jwt_issuer(
     node: &Node,
     folder: &Path,
     schema: &PrincipalSchema,
     dimensions: &[Name],
     reader: &mut Reader,
-) -> Option<JwtIssuer> {
+) -> Option<(JwtIssuer, Vec<Text>)> {
     let mut fields = reader.fields(node, "an issuer");
     let issuer = name(fields.require("issuer", reader), "`issuer`", reader);
     let audience = name(fields.require("audience", reader), "`audience`", reader);
@@ -100,6 +118,7 @@ fn jwt_issuer(
     let words = distinct(fields.require("algorithms", reader), "`algorithms`", reader);
     let organizations = distinct(fields.require("organizations", reader), "`organizations`", reader);
     let map = fields.require("map", reader).and_then(|node| claim_map(node, schema, dimensions, reader));
+    let ids = Ids(name(fields.take("ids"), "`ids`", reader));
     let leeway = match fields.take("leeway") {
         None => Some(Duration::from_secs(30)),
         Some(node) => duration(node, "`leeway`", Duration::ZERO..=Duration::from_secs(300), reader),
@@ -109,15 +128,17 @@ fn jwt_issuer(
         let message = format!("`{}` can't hold `/`, which separates the parts of a tenant", word.value);
         reader.error("bad-name", &word.span, message);
     }
-    Some(JwtIssuer {
+    let issuer = JwtIssuer {
         issuer: issuer?,
         audience: audience?,
         jwks: jwks?,
         algorithms: words.iter().filter_map(|word| algorithm(word, reader)).collect(),
         organizations: organizations.iter().map(|word| word.value.as_str().into()).collect(),
+        ids,
         map: map?,
         leeway: leeway?,
-    })
+    };
+    Some((issuer, organizations))
 }
 
 fn algorithm(word: &Text, reader: &mut Reader) -> Option<Algorithm> {
@@ -246,9 +267,16 @@ pub(super) fn hierarchy(node: &Node, folder: &Path, reader: &mut Reader) -> Opti
                 None => Some(DEFAULT_REFRESH),
                 Some(node) => duration(node, "`refresh`", MIN_REFRESH..=DAY, reader),
             };
-            let table = name(table, "`table`", reader);
-            let manager = name(manager, "`manager`", reader);
-            Some(Hierarchy::Table { table: table?, manager: manager?, refresh: refresh? })
+            let table = text(table, "`table`", reader);
+            let manager = text(manager, "`manager`", reader);
+            let (table, manager) = (table?, manager?);
+            Some(Hierarchy::Table(HierarchyTable {
+                table: table.value.as_str().into(),
+                manager: manager.value.as_str().into(),
+                refresh: refresh?,
+                table_span: table.span,
+                manager_span: manager.span,
+            }))
         }
         _ => {
             reader.error("bad-hierarchy", &node.span, "`hierarchy` needs one of `claim`, `file` and `table`");

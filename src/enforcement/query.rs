@@ -4,7 +4,7 @@
 //! the answer's rows, their order or their number would tell its values. Hidden, unreadable and unknown fields are refused
 //! with one and the same answer.
 
-use crate::api::{FieldId, InexactPaging, Rest, Route, Shape, Table, Tenancy};
+use crate::api::{FieldId, InexactPaging, Rest, Shape, Table, Tenancy};
 use crate::dialect::Query;
 use crate::model::Reason;
 use crate::policy::{Layout, Residual};
@@ -67,22 +67,38 @@ pub(super) fn helpers(table: &Table, layout: &Layout, dialect: &Rest) -> Query {
     query
 }
 
-/// The target of one page of a whole table, unfiltered.
-pub(super) fn hierarchy_page(dialect: &Rest, route: &Route, page: u64) -> Option<String> {
-    let nobody = crate::model::TenantScope::new(&["-".into()], |_| Some("-"))?;
-    let mut target = route.upstream_path.expand(&[], &nobody)?;
-    let parameters = &dialect.parameters;
-    if let Some(limit) = &parameters.limit {
-        target = format!("{target}?{}={}", limit.name, limit.max);
-        if let Some(offset) = &parameters.offset {
-            target = format!("{target}&{offset}={}", page.checked_mul(limit.max)?);
-        } else if let Some(name) = &parameters.page {
-            target = format!("{target}&{name}={}", page + 1);
-        } else if page > 0 {
-            return None;
+/// A query for one page, from 0, of who is managed by whom. `None`: there is no way to ask for more than the first.
+pub(super) fn people(dialect: &Rest, table: &Table, manager: FieldId, page: u64) -> Option<Query> {
+    let mut query = Query::default();
+    let mut wanted = vec![table.key, manager];
+    match &table.tenant {
+        Tenancy::Columns(columns) => wanted.extend(columns.iter().map(|(_, column)| *column)),
+        Tenancy::Via(relation) => {
+            query.expand.push(*relation);
+            wanted.push(*relation);
+            if let Shape::One { by, .. } = table.field(*relation).shape {
+                wanted.push(by);
+            }
         }
-    } else if page > 0 {
-        return None;
+        Tenancy::Shared => {}
     }
-    Some(target)
+    let mut fields: Vec<FieldId> = Vec::new();
+    for field in wanted {
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
+    query.fields = Some(fields);
+    // Without an order, a row may change its page between two requests.
+    query.sort.push((table.key, false));
+    let parameters = &dialect.parameters;
+    let limit = parameters.limit.as_ref().map(|limit| limit.max);
+    query.limit = limit;
+    match limit {
+        Some(limit) if parameters.offset.is_some() => query.offset = Some(page.checked_mul(limit)?),
+        Some(_) if parameters.page.is_some() => query.page = Some(page.checked_add(1)?),
+        _ if page > 0 => return None,
+        _ => {}
+    }
+    Some(query)
 }

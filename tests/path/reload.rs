@@ -4,8 +4,8 @@ use std::fs;
 
 use super::wire::Gate;
 use super::{POLICY, answer, clean, contact, contact_answers, rep, seen, setup};
+use crate::support::World;
 use crate::support::world::{API, Setup};
-use crate::support::{Answer, World};
 
 /// Loads that came into force, loads that failed, whether the last one did, and the generation.
 async fn loads(world: &World) -> (f64, f64, f64, f64) {
@@ -153,29 +153,5 @@ async fn a_reload_keeps_the_keys_of_a_key_server_that_is_down() {
     write(&world, "gateway.yaml", &remote("others"));
     world.gateway.reload().await.expect("the files are sound");
     assert_eq!(rep(&world).get("/contacts/1").await.status, 503);
-    clean(&world, 3).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hierarchy_without_an_end_lets_nobody_in() {
-    let world = setup("").start().await;
-    contact_answers(&world);
-    let text = fs::read_to_string(world.folder.path().join("gateway.yaml")).expect("read");
-    let table = text.replace("{ claim: claims.reports }", "{ table: contacts, manager: owner_id }");
-    write(&world, "gateway.yaml", &table);
-    let page = || Answer::json(200, r#"{"data":[{"id":7,"owner_id":"ann"}]}"#);
-    world.upstream.on("GET /contacts", [page()]);
-    world.gateway.reload().await.expect("the files are sound");
-    assert_eq!(rep(&world).get("/contacts/1").await.status, 503, "a part of the hierarchy was taken for the whole");
-    world.upstream.on("GET /contacts", [page(), Answer::json(200, r#"{"data":[]}"#)]);
-    world.gateway.reload().await.expect("the files are sound");
-    assert_eq!(rep(&world).get("/contacts/1").await.status, 200);
-    // Without a parameter for the next page, a full one may not be all.
-    let unpaged =
-        API.replace("max: 50", "max: 1").replace("default: 20", "default: 1").replace("    offset: offset\n", "");
-    write(&world, "api.yaml", &unpaged);
-    world.upstream.on("GET /contacts", [page()]);
-    world.gateway.reload().await.expect("the files are sound");
-    assert_eq!(rep(&world).get("/contacts/1").await.status, 503, "one page was taken for the whole");
     clean(&world, 3).await;
 }

@@ -32,6 +32,8 @@ pub struct Setup {
     pub upstream: Option<SocketAddr>,
     /// Further files of the folder, by name.
     pub files: BTreeMap<String, String>,
+    /// The value of `hierarchy`.
+    pub hierarchy: String,
     /// Further top-level members of the gateway file.
     pub more: String,
 }
@@ -46,6 +48,7 @@ impl Default for Setup {
             listener: "{ address: 127.0.0.1:0, plaintext: true }".to_owned(),
             upstream: None,
             files: BTreeMap::new(),
+            hierarchy: "{ claim: claims.reports }".to_owned(),
             more: String::new(),
         }
     }
@@ -114,13 +117,14 @@ impl Setup {
              organizations: [acme, globex]\n      map: {{ id: claims.sub, roles: claims.roles, groups: claims.groups, \
              tenant: {{ organization_id: claims.org_id, app_id: claims.app_id }}, tenants: claims.tenants, \
              attributes: {{ regions: claims.regions, mfa: \"'mfa' in claims.amr\", level: claims.level }} }}\n\
-             hierarchy: {{ claim: claims.reports }}\n\
+             hierarchy: {}\n\
              tenancy: {{ dimensions: [organization_id, app_id], choose_by: X-Scrim-Tenant }}\n\
              masking: {{ key: {{ secret: masking }} }}\n\
              audit: {{ file: \"{}\", fsync: never }}\n\
              apis: [api.yaml]\npolicies: policies\n{limits}{}",
             self.listener,
             upstream,
+            self.hierarchy,
             audit.display(),
             self.more,
         )

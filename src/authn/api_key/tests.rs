@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::super::tests::{NOW, path, schema, tenancy};
+use super::super::tests::{NOW, issuer, path, schema, tenancy};
 use super::*;
-use crate::config::Authn;
+use crate::config::{Authn, Ids, Jwks};
 
 const SECRET: &str = "0123456789abcdef";
 const KEY: &str = "scrim_abcd2345_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA-_AA";
@@ -22,7 +22,12 @@ fn load(text: &str, hierarchy: &Hierarchy) -> Result<ApiKeys, Vec<Diagnostic>> {
     let (authn, principal, tenancy) = (Authn::default(), schema(), tenancy());
     let path = Path::new("gateway.yaml");
     let parts = Parts { authn: &authn, principal: &principal, tenancy: &tenancy, hierarchy, path };
-    compile(&Source::new("api-keys.yaml", text), &Secret::new(SECRET), &parts)
+    compile(&Source::new("api-keys.yaml", text), &file(SECRET, None), &parts).map(|(keys, _)| keys)
+}
+
+fn file(secret: &str, ids: Option<&str>) -> config::ApiKeys {
+    let ids = config::Ids(ids.map(Name::from));
+    config::ApiKeys { file: "api-keys.yaml".into(), key: Secret::new(secret), ids }
 }
 
 fn at(second: i64) -> Timestamp {
@@ -116,6 +121,31 @@ fn a_short_hash_secret_is_refused() {
     let hierarchy = &Hierarchy::None;
     let parts =
         Parts { authn: &authn, principal: &principal, tenancy: &tenancy, hierarchy, path: Path::new("gateway.yaml") };
-    let errors = compile(&Source::new("api-keys.yaml", "keys: []\n"), &Secret::new("short"), &parts);
+    let errors = compile(&Source::new("api-keys.yaml", "keys: []\n"), &file("short", None), &parts);
     assert_eq!(errors.err().unwrap_or_default().first().map(|e| e.code), Some("weak-secret"));
+}
+
+#[test]
+fn a_key_that_speaks_for_an_issuers_organization_is_told_once() {
+    let (principal, tenancy) = (schema(), tenancy());
+    let warnings = |text: &str, ours: Option<&str>, theirs: Option<&str>| {
+        let mut issuer = issuer(Jwks::File("jwks.json".into()));
+        issuer.ids = Ids(theirs.map(Name::from));
+        let authn = Authn { jwt: vec![issuer], api_keys: None };
+        let (hierarchy, path) = (&Hierarchy::None, Path::new("gateway.yaml"));
+        let parts = Parts { authn: &authn, principal: &principal, tenancy: &tenancy, hierarchy, path };
+        let (_, warnings) = compile(&Source::new("api-keys.yaml", text), &file(SECRET, ours), &parts).expect("sound");
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let second = entry().replace("keys:\n", "").replace("abcd2345", "abcd2346");
+    let two = format!("{}{second}", entry());
+    let found = warnings(&two, None, None);
+    let expected =
+        "api-keys.yaml:5:15: warning[shared-organization]: `https://id.example.com` may speak for `acme` too";
+    assert!(found.len() == 1 && found[0].starts_with(expected), "{found:#?}");
+    assert!(found[0].contains("(help: ") && found[0].contains("`ids: staff`"), "{found:#?}");
+    assert_eq!(warnings(&two, Some("staff"), Some("guests")).len(), 1);
+    assert_eq!(warnings(&two, Some("staff"), None).len(), 1);
+    assert_eq!(warnings(&two, Some("staff"), Some("staff")).len(), 0);
+    assert_eq!(warnings(&two.replace("acme", "initech"), None, None).len(), 0);
 }

@@ -86,13 +86,18 @@ fn the_shipped_files_load_with_the_apis_that_they_name() {
             compiled.unwrap_or_else(|errors| panic!("{name}: {}", diagnostic::render(&errors, false)));
         assert_eq!(warnings, [], "{name}");
         assert!(catalog.tables().count() > 0);
+        let catalog = Arc::new(catalog);
+        let organizations = ["acme".into(), "globex".into()].into();
+        let hierarchy = crate::hierarchy::Hierarchy::load(&config, &catalog, &organizations);
+        let (_, warnings) = hierarchy.unwrap_or_else(|errors| panic!("{name}: {}", diagnostic::render(&errors, false)));
+        assert_eq!(warnings, [], "{name}");
         // The policies of the others lie beside this folder, and tests of their own compile them.
         if name != "minimal.yaml" {
             continue;
         }
         let files = policy_files(&config.policies).unwrap_or_else(|errors| panic!("{errors:?}"));
         assert_eq!(files.len(), 1, "{name}");
-        let (catalog, dimensions) = (Arc::new(catalog), &config.tenancy.dimensions);
+        let dimensions = &config.tenancy.dimensions;
         let compiled = PolicySet::compile(&files, &catalog, &config.principal, dimensions);
         let (_, warnings) = compiled.unwrap_or_else(|errors| panic!("{name}: {}", diagnostic::render(&errors, false)));
         assert_eq!(warnings, [], "{name}");
@@ -298,6 +303,27 @@ fn what_is_unsafe_but_allowed_is_a_warning() {
         let (_, warnings) = load_text(&DEMO.replacen(from, to, 1)).unwrap_or_else(|e| panic!("{e:#?}"));
         assert!(warnings.len() == 1 && warnings[0].contains(expected), "{expected}: {warnings:#?}");
     }
+}
+
+#[test]
+fn two_issuers_of_one_organization_are_told_unless_their_ids_are_the_same_peoples() {
+    let (head, rest) = DEMO.split_once("    - issuer:").expect("an issuer");
+    let (own, tail) = rest.split_once("  api_keys:").expect("API keys");
+    let second = own.replace("id.demo", "id.other");
+    let two = |second: &str| {
+        let text = format!("{head}    - issuer:{own}    - issuer:{second}  api_keys:{tail}");
+        load_text(&text).unwrap_or_else(|e| panic!("{e:#?}")).1
+    };
+    assert_eq!(two(&second), <[String; 0]>::default(), "one word on both");
+    for ids in ["", "      ids: guests\n"] {
+        let warnings = two(&second.replace("      ids: staff\n", ids).replace("[acme, globex]", "[initech, globex]"));
+        let expected =
+            "g.yaml:38:32: warning[shared-organization]: `https://id.demo.example` may speak for `globex` too";
+        assert!(warnings.len() == 1 && warnings[0].starts_with(expected), "{warnings:#?}");
+        assert!(warnings[0].contains("`ids: staff`"), "{warnings:#?}");
+    }
+    let apart = second.replace("      ids: staff\n", "").replace("[acme, globex]", "[initech]");
+    assert_eq!(two(&apart), <[String; 0]>::default(), "they speak for others");
 }
 
 #[test]

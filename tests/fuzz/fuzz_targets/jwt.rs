@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
 use scrim::authn::{Authenticator, Parts};
 use scrim::clock::Clock;
-use scrim::config::{Algorithm, Authn, Hierarchy, Jwks, JwtIssuer, Tenancy};
+use scrim::config::{Algorithm, Authn, Hierarchy, Ids, Jwks, JwtIssuer, Tenancy};
 use scrim_fuzz::{WORLD, claim_map};
 
 /// The public key of RFC 7515, appendix A.3.
@@ -29,6 +29,7 @@ static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| {
             jwks: Jwks::File(file.clone()),
             algorithms: vec![Algorithm::Es256],
             organizations: vec!["acme".into()],
+            ids: Ids::default(),
             map: claim_map(),
             leeway: Duration::from_secs(30),
         }],
