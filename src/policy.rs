@@ -26,6 +26,7 @@ mod evaluate;
 mod functions;
 mod ir;
 mod parse;
+mod program;
 mod raw;
 mod residual;
 pub mod slots;

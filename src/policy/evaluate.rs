@@ -14,7 +14,7 @@ use super::slots::{Slot, Slots};
 use super::value::{Key, Value};
 
 /// Nodes visited, elements looked at and blocks of text made, for one evaluation.
-const MAX_STEPS: u32 = 20_000;
+pub(super) const MAX_STEPS: u32 = 20_000;
 
 pub(super) type Outcome<'e> = Result<Cow<'e, Value>, Failure>;
 
@@ -27,12 +27,17 @@ pub(super) struct Scene<'s> {
     steps: u32,
 }
 
-/// Whether a condition is exactly true or exactly false.
-pub(super) fn holds(expr: &Expr, record: Option<&Slots<'_>>, after: Option<&Slots<'_>>) -> Result<bool, Failure> {
-    match expr {
-        Expr::Constant(Value::Bool(truth)) => Ok(*truth),
-        _ => Scene { record, after, variables: Vec::new(), steps: MAX_STEPS }.truth(expr),
-    }
+/// Whether a condition is exactly true or exactly false, within what is left of its steps.
+pub(super) fn holds(
+    expr: &Expr,
+    record: Option<&Slots<'_>>,
+    after: Option<&Slots<'_>>,
+    steps: &mut u32,
+) -> Result<bool, Failure> {
+    let mut scene = Scene { record, after, variables: Vec::new(), steps: *steps };
+    let truth = scene.truth(expr);
+    *steps = scene.steps;
+    truth
 }
 
 /// The value of an expression that reads no record.

@@ -2,25 +2,24 @@
 //!
 //! A residual knows the principal already; all that is open is the record. It judges a record as it stands (`judge`), a
 //! record that would be (`creations`) and a change (`change`). A set of matching grants is one word, by which the field
-//! plan is found again.
+//! plan is found again. Judging a record allocates nothing once the plans that it needs are made.
 
 mod change;
 mod decide;
 mod fold;
+mod plans;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::compile::Rules;
 use super::decision::{Creation, FieldPlan, Judgement, Mask, Verdict, Visibility};
 use super::decode;
-use super::evaluate;
-use super::ir::{Expr, Field};
+use super::ir::Field;
+use super::program::{Condition, Word};
 use super::slots::{Layout, Slot, SlotId, Slots};
 use crate::api::{FieldId, TableId};
 use crate::model::{Action, Name};
-
-/// Plans kept by one residual; beyond that they are made anew.
-const MAX_PLANS: usize = 64;
+use plans::{Grants, Plans};
 
 /// Which columns say whose tenant a record belongs to.
 #[derive(Clone, Debug)]
@@ -43,30 +42,30 @@ pub(super) struct Inner {
     rules: Arc<Rules>,
     action: Action,
     /// The tenant's value for each column; `None` lets nothing pass.
-    fence: Option<Vec<(SlotId, Name)>>,
-    denials: Vec<(Name, Expr)>,
+    fence: Option<Vec<(SlotId, Word)>>,
+    denials: Vec<(Name, Condition)>,
     grants: Vec<Live>,
     /// Under which the owner may change, with the denials on that and the requirement that forbids it.
     transfers: Vec<Live>,
-    transfer_denials: Vec<(Name, Expr)>,
+    transfer_denials: Vec<(Name, Condition)>,
     transfer_unmet: Option<Name>,
     creations: Vec<Creation>,
     /// Derived fields that this principal may not see, by field.
     hidden: Vec<bool>,
-    plans: Mutex<Vec<(u128, Arc<FieldPlan>)>>,
+    plans: Plans,
 }
 
 /// A grant whose facts are known; `index` counts the grants of the policy file.
 #[derive(Debug)]
 struct Live {
     index: usize,
-    rows: Expr,
-    check: Option<Expr>,
+    rows: Condition,
+    check: Option<Condition>,
 }
 
 /// What must hold of a record that would be created.
 #[derive(Debug)]
-pub(super) struct Check(Option<Expr>);
+pub(super) struct Check(Option<Condition>);
 
 /// Errors met on the way, counted.
 #[derive(Default)]
@@ -74,13 +73,13 @@ struct Errors(u16);
 
 impl Errors {
     /// A condition that grants: an error does not hold.
-    fn grants(&mut self, expr: &Expr, record: Option<&Slots<'_>>, after: Option<&Slots<'_>>) -> bool {
-        evaluate::holds(expr, record, after).unwrap_or_else(|_| self.count(false))
+    fn grants(&mut self, condition: &Condition, record: Option<&Slots<'_>>, after: Option<&Slots<'_>>) -> bool {
+        condition.holds(record, after).unwrap_or_else(|_| self.count(false))
     }
 
     /// A condition that denies: an error holds.
-    fn denies(&mut self, expr: &Expr, record: &Slots<'_>) -> bool {
-        evaluate::holds(expr, Some(record), None).unwrap_or_else(|_| self.count(true))
+    fn denies(&mut self, condition: &Condition, record: &Slots<'_>) -> bool {
+        condition.holds(Some(record), None).unwrap_or_else(|_| self.count(true))
     }
 
     fn count(&mut self, meaning: bool) -> bool {
@@ -99,7 +98,7 @@ impl Inner {
     }
 
     pub(super) fn is_total(&self) -> bool {
-        self.denials.is_empty() && self.grants.iter().any(|grant| grant.rows.is(true))
+        self.denials.is_empty() && self.grants.iter().any(|grant| grant.rows.expr().is(true))
     }
 
     pub(super) fn rules(&self) -> Vec<Name> {
@@ -111,15 +110,16 @@ impl Inner {
     }
 
     pub(super) fn explain(&self) -> Vec<(Name, String)> {
-        let denials = self.denials.iter().map(|(name, rows)| (Arc::clone(name), rows.to_string()));
+        let denials = self.denials.iter().map(|(name, rows)| (Arc::clone(name), rows.expr().to_string()));
         let condition = |live: &Live| {
-            let rows = live.rows.to_string();
-            live.check.as_ref().map_or(rows.clone(), |check| format!("{rows}, and after the write {check}"))
+            let rows = live.rows.expr().to_string();
+            let check = live.check.as_ref().map(Condition::expr);
+            check.map_or(rows.clone(), |check| format!("{rows}, and after the write {check}"))
         };
         let grants = self.grants.iter().chain(&self.transfers);
         let grants = grants.filter_map(|live| Some((Arc::clone(&self.grant(live.index)?.name), condition(live))));
         let creations = self.creations.iter().map(|creation| {
-            let check = creation.check.0.as_ref().map_or_else(|| "true".to_owned(), Expr::to_string);
+            let check = creation.check.0.as_ref().map_or_else(|| "true".to_owned(), |check| check.expr().to_string());
             (Arc::clone(&creation.rule), check)
         });
         let mut all: Vec<_> = denials.chain(grants).chain(creations).collect();
@@ -134,13 +134,16 @@ impl Inner {
         } else if let Some(name) = first_denial(&self.denials, record, &mut errors) {
             Verdict::Denied(name)
         } else {
-            let mut matching = 0_u128;
-            for live in &self.grants {
+            let mut matching: Grants = 0;
+            for (live, bit) in self.grants.iter().zip(bits()) {
                 if errors.grants(&live.rows, Some(record), None) {
-                    matching |= bit(live.index);
+                    matching |= bit;
                 }
             }
-            if matching == 0 { Verdict::Unmatched } else { Verdict::Visible(self.plan(matching)) }
+            match matching {
+                0 => Verdict::Unmatched,
+                _ => Verdict::Visible(self.plans.find(matching, || self.made(matching))),
+            }
         };
         Judgement { verdict, errors: errors.0 }
     }
@@ -151,7 +154,7 @@ impl Inner {
 
     pub(super) fn is_clear_everywhere(&self, field: FieldId) -> bool {
         let clear = |live: &Live| self.shows(live, field) == Some(&Visibility::Clear);
-        let everywhere = self.grants.iter().any(|live| live.rows.is(true) && clear(live));
+        let everywhere = self.grants.iter().any(|live| live.rows.expr().is(true) && clear(live));
         !self.is_hidden(field) && (everywhere || (!self.grants.is_empty() && self.grants.iter().all(clear)))
     }
 
@@ -187,26 +190,15 @@ impl Inner {
     fn is_ours(&self, record: &Slots<'_>) -> bool {
         self.fence.as_ref().is_some_and(|columns| {
             columns.iter().all(|(slot, value)| match record.get(*slot) {
-                Slot::Raw(raw) => decode::is_text(raw, value),
+                Slot::Raw(raw) => value.is_said_by(raw),
                 Slot::Missing => false,
             })
         })
     }
 
-    fn plan(&self, matching: u128) -> Arc<FieldPlan> {
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, plan)) = plans.iter().find(|(of, _)| *of == matching) {
-            return Arc::clone(plan);
-        }
-        let plan = Arc::new(self.made(matching));
-        if plans.len() < MAX_PLANS {
-            plans.push((matching, Arc::clone(&plan)));
-        }
-        plan
-    }
-
-    fn made(&self, matching: u128) -> FieldPlan {
-        let lives: Vec<&Live> = self.grants.iter().filter(|live| matching & bit(live.index) != 0).collect();
+    fn made(&self, matching: Grants) -> FieldPlan {
+        let lives = self.grants.iter().zip(bits()).filter(|(_, bit)| matching & bit != 0);
+        let lives: Vec<&Live> = lives.map(|(live, _)| live).collect();
         let best = |(index, hidden): (usize, &bool)| {
             let shown = lives.iter().filter_map(|live| self.grant(live.index)?.shows.get(index)?.as_ref());
             match shown.min_by_key(|visibility| rank(visibility)) {
@@ -221,13 +213,13 @@ impl Inner {
     }
 }
 
-fn first_denial(denials: &[(Name, Expr)], record: &Slots<'_>, errors: &mut Errors) -> Option<Name> {
+fn first_denial(denials: &[(Name, Condition)], record: &Slots<'_>, errors: &mut Errors) -> Option<Name> {
     denials.iter().find(|(_, rows)| errors.denies(rows, record)).map(|(name, _)| Arc::clone(name))
 }
 
-/// Invariant: a table has at most as many grants as there are bits.
-fn bit(index: usize) -> u128 {
-    u32::try_from(index).ok().and_then(|index| 1_u128.checked_shl(index)).unwrap_or(0)
+/// One for each grant of a residual. Invariant: a table has at most as many grants as there are.
+fn bits() -> impl Iterator<Item = Grants> {
+    (0..Grants::BITS).map(|bit| 1 << bit)
 }
 
 /// Best first.

@@ -149,7 +149,7 @@ impl Write<'_, '_> {
             return true;
         }
         // What was read through a relation is of the parent before; where its column changes, it proves nothing.
-        if live.rows.is_stale(self.changed) {
+        if live.rows.expr().is_stale(self.changed) {
             return self.errors.count(false);
         }
         self.errors.grants(&live.rows, Some(self.after), None)

@@ -1,12 +1,14 @@
 //! From a question to a decision: visibility, requirements, then what is left for each record.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::super::compile::{Compiled, Grant, Mode, Rows, Rules};
 use super::super::decision::Creation;
 use super::super::evaluate;
 use super::super::ir::{Expr, Function, Operator};
+use super::super::program::{Condition, Word};
 use super::fold::fold;
+use super::plans::Plans;
 use super::{Check, Fence, Inner, Live};
 use crate::api::{FieldId, Shape, TableId};
 use crate::model::value::{Decimal, Type};
@@ -68,13 +70,13 @@ impl Compiled {
             action: action.clone(),
             fence,
             denials: denials(rules, action, question),
+            plans: Plans::new(grants.len()),
             grants,
             transfers,
             transfer_denials: denials(rules, &Action::Transfer, question),
             transfer_unmet: unmet(rules, &Action::Transfer, question),
             creations,
             hidden: Vec::new(),
-            plans: Mutex::default(),
         })
     }
 
@@ -105,7 +107,7 @@ impl Compiled {
         }
         let preset = |field: &FieldId| presets.iter().any(|(preset, _)| preset == field);
         let writable = grant.write.iter().copied().filter(|field| !preset(field)).collect();
-        Some(Creation { rule: Arc::clone(&grant.name), presets, writable, check: Check(check) })
+        Some(Creation { rule: Arc::clone(&grant.name), presets, writable, check: Check(check.map(Condition::new)) })
     }
 
     /// A derived field shows only where every record of what it is made of would.
@@ -130,7 +132,7 @@ fn unmet(rules: &Rules, action: &Action, question: &Question<'_>) -> Option<Name
     unmet.next().map(|requirement| Arc::clone(&requirement.name))
 }
 
-fn denials(rules: &Rules, action: &Action, question: &Question<'_>) -> Vec<(Name, Expr)> {
+fn denials(rules: &Rules, action: &Action, question: &Question<'_>) -> Vec<(Name, Condition)> {
     rules
         .denials
         .iter()
@@ -138,6 +140,7 @@ fn denials(rules: &Rules, action: &Action, question: &Question<'_>) -> Vec<(Name
         .filter(|denial| denial.roles.as_ref().is_none_or(|roles| is_held(roles, question.principal)))
         .map(|denial| (Arc::clone(&denial.name), fold(&denial.rows, question)))
         .filter(|(_, rows)| !rows.is(false))
+        .map(|(name, rows)| (name, Condition::new(rows)))
         .collect()
 }
 
@@ -146,8 +149,8 @@ fn live(index: usize, grant: &Grant, action: &Action, rules: &Rules, question: &
         return None;
     }
     let rows = rows(grant, action, rules, question);
-    let check = grant.check.as_ref().map(|check| fold(check, question));
-    rows.can_hold().then_some(Live { index, rows, check })
+    let check = || grant.check.as_ref().map(|check| Condition::new(fold(check, question)));
+    rows.can_hold().then(|| Live { index, check: check(), rows: Condition::new(rows) })
 }
 
 /// A grant's rows for one action, with `shared` written out.
@@ -186,14 +189,14 @@ fn owned(rules: &Rules, principal: &Principal) -> Expr {
 }
 
 /// `None` where a dimension has no value or no column: then nothing passes.
-fn fence(rules: &Rules, question: &Question<'_>) -> Option<Vec<(super::SlotId, Name)>> {
+fn fence(rules: &Rules, question: &Question<'_>) -> Option<Vec<(super::SlotId, Word)>> {
     match &rules.fence {
         Fence::Shared => Some(Vec::new()),
         Fence::Never => None,
         Fence::Columns { columns, .. } => {
             let covered =
                 question.tenant.dimensions().all(|(name, _)| columns.iter().any(|(column, _)| column == name));
-            let value = |(name, slot): &(Name, super::SlotId)| Some((*slot, Arc::clone(question.tenant.value(name)?)));
+            let value = |(name, slot): &(Name, super::SlotId)| Some((*slot, Word::new(question.tenant.value(name)?)));
             columns.iter().map(value).collect::<Option<Vec<_>>>().filter(|columns| covered && !columns.is_empty())
         }
     }
