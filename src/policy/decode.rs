@@ -65,9 +65,14 @@ fn date(text: &str) -> Option<Timestamp> {
 
 /// A CEL duration: `1h30m`, `-2.5s`, `100ms`.
 pub(super) fn duration(text: &str) -> Option<SignedDuration> {
-    let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    if rest == "0" {
-        return Some(SignedDuration::ZERO);
+    let (negative, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    match rest {
+        "" => return None,
+        "0" => return Some(SignedDuration::ZERO),
+        _ => {}
     }
     let mut total: i128 = 0;
     while !rest.is_empty() {
@@ -78,7 +83,7 @@ pub(super) fn duration(text: &str) -> Option<SignedDuration> {
             "m" => 60_000_000_000,
             "s" => 1_000_000_000,
             "ms" => 1_000_000,
-            "us" => 1_000,
+            "us" | "µs" | "μs" => 1_000,
             "ns" => 1,
             _ => return None,
         };
@@ -95,7 +100,7 @@ pub(super) fn duration(text: &str) -> Option<SignedDuration> {
     let total = if negative { -total } else { total };
     let seconds = i64::try_from(total / 1_000_000_000).ok()?;
     let nanos = i32::try_from(total % 1_000_000_000).ok()?;
-    (!text.is_empty() && text != "-").then(|| SignedDuration::new(seconds, nanos))
+    Some(SignedDuration::new(seconds, nanos))
 }
 
 /// The text of a raw JSON string, unescaped. `None` if it is not one.
@@ -353,7 +358,8 @@ mod tests {
     fn durations_read_as_cel_writes_them() {
         assert_eq!(duration("1h30m"), Some(SignedDuration::from_secs(5400)));
         assert_eq!(duration("-2.5s"), Some(SignedDuration::from_millis(-2500)));
-        for wrong in ["", "-", "1", "1y", "s", ".s", "1.0000000001s", "99999999999999999999h"] {
+        assert_eq!(duration("+1µs"), duration("1us"));
+        for wrong in ["", "-", "+", "+-1s", "1", "1y", "s", ".s", "1.0000000001s", "99999999999999999999h"] {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
     }

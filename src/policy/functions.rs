@@ -95,15 +95,16 @@ impl Function {
         let mut counts: Vec<usize> = self.overloads.iter().map(|overload| overload.arguments.len()).collect();
         counts.sort_unstable();
         counts.dedup();
-        let more = self.overloads.iter().any(|overload| overload.repeats);
-        let written = counts.iter().map(|count| {
-            let mut names = ["x", "y", "z", "u", "v", "w"].into_iter().take(*count);
-            let receiver = if self.style == Style::Global { None } else { names.next() };
-            let names = names.chain(more.then_some("…")).collect::<Vec<_>>().join(", ");
-            let receiver = receiver.map(|name| format!("{name}.")).unwrap_or_default();
-            format!("`{receiver}{}({names})`", self.name)
-        });
-        written.collect::<Vec<_>>().join(" or ")
+        let more = self.overloads.iter().any(|overload| overload.repeats).then_some("…");
+        let written = |is_method: bool, count: usize| {
+            let mut names: Vec<&str> = ["x", "y", "z", "u", "v", "w"].into_iter().take(count).collect();
+            let receiver = if is_method { format!("{}.", names.remove(0)) } else { String::new() };
+            names.extend(more);
+            format!("`{receiver}{}({})`", self.name, names.join(", "))
+        };
+        let styles = [false, true].into_iter().filter(|is_method| self.style.allows(*is_method));
+        let all: Vec<_> = styles.flat_map(|is_method| counts.iter().map(move |count| (is_method, *count))).collect();
+        all.into_iter().map(|(is_method, count)| written(is_method, count)).collect::<Vec<_>>().join(" or ")
     }
 
     const fn new(name: &'static str, style: Style, overloads: &'static [Overload], body: fn(&[Value]) -> Made) -> Self {

@@ -105,8 +105,8 @@ fn numbers(a: &Value, b: &Value) -> Option<Option<Ordering>> {
         (Value::Uint(a), Value::Uint(b)) => Some(Some(a.cmp(b))),
         (Value::Double(a), Value::Double(b)) => Some(a.partial_cmp(b)),
         (Value::Decimal(a), Value::Decimal(b)) => Some(Some(a.cmp(b))),
-        (Value::Decimal(a), _) => Some(decimal(b)?.map(|b| a.cmp(&b))),
-        (_, Value::Decimal(b)) => Some(decimal(a)?.map(|a| a.cmp(b))),
+        (Value::Decimal(a), _) => exact(a, b),
+        (_, Value::Decimal(b)) => exact(b, a).map(|order| order.map(Ordering::reverse)),
         (Value::Double(a), _) => Some(mixed(whole(b)?, *a).map(Ordering::reverse)),
         (_, Value::Double(b)) => Some(mixed(whole(a)?, *b)),
         _ => Some(Some(whole(a)?.cmp(&whole(b)?))),
@@ -137,14 +137,16 @@ fn mixed(a: i128, b: f64) -> Option<Ordering> {
     }
 }
 
-/// A number as a decimal: a whole one exactly, so that all kinds of numbers have one order; a fraction by its shortest
-/// text, so that 0.1 is what people write. Outer `None`: not a number; inner: not finite.
-fn decimal(value: &Value) -> Option<Option<Decimal>> {
-    match value {
-        Value::Int(number) => Some(Decimal::parse(&number.to_string())),
-        Value::Uint(number) => Some(Decimal::parse(&number.to_string())),
-        Value::Double(number) if number.fract() == 0.0 => Some(Decimal::parse(&format!("{number:.0}"))),
-        Value::Double(number) => Some(Decimal::parse(&number.to_string())),
-        _ => None,
-    }
+/// A decimal beside a number of another kind: a whole one exactly, so that all kinds of numbers have one order; a
+/// fraction by its shortest text, so that 0.1 is what people write.
+fn exact(a: &Decimal, b: &Value) -> Option<Option<Ordering>> {
+    let text = match b {
+        Value::Int(number) => number.to_string(),
+        Value::Uint(number) => number.to_string(),
+        Value::Double(number) if !number.is_finite() => return Some(0.0.partial_cmp(number)),
+        Value::Double(number) if number.fract() == 0.0 => format!("{number:.0}"),
+        Value::Double(number) => number.to_string(),
+        _ => return None,
+    };
+    Some(Decimal::parse(&text).map(|b| a.cmp(&b)))
 }

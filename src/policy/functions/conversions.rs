@@ -4,7 +4,7 @@ use super::super::decode;
 use super::super::ir::Failure;
 use super::super::value::Value;
 use super::signature::{Overload, Sort};
-use super::times::{instant_text, read_timestamp, span_text};
+use super::times::{read_timestamp, span_text};
 use super::{Function, Made, arithmetic, text};
 use crate::model::value::Decimal;
 
@@ -198,7 +198,7 @@ fn string(of: &[Value]) -> Made {
         [Value::Double(number)] => text(double_text(*number)),
         [Value::Decimal(number)] => text(number.to_string()),
         [Value::Bytes(bytes)] => text(std::str::from_utf8(bytes).map_err(|_| Failure::Range)?),
-        [Value::Timestamp(at)] => text(instant_text(*at)),
+        [Value::Timestamp(at)] => text(at.to_string()),
         [Value::Duration(span)] => text(span_text(*span)),
         [Value::Ip(address)] => text(address.to_string()),
         [Value::Cidr(net)] => text(net.to_string()),

@@ -8,7 +8,7 @@ use std::fmt::{self, Write};
 use super::super::ir::Failure;
 use super::super::value::{Key, Value};
 use super::conversions::double_text;
-use super::times::{instant_text, span_text};
+use super::times::span_text;
 use super::{MAX_LENGTH, Made, text};
 
 /// Digits after the point.
@@ -142,7 +142,7 @@ impl Bounded {
             Value::Decimal(number) => self.print(format_args!("{number}")),
             Value::String(text) | Value::Type(text) => self.push(text),
             Value::Bytes(bytes) => self.push(std::str::from_utf8(bytes).map_err(|_| Failure::Range)?),
-            Value::Timestamp(at) => self.push(&instant_text(*at)),
+            Value::Timestamp(at) => self.print(format_args!("{at}")),
             Value::Duration(span) => self.push(&span_text(*span)),
             Value::Ip(address) => self.print(format_args!("{address}")),
             Value::Cidr(net) => self.print(format_args!("{net}")),

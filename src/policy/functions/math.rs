@@ -86,7 +86,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
 /// The first of those that are greatest or least. NaN has no place among numbers.
 fn extreme(of: &[Value], wanted: Ordering) -> Made {
     let numbers = match of {
-        [Value::List(items)] => &**items,
+        [] => return Err(Failure::Type),
+        [Value::List(items)] => items,
         _ => of,
     };
     let (first, rest) = numbers.split_first().ok_or(Failure::Range)?;

@@ -100,10 +100,6 @@ pub(super) fn read_timestamp(text: &str) -> Option<Timestamp> {
     if is_time && is_zone && !time.ends_with("60") { text.parse().ok() } else { None }
 }
 
-pub(super) fn instant_text(at: Timestamp) -> String {
-    at.to_string()
-}
-
 /// In seconds, as CEL and JSON write it: `5400s`, `-1.5s`.
 pub(super) fn span_text(span: SignedDuration) -> String {
     let sign = if span.is_negative() { "-" } else { "" };

@@ -9,6 +9,7 @@ use base64::Engine;
 use serde_json::Value as Json;
 
 use super::calls::{Stop, compute};
+use crate::policy::functions::named;
 use crate::policy::value::{Key, Value};
 
 /// How many of a file's cases must be read and hold, at least; what is not read has macros, members or indexes.
@@ -76,6 +77,72 @@ fn functions_conform_to_the_corpus() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let listed: BTreeSet<_> = KNOWN.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(excused.into_iter().collect::<BTreeSet<_>>(), listed, "what no longer fails is no longer listed");
+}
+
+/// What the corpus calls that is no function: it needs the text of its arguments.
+const MACROS: [&str; 17] = [
+    "has",
+    "all",
+    "exists",
+    "exists_one",
+    "existsOne",
+    "filter",
+    "map",
+    "transformList",
+    "transformMap",
+    "optMap",
+    "optFlatMap",
+    "cel.bind",
+    "cel.block",
+    "cel.index",
+    "cel.iterVar",
+    "cel.iterVar2",
+    "transformMapEntry",
+];
+/// What cases declare for themselves.
+const DECLARED: [&str; 4] = ["fn", "f_unknown", "tuple", "sort"];
+
+#[test]
+fn every_function_that_the_corpus_calls_is_here() {
+    let Some(folder) = folder() else {
+        println!("skipped: no conformance corpus beside this project");
+        return;
+    };
+    let mut unknown = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("a file").path();
+        // What is only parsed calls anything.
+        if path.extension().is_none_or(|extension| extension != "json") || path.ends_with("parse.json") {
+            continue;
+        }
+        let cases: Vec<Json> =
+            serde_json::from_str(&fs::read_to_string(&path).expect("text")).expect("a list of cases");
+        for case in cases.iter().filter(|case| case["proto"] != true) {
+            unknown.extend(called(case["expr"].as_str().expect("an expression")).into_iter().filter(|name| {
+                let last = name.rsplit('.').next().unwrap_or(name);
+                let is_known = named(name).next().is_some() || named(last).any(|function| function.style.allows(true));
+                !is_known && ![name.as_str(), last].iter().any(|name| MACROS.contains(name) || DECLARED.contains(name))
+            }));
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// Names before a parenthesis, outside of literals of text, with what stands before their dots.
+fn called(source: &str) -> Vec<String> {
+    let (mut names, mut name, mut quoted) = (Vec::new(), String::new(), None);
+    let mut letters = source.chars();
+    while let Some(c) = letters.next() {
+        match (c, quoted) {
+            ('\\', Some(_)) => drop(letters.next()),
+            (c, Some(quote)) => quoted = Some(quote).filter(|quote| *quote != c),
+            ('"' | '\'', None) => quoted = Some(c),
+            ('(', None) if name.starts_with(char::is_alphabetic) => names.push(std::mem::take(&mut name)),
+            (c, None) if c.is_alphanumeric() || c == '_' || (c == '.' && !name.is_empty()) => name.push(c),
+            (_, None) => name.clear(),
+        }
+    }
+    names
 }
 
 enum Judged {
