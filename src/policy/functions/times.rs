@@ -1,7 +1,5 @@
 //! Timestamps and durations as text, and their parts: of an instant in UTC or in a named zone, of a duration as a whole.
 
-use std::sync::LazyLock;
-
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
@@ -10,9 +8,6 @@ use super::super::ir::Failure;
 use super::super::value::Value;
 use super::signature::{Overload, Sort};
 use super::{Function, Made};
-
-/// The zones that were built in: what a policy means depends on no machine.
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 const OF_INSTANT: &[Overload] =
     &[Overload::new(&[Sort::Timestamp], Sort::Int), Overload::new(&[Sort::Timestamp, Sort::String], Sort::Int)];
@@ -59,9 +54,10 @@ fn either(of: &[Value], read: fn(&ZonedDateTime) -> i64, whole: fn(&SignedDurati
     }
 }
 
-/// A name of the IANA database, or a fixed offset: `+hh:mm`, where plus may be left out.
+/// A name of the IANA database that is built in, as what a policy means depends on no machine; or a fixed offset: `+hh:mm`,
+/// where plus may be left out.
 fn zone(name: &str) -> Option<TimeZone> {
-    if name.contains(':') { offset(name).map(TimeZone::fixed) } else { ZONES.get(name).ok() }
+    if name.contains(':') { offset(name).map(TimeZone::fixed) } else { TimeZoneDatabase::bundled().get(name).ok() }
 }
 
 fn offset(text: &str) -> Option<Offset> {
