@@ -3,6 +3,7 @@
 mod broken;
 mod differential;
 mod judging;
+mod remembered;
 mod support;
 
 use support::*;
