@@ -3,12 +3,14 @@
 //! An expression reads known facts (who asks, for which tenant), the record's slots and its own variables; nothing else.
 //! A decision replaces the facts by their values; what is left prints back as CEL for people.
 
+mod parts;
 mod print;
 
 use std::sync::Arc;
 
 use regex::Regex;
 
+use super::functions;
 use super::slots::SlotId;
 use super::value::Value;
 use crate::api::FieldId;
@@ -42,11 +44,13 @@ pub(super) enum Expr {
         field: Field,
         parent: SlotId,
     },
-    /// By nesting depth of its comprehension.
+    /// By its place among those that are in force.
     Variable(u8),
     Member(Box<Expr>, Name),
     Has(Box<Expr>, Name),
     Index(Box<Expr>, Box<Expr>),
+    /// `a.?b` and `a[?b]`: an optional value.
+    Maybe(Box<Expr>, Box<Expr>),
     /// A dynamically typed condition: fails unless it is a bool.
     Condition(Box<Expr>),
     Not(Box<Expr>),
@@ -56,17 +60,34 @@ pub(super) enum Expr {
     Choice(Box<[Expr; 3]>),
     Binary(Operator, Box<Expr>, Box<Expr>),
     Call(Function, Vec<Expr>),
+    Otherwise(Box<Otherwise>),
     Each(Box<Each>),
+    Bind(Box<Bind>),
+    Then(Box<Then>),
     List(Vec<Expr>),
     Map(Vec<(Expr, Expr)>),
+    /// The element of a list or the value of an entry that is there only where this optional has a value.
+    Present(Box<Expr>),
 }
 
-/// A comprehension over a list; `variable` is its depth.
+/// `of.or(other)` or, where it gives the value itself, `of.orValue(other)`. `other` is asked only where `of` has none.
+#[derive(Clone, Debug)]
+pub(super) struct Otherwise {
+    pub(super) of: Expr,
+    pub(super) other: Expr,
+    pub(super) unwraps: bool,
+}
+
+/// A comprehension over a list or a map. `variable` is its element or key; or, in `pairs`, the index or key, and the
+/// variable after it the value.
 #[derive(Clone, Debug)]
 pub(super) struct Each {
     pub(super) kind: EachKind,
     pub(super) range: Expr,
     pub(super) variable: u8,
+    pub(super) pairs: bool,
+    /// What an element must be for the body to be asked, where it makes something.
+    pub(super) filter: Option<Expr>,
     pub(super) body: Expr,
 }
 
@@ -76,7 +97,31 @@ pub(super) enum EachKind {
     Exists,
     ExistsOne,
     Filter,
+    /// A list of what the body makes.
     Map,
+    /// A map of the same keys with what the body makes.
+    MapValues,
+    /// A map of all entries of the maps that the body makes.
+    MapEntries,
+    /// The elements in the order of what the body makes of them.
+    SortBy,
+}
+
+/// A name for a value within the body. Where the value fails, so does what reads it, and nothing else.
+#[derive(Clone, Debug)]
+pub(super) struct Bind {
+    pub(super) variable: u8,
+    pub(super) value: Expr,
+    pub(super) body: Expr,
+}
+
+/// What the body makes of an optional's value, if it has one; the body of a flat one makes an optional itself.
+#[derive(Clone, Debug)]
+pub(super) struct Then {
+    pub(super) variable: u8,
+    pub(super) of: Expr,
+    pub(super) body: Expr,
+    pub(super) flat: bool,
 }
 
 /// What is known once the question is asked.
@@ -138,40 +183,27 @@ impl Operator {
 
 #[derive(Clone, Debug)]
 pub(super) enum Function {
-    Size,
-    StartsWith,
-    EndsWith,
-    Contains,
     /// Compiled when the policy was, with a size limit.
     Matches(Regex),
-    Timestamp,
-    Duration,
-    Int,
-    Double,
-    String,
-    LowerAscii,
-    UpperAscii,
-    Part(Part),
+    Library(&'static functions::Function),
 }
 
-/// A part of a timestamp in UTC, counted as CEL does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    FullYear,
-    /// From 0.
-    Month,
-    /// Day of the month from 1.
-    Date,
-    /// From 0.
-    DayOfMonth,
-    /// From Sunday, 0.
-    DayOfWeek,
-    /// From 0.
-    DayOfYear,
-    Hours,
-    Minutes,
-    Seconds,
-    Milliseconds,
+impl Function {
+    /// As it is written.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Matches(_) => "matches",
+            Self::Library(function) => function.name,
+        }
+    }
+}
+
+impl Fact {
+    /// Whether it may be another for the next request of the same principal.
+    #[allow(dead_code, reason = "what keeps decisions asks it")]
+    pub(super) fn is_of_request(&self) -> bool {
+        matches!(self, Self::RequestMethod | Self::RequestIp | Self::Now)
+    }
 }
 
 impl Expr {
@@ -209,26 +241,21 @@ impl Expr {
         matches!(self, Self::Constant(Value::List(items)) if items.is_empty())
     }
 
+    /// A call of a function that the library is known to have: `f(x)` or, as a method, `x.f(…)`.
+    pub(super) fn call(name: &str, is_method: bool, arguments: Vec<Self>) -> Self {
+        let function = functions::find(name, is_method, arguments.len()).expect("it is in the library");
+        Self::Call(Function::Library(function), arguments)
+    }
+
     /// Whether some part of it, itself included, is as asked.
     pub(super) fn any(&self, test: &mut impl FnMut(&Self) -> bool) -> bool {
-        if test(self) {
-            return true;
-        }
-        match self {
-            Self::Constant(_)
-            | Self::Fails(_)
-            | Self::Fact(_)
-            | Self::Field(_)
-            | Self::HasField { .. }
-            | Self::Variable(_) => false,
-            Self::Member(of, _) | Self::Has(of, _) => of.any(test),
-            Self::Condition(of) | Self::Not(of) | Self::Negate(of) => of.any(test),
-            Self::And(a, b) | Self::Or(a, b) | Self::Index(a, b) | Self::Binary(_, a, b) => a.any(test) || b.any(test),
-            Self::Choice(parts) => parts.iter().any(|part| part.any(test)),
-            Self::Call(_, parts) | Self::List(parts) => parts.iter().any(|part| part.any(test)),
-            Self::Each(each) => each.range.any(test) || each.body.any(test),
-            Self::Map(entries) => entries.iter().any(|(key, value)| key.any(test) || value.any(test)),
-        }
+        test(self) || self.parts().any(|part| part.any(test))
+    }
+
+    /// Whether what it says depends on such a fact.
+    #[allow(dead_code, reason = "what keeps decisions asks it")]
+    pub(super) fn reads(&self, wanted: impl Fn(&Fact) -> bool) -> bool {
+        self.any(&mut |part| matches!(part, Self::Fact(fact) if wanted(fact)))
     }
 
     /// Whether it reads a record through a relation whose column is among `changed`.

@@ -3,7 +3,6 @@
 mod broken;
 mod differential;
 mod judging;
-mod remembered;
 mod support;
 
 use support::*;

@@ -5,9 +5,12 @@
 //! condition by itself.
 
 mod calls;
+mod each;
 mod kind;
+mod literals;
 mod names;
 mod operators;
+mod signature;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -15,7 +18,7 @@ use std::ops::Range;
 pub(super) use kind::{Kind, Typed};
 pub(super) use operators::as_decimals;
 
-use super::ir::{Each, EachKind, Expr};
+use super::ir::Expr;
 use super::parse::{self, MAX_DEPTH, Node};
 use super::slots::Layout;
 use super::value::Value;
@@ -29,6 +32,8 @@ use crate::yaml::Text;
 const MAX_NODES: usize = 2048;
 /// Comprehensions inside each other.
 const MAX_EACH: usize = 2;
+/// Variables in force at one place.
+const MAX_VARIABLES: usize = 16;
 
 /// Where an expression stands, and so what it may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,15 +99,26 @@ struct Checker<'s, 'c> {
     scope: &'s mut Scope<'c>,
     phase: Phase,
     text: Text,
-    variables: Vec<(String, Kind)>,
+    /// By their places. A `let` that is written out sees only those from `visible` on, which are its own.
+    variables: Vec<Variable>,
+    visible: usize,
+    /// Comprehensions around what is checked.
+    each: usize,
     open: Vec<String>,
     nodes: usize,
     depth: usize,
 }
 
+struct Variable {
+    name: String,
+    kind: Kind,
+    nullable: bool,
+}
+
 impl<'s, 'c> Checker<'s, 'c> {
     fn new(scope: &'s mut Scope<'c>, phase: Phase, text: &Text) -> Self {
-        Self { scope, phase, text: text.clone(), variables: Vec::new(), open: Vec::new(), nodes: 0, depth: 0 }
+        let (variables, open) = (Vec::new(), Vec::new());
+        Self { scope, phase, text: text.clone(), variables, visible: 0, each: 0, open, nodes: 0, depth: 0 }
     }
 
     fn fail(&mut self, code: &'static str, at: &Range<usize>, message: impl Into<String>, help: Option<String>) {
@@ -137,10 +153,23 @@ impl<'s, 'c> Checker<'s, 'c> {
             Syntax::Int(value) => literal(Value::Int(*value), Kind::Int),
             Syntax::Double(value, _) => literal(Value::Double(*value), Kind::Double),
             Syntax::String(value) => literal(Value::String(value.clone()), Kind::String),
+            Syntax::Bytes(value) => literal(Value::Bytes(value.clone()), Kind::Bytes),
+            Syntax::Uint(number) => {
+                let help = format!("whole numbers are of type int, with or without a sign: write `{number}`");
+                self.fail("unsigned", &node.span, "unsigned numbers have no use here", Some(help));
+                None
+            }
             Syntax::Name(name) => self.name(name, node),
+            Syntax::Absolute(name) => {
+                let help = Some(format!("write `{name}`"));
+                self.fail("unknown-name", &node.span, "a name has no point before it", help);
+                None
+            }
             Syntax::Member(of, member) => self.member(of, member, node),
             Syntax::Has(of) => self.has(of, node),
             Syntax::Index(of, key) => self.index(of, key, node),
+            Syntax::MaybeMember(of, member) => self.maybe_member(of, member, node),
+            Syntax::MaybeIndex(of, key) => self.maybe_index(of, key, node),
             Syntax::Not(of) => {
                 let typed = self.check(of)?;
                 let of = self.as_condition(typed, of)?;
@@ -158,26 +187,11 @@ impl<'s, 'c> Checker<'s, 'c> {
             Syntax::Choice(parts) => self.choice(parts, node),
             Syntax::Binary(operator, a, b) => self.binary(*operator, a, b, node),
             Syntax::Call { function, target, arguments } => self.call(function, target.as_deref(), arguments, node),
-            Syntax::Each(kind, range, variable, body) => self.each(*kind, range, variable, body),
-            Syntax::List(items) => {
-                let items: Vec<_> = items.iter().map(|item| self.check(item)).collect();
-                let items: Vec<Typed> = items.into_iter().collect::<Option<_>>()?;
-                let kind = kind::common(&items);
-                let items = items.into_iter().map(|item| item.expr).collect();
-                Some(Typed::new(literal_list(items), Kind::List(kind.into())))
-            }
-            Syntax::Map(entries) => {
-                let mut checked = Vec::new();
-                for (key, value) in entries {
-                    let (typed_key, value) = (self.check(key)?, self.check(value)?);
-                    if !matches!(typed_key.kind, Kind::String | Kind::Any) {
-                        self.fail("type-mismatch", &key.span, "keys of a map must be strings", None);
-                        return None;
-                    }
-                    checked.push((typed_key.expr, value.expr));
-                }
-                Some(Typed::new(Expr::Map(checked), Kind::Map(Kind::Any.into())))
-            }
+            Syntax::Each(each) => self.each(each),
+            Syntax::Bind(bind) => self.bind(bind),
+            Syntax::Then(then) => self.then(then),
+            Syntax::List(items) => self.list(items),
+            Syntax::Map(entries) => self.map(entries),
         }
     }
 
@@ -198,51 +212,11 @@ impl<'s, 'c> Checker<'s, 'c> {
             Kind::Any => Some(Expr::Condition(typed.expr.into())),
             kind => {
                 let message = format!("must be true or false, but is of type `{kind}`");
-                self.fail("not-a-condition", &node.span, message, None);
+                let help = matches!(&kind, Kind::Optional(of) if matches!(**of, Kind::Bool | Kind::Any));
+                let help = help.then(|| "say what it is where there is none: `.orValue(false)`".to_owned());
+                self.fail("not-a-condition", &node.span, message, help);
                 None
             }
         }
     }
-
-    fn each(&mut self, kind: EachKind, range: &Node, variable: &str, body: &Node) -> Option<Typed> {
-        let typed = self.check(range)?;
-        let element = match &typed.kind {
-            Kind::List(of) => (**of).clone(),
-            Kind::Any => Kind::Any,
-            other => {
-                let message = format!("must be a list, but is of type `{other}`");
-                self.fail("type-mismatch", &range.span, message, None);
-                return None;
-            }
-        };
-        if ROOTS.contains(&variable) || self.scope.lets.contains_key(variable) {
-            let message = format!("the variable `{variable}` hides a name of the same spelling");
-            self.fail("shadowed-name", &body.span, message, Some("choose another name".to_owned()));
-            return None;
-        }
-        if self.variables.len() >= MAX_EACH {
-            let message = format!("more than {MAX_EACH} comprehensions inside each other");
-            self.fail("cel-too-large", &body.span, message, None);
-            return None;
-        }
-        let depth = u8::try_from(self.variables.len()).expect("comprehensions nest at most MAX_EACH deep");
-        self.variables.push((variable.to_owned(), element.clone()));
-        let checked = self.check(body);
-        self.variables.pop();
-        let checked = checked?;
-        let result = match kind {
-            EachKind::Map => Kind::List(checked.kind.clone().into()),
-            EachKind::Filter => Kind::List(element.into()),
-            EachKind::All | EachKind::Exists | EachKind::ExistsOne => Kind::Bool,
-        };
-        let body = if kind == EachKind::Map { checked.expr } else { self.as_condition(checked, body)? };
-        let each = Each { kind, range: typed.expr, variable: depth, body };
-        Some(Typed::new(Expr::Each(each.into()), result))
-    }
-}
-
-/// A list of literals is a value already.
-fn literal_list(items: Vec<Expr>) -> Expr {
-    let values: Option<Vec<Value>> = items.iter().map(|item| item.constant().cloned()).collect();
-    values.map_or(Expr::List(items), |values| Expr::Constant(Value::List(values.into())))
 }

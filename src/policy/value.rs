@@ -21,7 +21,6 @@ use crate::model::value::Decimal;
 /// `==` of CEL is [`equal`](super::functions::equal); only tests compare values by their parts.
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
-#[allow(dead_code, reason = "functions of the library make what conditions do not")]
 pub(super) enum Value {
     Null,
     Bool(bool),
@@ -52,6 +51,30 @@ impl Value {
 
     pub(super) fn is_null(&self) -> bool {
         matches!(self, Self::Null)
+    }
+
+    /// As the key of an entry that is made.
+    pub(super) fn to_key(&self) -> Option<Key> {
+        Some(match self {
+            Self::Bool(key) => Key::Bool(*key),
+            Self::Int(key) => Key::Int(*key),
+            Self::Uint(key) => Key::Uint(*key),
+            Self::String(key) => Key::String(Arc::clone(key)),
+            _ => return None,
+        })
+    }
+
+    /// As a key that is looked for: a double that is a whole number is that number's key.
+    pub(super) fn as_key(&self) -> Option<Key> {
+        // 2^63 and 2^64.
+        const INT_LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        const UINT_LIMIT: f64 = 18_446_744_073_709_551_616.0;
+        match self {
+            Self::Double(number) if number.fract() != 0.0 => None,
+            Self::Double(number) if (-INT_LIMIT..INT_LIMIT).contains(number) => Some(Key::Int(*number as i64)),
+            Self::Double(number) if (0.0..UINT_LIMIT).contains(number) => Some(Key::Uint(*number as u64)),
+            _ => self.to_key(),
+        }
     }
 
     /// As an attribute or a field of a record could hold it. `None` for what only expressions know.
@@ -111,7 +134,6 @@ impl From<bool> for Value {
 
 /// A key of a map. Numbers are one key whatever their kind: `1` and `1u` are the same.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "functions of the library make what conditions do not")]
 pub(super) enum Key {
     Bool(bool),
     Int(i64),
@@ -127,6 +149,17 @@ impl Key {
             Self::Int(value) => (1, i128::from(*value), ""),
             Self::Uint(value) => (1, i128::from(*value), ""),
             Self::String(value) => (2, 0, value),
+        }
+    }
+}
+
+impl From<&Key> for Value {
+    fn from(key: &Key) -> Self {
+        match key {
+            Key::Bool(key) => Self::Bool(*key),
+            Key::Int(key) => Self::Int(*key),
+            Key::Uint(key) => Self::Uint(*key),
+            Key::String(key) => Self::String(Arc::clone(key)),
         }
     }
 }
@@ -176,6 +209,25 @@ mod tests {
         let nested = Value::List([Value::Optional(None)].into());
         for value in [Value::Uint(1), Value::Bytes([1].into()), Value::Map(members.into()), nested] {
             assert_eq!(value.into_model(), None);
+        }
+    }
+
+    #[test]
+    fn whole_doubles_find_the_keys_of_their_numbers() {
+        for (double, key) in [
+            (2.0, Some(Key::Int(2))),
+            (-0.0, Some(Key::Int(0))),
+            (1.8e19, Some(Key::Uint(18_000_000_000_000_000_000))),
+            (-9_223_372_036_854_775_808.0, Some(Key::Int(i64::MIN))),
+            (9_223_372_036_854_775_808.0, Some(Key::Uint(1 << 63))),
+            (18_446_744_073_709_551_616.0, None),
+            (-1e19, None),
+            (0.5, None),
+            (f64::NAN, None),
+            (f64::INFINITY, None),
+        ] {
+            assert_eq!(Value::Double(double).as_key(), key, "{double}");
+            assert_eq!(Value::Double(double).to_key(), None, "{double}");
         }
     }
 

@@ -1,40 +1,104 @@
-//! Expressions as CEL, for people: what a decision left to ask of each record. Not read back by anything.
+//! Expressions as CEL, for people: what a decision left to ask of each record. It reads back as what it was.
+
+mod literal;
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{EachKind, Expr, Fact, Function, Operator, Part, Subject};
-use crate::policy::value::{Key, Value};
+use super::{Each, EachKind, Expr, Fact, Failure, Field, Function, Operator, Subject};
+use crate::policy::functions::Style;
+use crate::policy::value::Value;
+
+/// How tightly an expression holds together, as the grammar has it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Choice,
+    Or,
+    And,
+    Relation,
+    Sum,
+    Product,
+    Unary,
+    Member,
+}
+
+/// In parentheses where it would otherwise read differently.
+struct Within<'e>(&'e Expr, Level);
+
+impl Display for Within<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if level(self.0) < self.1 { write!(f, "({})", self.0) } else { self.0.fmt(f) }
+    }
+}
+
+fn level(expr: &Expr) -> Level {
+    match expr {
+        Expr::Condition(of) => level(of),
+        Expr::Choice(_) => Level::Choice,
+        Expr::Or(..) => Level::Or,
+        Expr::And(..) => Level::And,
+        Expr::Binary(Operator::In, _, list) if matches!(**list, Expr::Fact(Fact::Reports)) => Level::Member,
+        Expr::Binary(operator, ..) => match operator {
+            Operator::Add | Operator::Subtract => Level::Sum,
+            Operator::Multiply | Operator::Divide | Operator::Remainder => Level::Product,
+            _ => Level::Relation,
+        },
+        Expr::Not(_) | Expr::Negate(_) => Level::Unary,
+        // With a sign before it, and with a point in it that a member's would be taken for.
+        Expr::Constant(Value::Int(_) | Value::Uint(_) | Value::Double(_) | Value::Decimal(_)) => Level::Unary,
+        _ => Level::Member,
+    }
+}
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Constant(value) => literal(value, f),
-            Self::Fails(_) => f.write_str("<error>"),
+            Self::Constant(value) => literal::value(value, f),
+            Self::Fails(failure) => write!(f, "{{}}.{}", failure.word()),
             Self::Fact(fact) => fact.fmt(f),
-            Self::Field(field) => path(field, f),
+            Self::Field(field) => field.fmt(f),
             Self::HasField { field, .. } => {
                 f.write_str("has(")?;
-                path(field, f)?;
+                path(field, literal::selected, f)?;
                 f.write_str(")")
             }
-            Self::Variable(depth) => write!(f, "x{depth}"),
-            Self::Member(of, name) => write!(f, "{}.{name}", Tight(of)),
-            Self::Has(of, name) => write!(f, "has({}.{name})", Tight(of)),
-            Self::Index(of, key) => write!(f, "{}[{key}]", Tight(of)),
+            Self::Variable(place) => write!(f, "x{place}"),
+            Self::Member(of, name) => {
+                write!(f, "{}", Within(of, Level::Member))?;
+                literal::member(name, f)
+            }
+            Self::Has(of, name) => {
+                write!(f, "has({}", Within(of, Level::Member))?;
+                literal::selected(name, f)?;
+                f.write_str(")")
+            }
+            Self::Index(of, key) => write!(f, "{}[{key}]", Within(of, Level::Member)),
+            Self::Maybe(of, key) => match &**key {
+                Self::Constant(Value::String(name)) if literal::is_word(name) => {
+                    write!(f, "{}.?{name}", Within(of, Level::Member))
+                }
+                _ => write!(f, "{}[?{key}]", Within(of, Level::Member)),
+            },
             Self::Condition(of) => of.fmt(f),
-            Self::Not(of) => write!(f, "!{}", Tight(of)),
-            Self::Negate(of) => write!(f, "-{}", Tight(of)),
-            Self::And(a, b) => write!(f, "{} && {}", Tight(a), Tight(b)),
-            Self::Or(a, b) => write!(f, "{} || {}", Tight(a), Tight(b)),
+            Self::Not(of) => write!(f, "!{}", Within(of, Level::Member)),
+            Self::Negate(of) => write!(f, "-{}", Within(of, Level::Member)),
+            Self::And(a, b) => junction(Level::And, a, " && ", b, f),
+            Self::Or(a, b) => junction(Level::Or, a, " || ", b, f),
             Self::Choice(parts) => {
                 let [condition, yes, no] = &**parts;
-                write!(f, "{} ? {} : {}", Tight(condition), Tight(yes), Tight(no))
+                let [condition, yes, no] = [condition, yes, no].map(|part| Within(part, Level::Relation));
+                write!(f, "{condition} ? {yes} : {no}")
             }
-            Self::Binary(operator, a, b) => write!(f, "{} {} {}", Tight(a), operator.sign(), Tight(b)),
+            Self::Binary(operator, a, b) => binary(*operator, a, b, f),
             Self::Call(function, arguments) => call(function, arguments, f),
-            Self::Each(each) => {
-                let variable = each.variable;
-                write!(f, "{}.{}(x{variable}, {})", Tight(&each.range), each.kind.name(), each.body)
+            Self::Otherwise(otherwise) => {
+                let name = if otherwise.unwraps { "orValue" } else { "or" };
+                write!(f, "{}.{name}({})", Within(&otherwise.of, Level::Member), otherwise.other)
+            }
+            Self::Each(each) => comprehension(each, f),
+            Self::Bind(bind) => write!(f, "cel.bind(x{}, {}, {})", bind.variable, bind.value, bind.body),
+            Self::Then(then) => {
+                let name = if then.flat { "optFlatMap" } else { "optMap" };
+                write!(f, "{}.{name}(x{}, {})", Within(&then.of, Level::Member), then.variable, then.body)
             }
             Self::List(items) => {
                 f.write_str("[")?;
@@ -44,36 +108,35 @@ impl Display for Expr {
             Self::Map(entries) => {
                 f.write_str("{")?;
                 for (index, (key, value)) in entries.iter().enumerate() {
-                    write!(f, "{}{key}: {value}", if index == 0 { "" } else { ", " })?;
+                    let comma = if index == 0 { "" } else { ", " };
+                    match value {
+                        Self::Present(value) => write!(f, "{comma}?{key}: {value}")?,
+                        value => write!(f, "{comma}{key}: {value}")?,
+                    }
                 }
                 f.write_str("}")
             }
+            Self::Present(of) => write!(f, "?{of}"),
         }
     }
 }
 
-/// In parentheses where it would otherwise read differently.
-struct Tight<'e>(&'e Expr);
-
-impl Display for Tight<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut inner = self.0;
-        while let Expr::Condition(of) = inner {
-            inner = of;
-        }
-        match inner {
-            Expr::And(..) | Expr::Or(..) | Expr::Choice(_) | Expr::Binary(..) => write!(f, "({inner})"),
-            _ => inner.fmt(f),
-        }
-    }
+/// Sides of the same kind run on; `&&` and `||` beside each other get parentheses, though CEL needs none.
+fn junction(own: Level, a: &Expr, sign: &str, b: &Expr, f: &mut Formatter<'_>) -> fmt::Result {
+    let side = |part| Within(part, if level(part) == own { own } else { Level::Relation });
+    write!(f, "{}{sign}{}", side(a), side(b))
 }
 
-fn path(field: &super::Field, f: &mut Formatter<'_>) -> fmt::Result {
-    f.write_str(match field.subject {
-        Subject::Record => "record",
-        Subject::After => "after",
-    })?;
-    field.path.iter().try_for_each(|name| write!(f, ".{name}"))
+fn binary(operator: Operator, a: &Expr, b: &Expr, f: &mut Formatter<'_>) -> fmt::Result {
+    if operator == Operator::In && matches!(b, Expr::Fact(Fact::Reports)) {
+        return write!(f, "principal.manages({a})");
+    }
+    let (left, right) = match operator {
+        Operator::Add | Operator::Subtract => (Level::Sum, Level::Product),
+        Operator::Multiply | Operator::Divide | Operator::Remainder => (Level::Product, Level::Unary),
+        _ => (Level::Sum, Level::Sum),
+    };
+    write!(f, "{} {} {}", Within(a, left), operator.sign(), Within(b, right))
 }
 
 fn separated(items: &[Expr], f: &mut Formatter<'_>) -> fmt::Result {
@@ -84,12 +147,13 @@ fn separated(items: &[Expr], f: &mut Formatter<'_>) -> fmt::Result {
 }
 
 fn call(function: &Function, arguments: &[Expr], f: &mut Formatter<'_>) -> fmt::Result {
+    let is_global = matches!(function, Function::Library(function) if function.style == Style::Global);
     match arguments.split_first() {
-        Some((target, rest)) if function.is_method() => {
-            write!(f, "{}.{}(", Tight(target), function.name())?;
+        Some((target, rest)) if !is_global => {
+            write!(f, "{}.{}(", Within(target, Level::Member), function.name())?;
             separated(rest, f)?;
             if let Function::Matches(pattern) = function {
-                write!(f, "{:?}", pattern.as_str())?;
+                literal::text(pattern.as_str(), f)?;
             }
         }
         _ => {
@@ -100,59 +164,44 @@ fn call(function: &Function, arguments: &[Expr], f: &mut Formatter<'_>) -> fmt::
     f.write_str(")")
 }
 
-fn literal(value: &Value, f: &mut Formatter<'_>) -> fmt::Result {
-    match value {
-        Value::Null => f.write_str("null"),
-        Value::Bool(value) => value.fmt(f),
-        Value::Int(value) => value.fmt(f),
-        Value::Double(value) => write!(f, "{value:?}"),
-        Value::Decimal(value) => value.fmt(f),
-        Value::String(value) => write!(f, "{value:?}"),
-        Value::Timestamp(value) => write!(f, "timestamp(\"{value}\")"),
-        Value::Duration(value) => write!(f, "duration(\"{}\")", seconds(*value)),
-        Value::List(items) => {
-            f.write_str("[")?;
-            for (index, item) in items.iter().enumerate() {
-                f.write_str(if index == 0 { "" } else { ", " })?;
-                literal(item, f)?;
-            }
-            f.write_str("]")
-        }
-        Value::Map(members) => {
-            f.write_str("{")?;
-            for (index, (key, member)) in members.iter().enumerate() {
-                f.write_str(if index == 0 { "" } else { ", " })?;
-                match key {
-                    Key::Bool(key) => key.fmt(f),
-                    Key::Int(key) => key.fmt(f),
-                    Key::Uint(key) => write!(f, "{key}u"),
-                    Key::String(key) => write!(f, "{key:?}"),
-                }?;
-                f.write_str(": ")?;
-                literal(member, f)?;
-            }
-            f.write_str("}")
-        }
-        Value::Uint(value) => write!(f, "{value}u"),
-        Value::Bytes(value) => {
-            f.write_str("b\"")?;
-            value.iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
-            f.write_str("\"")
-        }
-        Value::Type(name) => f.write_str(name),
-        Value::Optional(None) => f.write_str("optional.none()"),
-        Value::Optional(Some(value)) => {
-            f.write_str("optional.of(")?;
-            literal(value, f)?;
-            f.write_str(")")
-        }
-        Value::Ip(value) => write!(f, "ip(\"{value}\")"),
-        Value::Cidr(value) => write!(f, "cidr(\"{value}\")"),
+fn comprehension(each: &Each, f: &mut Formatter<'_>) -> fmt::Result {
+    let name = match (each.kind, each.pairs) {
+        (EachKind::All, _) => "all",
+        (EachKind::Exists, _) => "exists",
+        (EachKind::ExistsOne, false) => "exists_one",
+        (EachKind::ExistsOne, true) => "existsOne",
+        (EachKind::Filter, _) => "filter",
+        (EachKind::Map, false) => "map",
+        (EachKind::Map, true) => "transformList",
+        (EachKind::MapValues, _) => "transformMap",
+        (EachKind::MapEntries, _) => "transformMapEntry",
+        (EachKind::SortBy, _) => "sortBy",
+    };
+    write!(f, "{}.{name}(x{}, ", Within(&each.range, Level::Member), each.variable)?;
+    if each.pairs {
+        write!(f, "x{}, ", each.variable + 1)?;
+    }
+    if let Some(filter) = &each.filter {
+        write!(f, "{filter}, ")?;
+    }
+    write!(f, "{})", each.body)
+}
+
+impl Display for Field {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        path(self, literal::member, f)
     }
 }
 
-fn seconds(duration: jiff::SignedDuration) -> String {
-    format!("{}s", duration.as_secs_f64())
+/// `last` says how the name at its end is written.
+fn path(field: &Field, last: fn(&str, &mut Formatter<'_>) -> fmt::Result, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str(match field.subject {
+        Subject::Record => "record",
+        Subject::After => "after",
+    })?;
+    let Some((end, parents)) = field.path.split_last() else { return Ok(()) };
+    parents.iter().try_for_each(|name| literal::member(name, f))?;
+    last(end, f)
 }
 
 impl Display for Fact {
@@ -164,8 +213,14 @@ impl Display for Fact {
             Self::Roles => f.write_str("principal.roles"),
             Self::Groups => f.write_str("principal.groups"),
             Self::Reports => f.write_str("principal.reports"),
-            Self::Attribute(name) => write!(f, "principal.attributes.{name}"),
-            Self::Tenant(name) => write!(f, "tenant.{name}"),
+            Self::Attribute(name) => {
+                f.write_str("principal.attributes")?;
+                literal::member(name, f)
+            }
+            Self::Tenant(name) => {
+                f.write_str("tenant")?;
+                literal::member(name, f)
+            }
             Self::RequestMethod => f.write_str("request.method"),
             Self::RequestIp => f.write_str("request.ip"),
             Self::Now => f.write_str("now"),
@@ -173,8 +228,24 @@ impl Display for Fact {
     }
 }
 
+impl Failure {
+    /// An expression that fails is a member of an empty map, with the reason for its name.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Null => "is_null",
+            Self::Type => "wrong_type",
+            Self::Range => "out_of_range",
+            Self::Division => "divided_by_zero",
+            Self::Malformed => "malformed",
+            Self::Budget => "too_expensive",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl Operator {
-    pub(crate) fn sign(self) -> &'static str {
+    pub(in crate::policy) fn sign(self) -> &'static str {
         match self {
             Self::Equal => "==",
             Self::NotEqual => "!=",
@@ -188,53 +259,6 @@ impl Operator {
             Self::Multiply => "*",
             Self::Divide => "/",
             Self::Remainder => "%",
-        }
-    }
-}
-
-impl EachKind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Exists => "exists",
-            Self::ExistsOne => "exists_one",
-            Self::Filter => "filter",
-            Self::Map => "map",
-        }
-    }
-}
-
-impl Function {
-    fn is_method(&self) -> bool {
-        !matches!(self, Self::Size | Self::Timestamp | Self::Duration | Self::Int | Self::Double | Self::String)
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Size => "size",
-            Self::StartsWith => "startsWith",
-            Self::EndsWith => "endsWith",
-            Self::Contains => "contains",
-            Self::Matches(_) => "matches",
-            Self::Timestamp => "timestamp",
-            Self::Duration => "duration",
-            Self::Int => "int",
-            Self::Double => "double",
-            Self::String => "string",
-            Self::LowerAscii => "lowerAscii",
-            Self::UpperAscii => "upperAscii",
-            Self::Part(part) => match part {
-                Part::FullYear => "getFullYear",
-                Part::Month => "getMonth",
-                Part::Date => "getDate",
-                Part::DayOfMonth => "getDayOfMonth",
-                Part::DayOfWeek => "getDayOfWeek",
-                Part::DayOfYear => "getDayOfYear",
-                Part::Hours => "getHours",
-                Part::Minutes => "getMinutes",
-                Part::Seconds => "getSeconds",
-                Part::Milliseconds => "getMilliseconds",
-            },
         }
     }
 }

@@ -67,7 +67,7 @@ fn text(here: &str) -> Option<(usize, bool)> {
     let prefix = here.find(['"', '\''])?;
     let raw = match here.get(..prefix)? {
         "" | "b" | "B" => false,
-        "r" | "R" | "br" | "bR" | "Br" | "BR" | "rb" | "rB" | "Rb" | "RB" => true,
+        "r" | "R" | "br" | "bR" | "Br" | "BR" => true,
         _ => return None,
     };
     let quoted = rest(here, prefix);
@@ -80,7 +80,7 @@ fn text(here: &str) -> Option<(usize, bool)> {
         match next {
             _ if inner.starts_with(quote) => return Some((at + quote.len(), true)),
             None => return Some((here.len(), false)),
-            Some('\n') if !long => return Some((at, false)),
+            Some('\n' | '\r') if !long => return Some((at, false)),
             Some('\\') if !raw => {
                 at += 1 + inner.chars().nth(1).map_or(0, char::len_utf8);
             }

@@ -106,12 +106,10 @@ fn call(function: &Function, arguments: &[Expr], expr: &Expr) -> Option<Leaf> {
         (Function::Matches(pattern), [_]) => Test::Matches(pattern.clone()),
         (function, [_, Expr::Constant(Value::String(part))]) => {
             let text = Text::new(part)?;
-            match function {
-                Function::StartsWith => Test::StartsWith(text),
-                Function::EndsWith => Test::EndsWith(text),
-                Function::Contains => {
-                    Test::Contains(Box::new(memchr::memmem::Finder::new(part.as_bytes()).into_owned()))
-                }
+            match function.name() {
+                "startsWith" => Test::StartsWith(text),
+                "endsWith" => Test::EndsWith(text),
+                "contains" => Test::Contains(Box::new(memchr::memmem::Finder::new(part.as_bytes()).into_owned())),
                 _ => return None,
             }
         }
@@ -184,7 +182,7 @@ fn compared(part: &Expr, comparison: Comparison, value: &Value, expected: bool, 
 /// `string(x)` of an integer.
 fn digits(part: &Expr) -> Option<&Field> {
     match part {
-        Expr::Call(Function::String, arguments) => match &**arguments {
+        Expr::Call(function, arguments) if function.name() == "string" => match &**arguments {
             [Expr::Field(field)] if field.of == Type::Int => Some(field),
             _ => None,
         },
@@ -234,7 +232,7 @@ fn instant(part: &Expr) -> Option<(&Field, Format)> {
             Type::Date => Some((field, Format::Date)),
             _ => None,
         },
-        Expr::Call(Function::Timestamp, arguments) => match &**arguments {
+        Expr::Call(function, arguments) if function.name() == "timestamp" => match &**arguments {
             [Expr::Field(field)] if field.of == Type::String => Some((field, Format::Either)),
             [part @ Expr::Field(_)] => instant(part),
             _ => None,

@@ -1,101 +1,90 @@
-//! Functions: which there are, on what they are called, and what they give.
+//! Functions: which there are, on what they are called, and what they give. Most stand in the library's table; the
+//! principal's are here, and so is what a condition can't use, with what to write instead.
 
-use regex::RegexBuilder;
-
-use super::super::ir::{Expr, Fact, Function, Operator, Part};
+use super::super::ir::{Expr, Fact, Function, Operator, Otherwise};
 use super::super::parse::{Kind as Syntax, Node};
-use super::{Checker, Kind, Typed};
+use super::{Checker, Kind, ROOTS, Typed, signature};
 use crate::diagnostic::nearest;
+use crate::policy::functions;
 
-/// Of a compiled pattern, in bytes.
-const MAX_REGEX: usize = 64 << 10;
+const PRINCIPAL: [&str; 3] = ["has_role", "in_group", "manages"];
 
-const FUNCTIONS: [&str; 28] = [
-    "size",
-    "startsWith",
-    "endsWith",
-    "contains",
-    "matches",
-    "timestamp",
-    "duration",
-    "int",
-    "double",
-    "string",
-    "lowerAscii",
-    "upperAscii",
-    "getFullYear",
-    "getMonth",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getHours",
-    "getMinutes",
-    "getSeconds",
-    "getMilliseconds",
+/// What is written like a function but is none, for hints.
+const MACROS: [&str; 13] = [
     "has",
     "all",
     "exists",
     "exists_one",
     "filter",
     "map",
+    "transformList",
+    "transformMap",
+    "transformMapEntry",
+    "sortBy",
+    "optMap",
+    "optFlatMap",
+    "cel.bind",
 ];
-
-const PRINCIPAL: [&str; 3] = ["has_role", "in_group", "manages"];
 
 impl Checker<'_, '_> {
     pub(super) fn call(&mut self, name: &str, target: Option<&Node>, arguments: &[Node], node: &Node) -> Option<Typed> {
-        if let Some(Node { kind: Syntax::Name(root), .. }) = target
-            && root == "principal"
-        {
-            return self.of_principal(name, arguments, node);
+        match target.map(|target| &target.kind) {
+            Some(Syntax::Name(root)) if root == "principal" => return self.of_principal(name, arguments, node),
+            // `math.greatest(x)`: a namespace, unless something is called so.
+            Some(Syntax::Name(space)) if !self.is_known(space) => {
+                return self.function(&format!("{space}.{name}"), None, arguments, node);
+            }
+            _ => self.function(name, target, arguments, node),
         }
-        // `f(x)` and `x.f()` are one.
+    }
+
+    fn is_known(&self, name: &str) -> bool {
+        ROOTS.contains(&name) || self.scope.lets.contains_key(name) || self.variable(name).is_some()
+    }
+
+    fn function(&mut self, name: &str, target: Option<&Node>, arguments: &[Node], node: &Node) -> Option<Typed> {
         let all: Vec<&Node> = target.into_iter().chain(arguments).collect();
-        let Some(function) = named(name) else {
-            return self.unknown(name, FUNCTIONS.into_iter().chain(PRINCIPAL), node);
-        };
-        if let Function::Matches(_) = function {
-            return self.matches(&all, node);
+        if name == "uint" {
+            let help = "whole numbers are of type int, with or without a sign: write `int(…)`".to_owned();
+            self.fail("unsigned", &node.span, "unsigned numbers have no use here", Some(help));
+            return None;
         }
-        let wanted = match function {
-            Function::StartsWith | Function::EndsWith | Function::Contains => 2,
-            _ => 1,
+        let Some(function) = functions::find(name, target.is_some(), all.len()) else {
+            return self.no_function(name, node);
         };
-        let is_global = matches!(
-            function,
-            Function::Timestamp | Function::Duration | Function::Int | Function::Double | Function::String
-        );
-        let is_either = matches!(function, Function::Size);
-        if all.len() != wanted || (is_global && target.is_some()) || (!is_global && !is_either && target.is_none()) {
-            let shape = if is_global {
-                format!("{name}(x)")
-            } else if wanted == 2 {
-                format!("x.{name}(y)")
-            } else {
-                format!("x.{name}()")
-            };
-            self.fail("wrong-arguments", &node.span, format!("`{name}` is called as `{shape}`"), None);
+        if let (true, [text, Node { kind: Syntax::String(pattern), span }]) = (name == "matches", &*all) {
+            let pattern = self.pattern(pattern, span);
+            let text = self.argument(name, text)?;
+            return Some(Typed::new(Expr::Call(Function::Matches(pattern?), vec![text.expr]), Kind::Bool));
+        }
+        if name == "matches" {
+            let message = "`matches` takes a text and a literal pattern: `x.matches('^a+$')`";
+            self.fail("wrong-arguments", &node.span, message, None);
             return None;
         }
         let typed: Vec<_> = all.iter().map(|part| self.check(part)).collect();
         let typed: Vec<Typed> = typed.into_iter().collect::<Option<_>>()?;
-        for (part, of) in typed.iter().zip(&all) {
-            if !accepts(&function, &part.kind) {
-                let message = format!("`{name}` is not defined on type `{}`", part.kind);
-                self.fail("type-mismatch", &of.span, message, None);
-                return None;
+        match signature::result(function, &typed) {
+            Ok((kind, nullable)) => Some(Typed { expr: made(function, typed), kind, nullable }),
+            Err(at) => {
+                let (wrong, kind) = (all.get(at)?, typed.get(at).map(|typed| &typed.kind)?);
+                let message = format!("`{name}` is not defined on type `{kind}`");
+                let help = at.checked_sub(1).map(|_| format!("it is called as {}", function.usage()));
+                self.fail("type-mismatch", &wrong.span, message, help);
+                None
             }
         }
-        let kind = match function {
-            Function::StartsWith | Function::EndsWith | Function::Contains | Function::Matches(_) => Kind::Bool,
-            Function::Size | Function::Int | Function::Part(_) => Kind::Int,
-            Function::Timestamp => Kind::Timestamp,
-            Function::Duration => Kind::Duration,
-            Function::Double => Kind::Double,
-            Function::String | Function::LowerAscii | Function::UpperAscii => Kind::String,
-        };
-        Some(Typed::new(Expr::Call(function, typed.into_iter().map(|part| part.expr).collect()), kind))
+    }
+
+    /// There is none of that name, or it is called otherwise.
+    fn no_function(&mut self, name: &str, node: &Node) -> Option<Typed> {
+        let usages: Vec<String> = functions::named(name).map(functions::Function::usage).collect();
+        if !usages.is_empty() {
+            let message = format!("`{name}` is called as {}", usages.join(" or "));
+            self.fail("wrong-arguments", &node.span, message, None);
+            return None;
+        }
+        self.unknown(name, functions::names().chain(MACROS).chain(PRINCIPAL), node)
     }
 
     fn unknown<'a>(&mut self, name: &str, known: impl Iterator<Item = &'a str>, node: &Node) -> Option<Typed> {
@@ -104,29 +93,25 @@ impl Checker<'_, '_> {
         None
     }
 
-    fn matches(&mut self, all: &[&Node], node: &Node) -> Option<Typed> {
-        let [text, Node { kind: Syntax::String(pattern), span }] = all else {
-            let message = "`matches` takes a text and a literal pattern: `x.matches('^a+$')`";
-            self.fail("wrong-arguments", &node.span, message, None);
-            return None;
+    /// An argument that is a text.
+    fn argument(&mut self, function: &str, node: &Node) -> Option<Typed> {
+        let typed = self.check(node)?;
+        if matches!(typed.kind, Kind::String | Kind::Any) {
+            return Some(typed);
+        }
+        let message = format!("`{function}` is not defined on type `{}`", typed.kind);
+        self.fail("type-mismatch", &node.span, message, None);
+        None
+    }
+
+    fn pattern(&mut self, pattern: &str, span: &std::ops::Range<usize>) -> Option<regex::Regex> {
+        let wrong = match functions::pattern(pattern) {
+            Ok(pattern) => return Some(pattern),
+            Err(regex::Error::CompiledTooBig(_)) => "the pattern is too large",
+            Err(_) => "not a valid regular expression",
         };
-        let typed = self.check(text)?;
-        if !matches!(typed.kind, Kind::String | Kind::Any) {
-            let message = format!("`matches` is not defined on type `{}`", typed.kind);
-            self.fail("type-mismatch", &text.span, message, None);
-            return None;
-        }
-        match RegexBuilder::new(pattern).size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX * 16).build() {
-            Ok(regex) => Some(Typed::new(Expr::Call(Function::Matches(regex), vec![typed.expr]), Kind::Bool)),
-            Err(regex::Error::CompiledTooBig(_)) => {
-                self.fail("bad-pattern", span, "the pattern is too large", None);
-                None
-            }
-            Err(_) => {
-                self.fail("bad-pattern", span, "not a valid regular expression", None);
-                None
-            }
-        }
+        self.fail("bad-pattern", span, wrong, None);
+        None
     }
 
     /// Membership in what is known of the principal.
@@ -161,44 +146,14 @@ impl Checker<'_, '_> {
     }
 }
 
-fn accepts(function: &Function, kind: &Kind) -> bool {
-    use Kind::{Any, Bool, Double, Duration, Int, List, Map, String, Timestamp};
-    match function {
-        Function::Size => matches!(kind, String | List(_) | Map(_) | Any),
-        Function::Timestamp => matches!(kind, String | Timestamp | Any),
-        Function::Duration => matches!(kind, String | Duration | Any),
-        Function::Int => matches!(kind, Int | Double | String | Timestamp | Any),
-        Function::Double => matches!(kind, Int | Double | String | Any),
-        Function::String => matches!(kind, Int | Double | String | Bool | Timestamp | Any),
-        Function::Part(_) => matches!(kind, Timestamp | Any),
-        _ => matches!(kind, String | Any),
+/// `or` and `orValue` ask their argument only where it is needed.
+fn made(function: &'static functions::Function, arguments: Vec<Typed>) -> Expr {
+    let arguments: Vec<Expr> = arguments.into_iter().map(|typed| typed.expr).collect();
+    match (function.name, <[Expr; 2]>::try_from(arguments)) {
+        (name @ ("or" | "orValue"), Ok([of, other])) => {
+            Expr::Otherwise(Box::new(Otherwise { of, other, unwraps: name == "orValue" }))
+        }
+        (_, Ok(pair)) => Expr::Call(Function::Library(function), pair.into()),
+        (_, Err(arguments)) => Expr::Call(Function::Library(function), arguments),
     }
-}
-
-fn named(name: &str) -> Option<Function> {
-    Some(match name {
-        "size" => Function::Size,
-        "startsWith" => Function::StartsWith,
-        "endsWith" => Function::EndsWith,
-        "contains" => Function::Contains,
-        "matches" => Function::Matches(regex::Regex::new("").ok()?),
-        "timestamp" => Function::Timestamp,
-        "duration" => Function::Duration,
-        "int" => Function::Int,
-        "double" => Function::Double,
-        "string" => Function::String,
-        "lowerAscii" => Function::LowerAscii,
-        "upperAscii" => Function::UpperAscii,
-        "getFullYear" => Function::Part(Part::FullYear),
-        "getMonth" => Function::Part(Part::Month),
-        "getDate" => Function::Part(Part::Date),
-        "getDayOfMonth" => Function::Part(Part::DayOfMonth),
-        "getDayOfWeek" => Function::Part(Part::DayOfWeek),
-        "getDayOfYear" => Function::Part(Part::DayOfYear),
-        "getHours" => Function::Part(Part::Hours),
-        "getMinutes" => Function::Part(Part::Minutes),
-        "getSeconds" => Function::Part(Part::Seconds),
-        "getMilliseconds" => Function::Part(Part::Milliseconds),
-        _ => return None,
-    })
 }

@@ -6,6 +6,7 @@ use super::Expr;
 use crate::api::TableId;
 use crate::model::value::Type;
 
+/// Records hold no unsigned numbers and policies write none, so there is no type of them.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) enum Kind {
     /// Known only when it is judged.
@@ -16,11 +17,18 @@ pub(in crate::policy) enum Kind {
     Double,
     Decimal,
     String,
+    Bytes,
     /// Dates too: the first instant of the day in UTC.
     Timestamp,
     Duration,
+    /// What `type(x)` gives.
+    Type,
+    Ip,
+    Cidr,
     List(Box<Kind>),
-    Map(Box<Kind>),
+    /// Keys and values.
+    Map(Box<Kind>, Box<Kind>),
+    Optional(Box<Kind>),
     /// A to-one relation: may be compared with null, and has members.
     Relation(TableId),
 }
@@ -36,6 +44,12 @@ impl Typed {
     pub(super) fn new(expr: Expr, kind: Kind) -> Self {
         Self { expr, kind, nullable: false }
     }
+
+    /// Of an element, a member or a result: what is of any type may be null.
+    pub(super) fn part(expr: Expr, kind: Kind) -> Self {
+        let nullable = kind == Kind::Any;
+        Self { expr, kind, nullable }
+    }
 }
 
 impl Kind {
@@ -49,7 +63,7 @@ impl Kind {
             Type::Timestamp | Type::Date => Self::Timestamp,
             Type::Duration => Self::Duration,
             Type::List(of) => Self::List(Self::of(of).into()),
-            Type::Map(of) => Self::Map(Self::of(of).into()),
+            Type::Map(of) => Self::Map(Self::String.into(), Self::of(of).into()),
             Type::Json => Self::Any,
         }
     }
@@ -62,20 +76,35 @@ impl Kind {
     pub(super) fn meets(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any, _) | (_, Self::Any) => true,
-            (Self::List(a), Self::List(b)) | (Self::Map(a), Self::Map(b)) => a.meets(b),
+            (Self::List(a), Self::List(b)) | (Self::Optional(a), Self::Optional(b)) => a.meets(b),
+            (Self::Map(a, x), Self::Map(b, y)) => a.meets(b) && x.meets(y),
             _ => self == other || (self.is_number() && other.is_number()),
+        }
+    }
+
+    /// The type of what may be either.
+    pub(super) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (a, b) if a == b => a,
+            (Self::List(a), Self::List(b)) => Self::List(a.or(*b).into()),
+            (Self::Optional(a), Self::Optional(b)) => Self::Optional(a.or(*b).into()),
+            _ => Self::Any,
         }
     }
 }
 
-/// The type of a list's elements: theirs if they agree.
-pub(super) fn common(items: &[Typed]) -> Kind {
-    match items.split_first() {
-        Some((first, rest)) if rest.iter().all(|item| item.kind == first.kind) && first.kind != Kind::Null => {
-            first.kind.clone()
-        }
-        Some((first, rest)) if first.kind.is_number() && rest.iter().all(|item| item.kind.is_number()) => Kind::Double,
-        _ => Kind::Any,
+/// The type of a list's elements: theirs if they agree. What may be null is of any type, as its elements would be.
+pub(super) fn common<'t>(mut items: impl Iterator<Item = &'t Typed> + Clone) -> Kind {
+    let first = match items.next() {
+        Some(first) if first.kind != Kind::Null && !first.nullable => &first.kind,
+        _ => return Kind::Any,
+    };
+    if items.clone().all(|item| item.kind == *first && !item.nullable) {
+        first.clone()
+    } else if first.is_number() && items.all(|item| item.kind.is_number() && !item.nullable) {
+        Kind::Double
+    } else {
+        Kind::Any
     }
 }
 
@@ -89,10 +118,16 @@ impl fmt::Display for Kind {
             Self::Double => f.write_str("double"),
             Self::Decimal => f.write_str("decimal"),
             Self::String => f.write_str("string"),
+            Self::Bytes => f.write_str("bytes"),
             Self::Timestamp => f.write_str("timestamp"),
             Self::Duration => f.write_str("duration"),
+            Self::Type => f.write_str("type"),
+            Self::Ip => f.write_str("ip"),
+            Self::Cidr => f.write_str("cidr"),
             Self::List(of) => write!(f, "list({of})"),
-            Self::Map(of) => write!(f, "map({of})"),
+            Self::Map(key, of) if **key == Self::String => write!(f, "map({of})"),
+            Self::Map(key, of) => write!(f, "map({key}, {of})"),
+            Self::Optional(of) => write!(f, "optional({of})"),
             Self::Relation(_) => f.write_str("relation"),
         }
     }

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use super::super::ir::{Expr, Fact, Field, Subject};
 use super::super::parse::{Kind as Syntax, Node};
-use super::{Checker, Kind, Phase, ROOTS, Typed};
+use super::{Checker, Kind, Phase, ROOTS, Typed, Variable};
 use crate::api::{FieldId, Shape, Table};
 use crate::diagnostic::nearest;
 use crate::model::Name;
 use crate::model::value::Type;
+use crate::policy::value::Value;
+
+/// What `type(x)` may be compared with. Records hold no other types.
+const TYPES: [&str; 9] = ["bool", "int", "double", "string", "bytes", "list", "map", "null_type", "type"];
 
 /// A chain of members from a root: the root's node, then each member with the node that ends there.
 type Chain<'n> = (&'n Node, Vec<(&'n str, &'n Node)>);
@@ -23,10 +27,8 @@ struct End {
 
 impl Checker<'_, '_> {
     pub(super) fn name(&mut self, name: &str, node: &Node) -> Option<Typed> {
-        if let Some(depth) = self.variables.iter().rposition(|(variable, _)| variable == name) {
-            let kind = self.variables.get(depth).map_or(Kind::Any, |(_, kind)| kind.clone());
-            let nullable = kind == Kind::Any;
-            return Some(Typed { expr: Expr::Variable(u8::try_from(depth).unwrap_or(u8::MAX)), kind, nullable });
+        if let Some(variable) = self.variable(name) {
+            return Some(variable);
         }
         if name == "now" {
             return Some(Typed::new(Expr::Fact(Fact::Now), Kind::Timestamp));
@@ -40,10 +42,13 @@ impl Checker<'_, '_> {
         if self.scope.lets.contains_key(name) {
             return self.written_out(name, node);
         }
+        if let Some(of) = TYPES.into_iter().find(|of| *of == name) {
+            return Some(Typed::new(Expr::Constant(Value::Type(of.into())), Kind::Type));
+        }
         let known: Vec<&str> = ROOTS
             .into_iter()
             .chain(self.scope.lets.keys().map(String::as_str))
-            .chain(self.variables.iter().map(|(v, _)| v.as_str()))
+            .chain(self.variables.iter().skip(self.visible).map(|variable| variable.name.as_str()))
             .collect();
         let help = nearest(name, known)
             .map(|known| format!("did you mean `{known}`?"))
@@ -52,7 +57,16 @@ impl Checker<'_, '_> {
         None
     }
 
-    /// A `let` is checked where it is used, in that phase.
+    /// The innermost variable of that name.
+    pub(super) fn variable(&self, name: &str) -> Option<Typed> {
+        let mut visible = self.variables.iter().enumerate().skip(self.visible);
+        let (place, variable) = visible.rfind(|(_, variable)| variable.name == name)?;
+        let Variable { kind, nullable, .. } = variable;
+        let expr = Expr::Variable(u8::try_from(place).ok()?);
+        Some(Typed { expr, kind: kind.clone(), nullable: *nullable })
+    }
+
+    /// A `let` is checked where it is used, in that phase. It knows none of the variables there.
     fn written_out(&mut self, name: &str, node: &Node) -> Option<Typed> {
         self.scope.used.insert(name.to_owned());
         if self.open.iter().any(|open| open == name) {
@@ -61,20 +75,12 @@ impl Checker<'_, '_> {
         }
         let (text, body) = self.scope.lets.get(name).map(|found| (found.text.clone(), found.node.clone()))?;
         let outer = std::mem::replace(&mut self.text, text);
-        let variables = std::mem::take(&mut self.variables);
+        let visible = std::mem::replace(&mut self.visible, self.variables.len());
         self.open.push(name.to_owned());
         let typed = self.check(&body);
         self.open.pop();
-        self.variables = variables;
+        self.visible = visible;
         self.text = outer;
-        // Its own comprehensions count from 0, as those around it do.
-        let clashes = !self.variables.is_empty()
-            && typed.as_ref().is_some_and(|typed| typed.expr.any(&mut |part| matches!(part, Expr::Each(_))));
-        if clashes {
-            let message = format!("`{name}` holds a comprehension and is used inside of another");
-            self.fail("cel-too-large", &node.span, message, None);
-            return None;
-        }
         typed
     }
 
@@ -130,16 +136,49 @@ impl Checker<'_, '_> {
 
     /// A member of a map, or of something whose type only the record knows.
     fn member_of(&mut self, typed: Typed, member: &str, node: &Node) -> Option<Typed> {
-        let kind = match typed.kind {
-            Kind::Any => Kind::Any,
-            Kind::Map(of) => *of,
-            other => {
-                self.fail("type-mismatch", &node.span, format!("type `{other}` has no member `{member}`"), None);
-                return None;
+        match named(&typed.kind) {
+            Some(kind) => Some(Typed::part(Expr::Member(typed.expr.into(), member.into()), kind)),
+            None => {
+                let message = format!("type `{}` has no member `{member}`", typed.kind);
+                self.fail("type-mismatch", &node.span, message, None);
+                None
             }
+        }
+    }
+
+    /// `of.?member`
+    pub(super) fn maybe_member(&mut self, of: &Node, member: &str, node: &Node) -> Option<Typed> {
+        let typed = self.perhaps(of, node)?;
+        let Some(kind) = named(&typed.kind) else {
+            let message = format!("type `{}` has no member `{member}`", typed.kind);
+            self.fail("type-mismatch", &node.span, message, None);
+            return None;
         };
-        let nullable = kind == Kind::Any;
-        Some(Typed { expr: Expr::Member(typed.expr.into(), member.into()), kind, nullable })
+        let kind = if matches!(kind, Kind::Optional(_)) { kind } else { Kind::Optional(kind.into()) };
+        let member = Expr::Constant(Value::string(member));
+        Some(Typed::new(Expr::Maybe(typed.expr.into(), member.into()), kind))
+    }
+
+    /// `of[?key]`
+    pub(super) fn maybe_index(&mut self, of: &Node, key: &Node, node: &Node) -> Option<Typed> {
+        let (typed, at) = (self.perhaps(of, node)?, self.check(key)?);
+        let kind = self.element(&typed.kind, &at.kind, node)?;
+        let kind = if matches!(kind, Kind::Optional(_)) { kind } else { Kind::Optional(kind.into()) };
+        Some(Typed::new(Expr::Maybe(typed.expr.into(), at.expr.into()), kind))
+    }
+
+    /// What may lack a member: no root, and no record, whose fields are always there.
+    fn perhaps(&mut self, of: &Node, node: &Node) -> Option<Typed> {
+        let is_root = |node: &Node| matches!(&node.kind, Syntax::Name(root) if ROOTS.contains(&root.as_str()));
+        let typed = if is_root(of) { None } else { Some(self.check(of)?) };
+        match typed {
+            Some(typed) if !matches!(typed.kind, Kind::Relation(_)) => Some(typed),
+            _ => {
+                let help = "what is declared is always there: write `.`, and compare with null what is nullable";
+                self.fail("has-declared", &node.span, "`?` on a declared field", Some(help.to_owned()));
+                None
+            }
+        }
     }
 
     pub(super) fn index(&mut self, of: &Node, key: &Node, node: &Node) -> Option<Typed> {
@@ -147,17 +186,26 @@ impl Checker<'_, '_> {
             return self.path(root, &members);
         }
         let (typed, at) = (self.check(of)?, self.check(key)?);
-        let kind = match (&typed.kind, &at.kind) {
-            (Kind::List(of), Kind::Int | Kind::Any) => (**of).clone(),
-            (Kind::Map(of), Kind::String | Kind::Any) => (**of).clone(),
-            (Kind::Any, Kind::Int | Kind::String | Kind::Any) => Kind::Any,
-            (of, by) => {
-                self.fail("type-mismatch", &node.span, format!("type `{of}` has no elements by `{by}`"), None);
-                return None;
+        let kind = self.element(&typed.kind, &at.kind, node)?;
+        Some(Typed::part(Expr::Index(typed.expr.into(), at.expr.into()), kind))
+    }
+
+    /// The type of an element by its index or key; of an optional, it is optional too.
+    fn element(&mut self, of: &Kind, by: &Kind, node: &Node) -> Option<Kind> {
+        let found = match (of, by) {
+            (Kind::Optional(of), by) => {
+                let inner = self.element(of, by, node)?;
+                return Some(if matches!(inner, Kind::Optional(_)) { inner } else { Kind::Optional(inner.into()) });
             }
+            (Kind::List(of), Kind::Int | Kind::Any) => Some((**of).clone()),
+            (Kind::Map(key, of), by) => (key.meets(by) && *by != Kind::Null).then(|| (**of).clone()),
+            (Kind::Any, Kind::Int | Kind::Bool | Kind::String | Kind::Any) => Some(Kind::Any),
+            _ => None,
         };
-        let nullable = kind == Kind::Any;
-        Some(Typed { expr: Expr::Index(typed.expr.into(), at.expr.into()), kind, nullable })
+        if found.is_none() {
+            self.fail("type-mismatch", &node.span, format!("type `{of}` has no elements by `{by}`"), None);
+        }
+        found
     }
 
     pub(super) fn has(&mut self, of: &Node, node: &Node) -> Option<Typed> {
@@ -167,7 +215,7 @@ impl Checker<'_, '_> {
         };
         let Some((root, members)) = self.chain(of) else {
             let typed = self.check(operand)?;
-            if !matches!(typed.kind, Kind::Any | Kind::Map(_)) {
+            if named(&typed.kind).is_none() {
                 self.fail("type-mismatch", &of.span, format!("type `{}` has no members", typed.kind), None);
                 return None;
             }
@@ -215,7 +263,9 @@ impl Checker<'_, '_> {
         let mut by: Option<FieldId> = None;
         let mut rest = members.iter();
         while let Some((member, node)) = rest.next() {
-            let Some(id) = table.field_named(member) else {
+            // A column of that name is what is meant; where there is none, `key` is the key whatever its column's name.
+            let key = (*member == "key").then_some(table.key);
+            let Some(id) = table.field_named(member).or(key) else {
                 let known = table.fields.iter().map(|field| &*field.name);
                 let help = nearest(member, known).map(|known| format!("did you mean `{known}`?"));
                 let message = format!("table `{}` has no field `{member}`", table.name);
@@ -312,6 +362,7 @@ impl Checker<'_, '_> {
             ("principal", ["method"]) => (Fact::Method, Kind::String),
             ("principal", ["roles"]) => (Fact::Roles, strings()),
             ("principal", ["groups"]) => (Fact::Groups, strings()),
+            ("principal", ["reports"]) => (Fact::Reports, strings()),
             ("principal", ["attributes", name, rest @ ..]) => return self.attribute(name, rest.len(), members),
             ("tenant", [name]) if self.scope.dimensions.iter().any(|d| &**d == *name) => {
                 (Fact::Tenant((*name).into()), Kind::String)
@@ -320,7 +371,7 @@ impl Checker<'_, '_> {
             ("request", ["ip"]) => (Fact::RequestIp, Kind::String),
             (root, path) => {
                 let known: Vec<&str> = match root {
-                    "principal" => vec!["id", "issuer", "method", "roles", "groups", "attributes"],
+                    "principal" => vec!["id", "issuer", "method", "roles", "groups", "reports", "attributes"],
                     "tenant" => self.scope.dimensions.iter().map(|name| &**name).collect(),
                     "request" => vec!["method", "ip"],
                     _ => Vec::new(),
@@ -353,6 +404,19 @@ impl Checker<'_, '_> {
             typed = self.member_of(typed, member, node)?;
         }
         Some(typed)
+    }
+}
+
+/// The type of a member by its name; of an optional's value, it is optional too.
+fn named(of: &Kind) -> Option<Kind> {
+    match of {
+        Kind::Any => Some(Kind::Any),
+        Kind::Map(key, of) => matches!(**key, Kind::String | Kind::Any).then(|| (**of).clone()),
+        Kind::Optional(of) => match named(of)? {
+            kind @ Kind::Optional(_) => Some(kind),
+            kind => Some(Kind::Optional(kind.into())),
+        },
+        _ => None,
     }
 }
 

@@ -66,7 +66,7 @@ impl Checker<'_, '_> {
         let fits = match &b.kind {
             Kind::Any => true,
             Kind::List(of) => a.kind == Kind::Null || a.kind.meets(of),
-            Kind::Map(_) => matches!(a.kind, Kind::String | Kind::Any),
+            Kind::Map(key, _) => a.kind.meets(key),
             _ => false,
         };
         if fits && !matches!(a.kind, Kind::Relation(_)) {
@@ -78,7 +78,11 @@ impl Checker<'_, '_> {
 
     fn ordering(&mut self, operator: Operator, a: &Typed, b: &Typed, node: &Node) -> Option<Kind> {
         let ordered = |kind: &Kind| {
-            kind.is_number() || matches!(kind, Kind::Any | Kind::String | Kind::Timestamp | Kind::Duration)
+            kind.is_number()
+                || matches!(
+                    kind,
+                    Kind::Any | Kind::Bool | Kind::String | Kind::Bytes | Kind::Timestamp | Kind::Duration
+                )
         };
         if ordered(&a.kind) && ordered(&b.kind) && a.kind.meets(&b.kind) {
             Some(Kind::Bool)
@@ -91,14 +95,15 @@ impl Checker<'_, '_> {
         use Operator::{Add, Divide, Multiply, Remainder, Subtract};
         let kind = match (operator, &a.kind, &b.kind) {
             (_, Kind::Any, kind) | (_, kind, Kind::Any)
-                if !matches!(kind, Kind::Null | Kind::Bool | Kind::Decimal | Kind::Relation(_) | Kind::Map(_)) =>
+                if !matches!(kind, Kind::Null | Kind::Bool | Kind::Decimal | Kind::Relation(_) | Kind::Map(..)) =>
             {
                 Kind::Any
             }
             (_, Kind::Int, Kind::Int) => Kind::Int,
             (Add | Subtract | Multiply | Divide, Kind::Double, Kind::Double) => Kind::Double,
             (Add, Kind::String, Kind::String) => Kind::String,
-            (Add, Kind::List(a), Kind::List(b)) => Kind::List(if a == b { a.clone() } else { Kind::Any.into() }),
+            (Add, Kind::Bytes, Kind::Bytes) => Kind::Bytes,
+            (Add, Kind::List(a), Kind::List(b)) => Kind::List((**a).clone().or((**b).clone()).into()),
             (Add | Subtract, Kind::Timestamp, Kind::Duration) | (Add, Kind::Duration, Kind::Timestamp) => {
                 Kind::Timestamp
             }
@@ -113,9 +118,8 @@ impl Checker<'_, '_> {
     pub(super) fn negate(&mut self, of: &Node) -> Option<Typed> {
         let typed = self.check(of)?;
         match typed.kind {
-            Kind::Int | Kind::Double | Kind::Any => {
-                let nullable = typed.kind == Kind::Any;
-                Some(Typed { expr: Expr::Negate(typed.expr.into()), kind: typed.kind, nullable })
+            Kind::Int | Kind::Double | Kind::Duration | Kind::Any => {
+                Some(Typed::part(Expr::Negate(typed.expr.into()), typed.kind))
             }
             kind => {
                 self.fail("type-mismatch", &of.span, format!("`-` is not defined on `{kind}`"), None);
@@ -132,7 +136,7 @@ impl Checker<'_, '_> {
         let kind = match (&left.kind, &right.kind) {
             (a, b) if a == b => a.clone(),
             (Kind::Null, kind) | (kind, Kind::Null) => kind.clone(),
-            (Kind::Any, _) | (_, Kind::Any) => Kind::Any,
+            (a, b) if a.meets(b) && !(a.is_number() && b.is_number()) => a.clone().or(b.clone()),
             (a, b) => {
                 let message = format!("one branch is of type `{a}`, the other of type `{b}`");
                 self.fail("type-mismatch", &node.span, message, None);
@@ -157,7 +161,7 @@ pub(in crate::policy) fn as_decimals(typed: &mut Typed, node: &Node, other: &Kin
                 return;
             };
             let exact: Option<Vec<Value>> =
-                values.iter().zip(items).map(|(value, item)| exact(value, item).map(Value::Decimal)).collect();
+                values.iter().zip(items).map(|(value, item)| exact(value, &item.node).map(Value::Decimal)).collect();
             if let Some(exact) = exact {
                 typed.expr = Expr::Constant(Value::List(exact.into()));
                 typed.kind = Kind::List(Kind::Decimal.into());

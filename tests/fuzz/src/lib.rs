@@ -9,7 +9,7 @@ use scrim::diagnostic::Source;
 use scrim::enforcement::Case;
 use scrim::model::value::Type;
 use scrim::model::{Method, Name, Principal, RequestFacts, RequestId, TenantScope, Value};
-use scrim::policy::{Caller, PolicySet};
+use scrim::policy::PolicySet;
 
 pub struct World {
     pub catalog: Arc<Catalog>,
@@ -22,7 +22,6 @@ pub struct World {
 }
 
 pub static WORLD: LazyLock<World> = LazyLock::new(World::new);
-static CALLER: LazyLock<Caller<'static>> = LazyLock::new(|| Caller::new(&WORLD.principal));
 
 impl World {
     fn new() -> Self {
@@ -59,7 +58,7 @@ impl World {
         Case {
             catalog: &self.catalog,
             policies: &self.policies,
-            principal: &CALLER,
+            principal: &self.principal,
             tenant: &self.tenant,
             request: &self.request,
             request_id: RequestId::generate(),

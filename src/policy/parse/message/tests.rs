@@ -1,6 +1,6 @@
 //! Texts that are no expressions: what is underlined, what is said, what is offered.
 
-use super::super::read;
+use super::super::{LIMITS, read};
 
 /// The text, what is underlined, a part of the message, a part of the hint.
 const CASES: [(&str, &str, &str, &str); 77] = [
@@ -92,7 +92,7 @@ const CASES: [(&str, &str, &str, &str); 77] = [
 fn what_is_wrong_is_named_where_it_stands() {
     let mut differs = Vec::new();
     for (source, at, message, help) in CASES {
-        let Err(wrong) = read(source) else {
+        let Err(wrong) = read(source, &LIMITS) else {
             differs.push(format!("{source}: is an expression"));
             continue;
         };
