@@ -53,7 +53,6 @@ pub(super) fn constant(expr: &Expr, steps: &mut u32) -> Result<Value, Failure> {
 
 /// The value of an expression that reads variables only.
 #[cfg(test)]
-#[allow(dead_code, reason = "for expressions that no policy holds")]
 pub(super) fn with_variables(expr: &Expr, variables: Vec<Value>) -> Result<Value, Failure> {
     let variables = variables.into_iter().map(Ok).collect();
     let mut scene = Scene { record: None, after: None, variables, steps: MAX_STEPS };

@@ -6,7 +6,7 @@
 
 mod change;
 mod decide;
-mod fold;
+pub(super) mod fold;
 mod plans;
 
 use std::sync::Arc;

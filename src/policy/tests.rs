@@ -1,6 +1,8 @@
 //! Policies as operators write them, over the demo CRM's shape, judged on records as an upstream sends them.
 
 mod broken;
+mod conformance;
+pub(super) mod corpus;
 mod differential;
 mod judging;
 mod support;

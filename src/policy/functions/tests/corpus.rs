@@ -2,15 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use base64::Engine;
 use serde_json::Value as Json;
 
 use super::calls::{Stop, compute};
 use crate::policy::functions::named;
-use crate::policy::value::{Key, Value};
+use crate::policy::tests::corpus::{cases, folder, is_same, read};
 
 /// How many of a file's cases must be read and hold, at least; what is not read has macros, members or indexes.
 const FILES: [(&str, usize); 15] = [
@@ -40,23 +37,12 @@ const KNOWN: [(&str, &str); 5] = [
     ("gte_dyn_int_big_lossy_double", "numbers are compared without rounding"),
 ];
 
-fn folder() -> Option<PathBuf> {
-    let root = std::env::var_os("SCRIM_CORPORA").map(PathBuf::from);
-    let root = root.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"));
-    Some(root.join("cel")).filter(|folder| folder.is_dir())
-}
-
 #[test]
 fn functions_conform_to_the_corpus() {
-    let Some(folder) = folder() else {
-        println!("skipped: no conformance corpus beside this project");
-        return;
-    };
+    let Some(folder) = folder() else { return };
     let (mut wrong, mut excused) = (Vec::new(), Vec::new());
     for (file, least) in FILES {
-        let text = fs::read_to_string(folder.join(format!("{file}.json"))).expect("a file of the corpus");
-        let cases: Vec<Json> = serde_json::from_str(&text).expect("a list of cases");
-        let cases: Vec<&Json> = cases.iter().filter(|case| case["proto"] != true).collect();
+        let cases = cases(&folder, file);
         let (mut held, mut beyond) = (0, BTreeMap::new());
         for case in &cases {
             let (name, source) = (case["name"].as_str().unwrap(), case["expr"].as_str().unwrap());
@@ -104,10 +90,7 @@ const DECLARED: [&str; 4] = ["fn", "f_unknown", "tuple", "sort"];
 
 #[test]
 fn every_function_that_the_corpus_calls_is_here() {
-    let Some(folder) = folder() else {
-        println!("skipped: no conformance corpus beside this project");
-        return;
-    };
+    let Some(folder) = folder() else { return };
     let mut unknown = BTreeSet::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("a file").path();
@@ -170,54 +153,4 @@ fn judge(case: &Json, source: &str) -> Result<(), Judged> {
         _ => false,
     };
     if holds { Ok(()) } else { Err(Judged::Wrong(format!("{outcome:?}"))) }
-}
-
-/// The corpus' way to write a value.
-fn read(json: &Json) -> Option<Value> {
-    let (kind, of) = json.as_object()?.iter().next()?;
-    let text = of.as_str();
-    Some(match kind.as_str() {
-        "null" => Value::Null,
-        "bool" => Value::Bool(of.as_bool()?),
-        "int" => Value::Int(text?.parse().ok()?),
-        "uint" => Value::Uint(text?.parse().ok()?),
-        "double" => Value::Double(text?.parse().ok()?),
-        "string" => Value::String(text?.into()),
-        "bytes" => Value::Bytes(base64::prelude::BASE64_STANDARD.decode(text?).ok()?.into()),
-        "type" => Value::Type(text?.into()),
-        "list" => Value::List(of.as_array()?.iter().map(read).collect::<Option<_>>()?),
-        "map" => {
-            let member = |pair: &Json| {
-                let key = match read(&pair[0])? {
-                    Value::Bool(key) => Key::Bool(key),
-                    Value::Int(key) => Key::Int(key),
-                    Value::Uint(key) => Key::Uint(key),
-                    Value::String(key) => Key::String(key),
-                    _ => return None,
-                };
-                Some((key, read(&pair[1])?))
-            };
-            Value::Map(Arc::new(of.as_array()?.iter().map(member).collect::<Option<_>>()?))
-        }
-        "timestamp" => Value::Timestamp(jiff::Timestamp::new(of["s"].as_i64()?, nanos(of)?).ok()?),
-        "duration" => Value::Duration(jiff::SignedDuration::new(of["s"].as_i64()?, nanos(of)?)),
-        _ => return None,
-    })
-}
-
-fn nanos(json: &Json) -> Option<i32> {
-    i32::try_from(json["n"].as_i64()?).ok()
-}
-
-/// Equal and of one kind; NaN is NaN, and zero has a sign.
-pub(super) fn is_same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Double(a), Value::Double(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| is_same(a, b)),
-        (Value::Map(a), Value::Map(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|((ka, a), (kb, b))| ka == kb && is_same(a, b))
-        }
-        (Value::Optional(Some(a)), Value::Optional(Some(b))) => is_same(a, b),
-        _ => std::mem::discriminant(a) == std::mem::discriminant(b) && crate::policy::functions::equal(a, b),
-    }
 }

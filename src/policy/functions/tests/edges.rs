@@ -1,8 +1,8 @@
 //! What is easily got wrong: bounds, signs, code points, and what only looks like a number, a time or an address.
 
 use super::calls::of;
-use super::corpus::is_same;
 use crate::policy::ir::Failure::{self, Budget, Division, Missing, Range, Type};
+use crate::policy::tests::corpus::is_same;
 
 fn give(cases: &[(&str, &str)]) {
     for (source, wanted) in cases {
