@@ -14,8 +14,8 @@ use jiff::Timestamp;
 
 use crate::api::{Api, Catalog, Dialect, FieldId, InexactPaging, Records, Route, RouteKind, Shape, Table, TableId};
 use crate::dialect::{Query, rest};
-use crate::model::{Action, Name, Principal, Reason, RequestFacts, RequestId, TenantScope};
-use crate::policy::{Decision, PolicySet, Question, Residual};
+use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope};
+use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
 use crate::redact::{Frame, Lens, Plan, Relations};
 use crate::secret::Secret;
 
@@ -82,7 +82,7 @@ impl<Purpose> Permit<Purpose> {
 pub struct Case<'a> {
     pub catalog: &'a Arc<Catalog>,
     pub policies: &'a PolicySet,
-    pub principal: &'a Principal,
+    pub principal: &'a Caller<'a>,
     pub tenant: &'a TenantScope,
     pub request: &'a RequestFacts,
     pub request_id: RequestId,
@@ -117,7 +117,12 @@ pub struct Walk {
 
 impl<'a> Case<'a> {
     pub fn decide(&self, table: TableId, action: &Action) -> Decision {
-        self.policies.decide(&Question {
+        self.decided(table, action).decision
+    }
+
+    /// As [`decide`](Self::decide), and whether the decision was remembered.
+    pub fn decided(&self, table: TableId, action: &Action) -> Decided {
+        self.policies.decided(&Question {
             principal: self.principal,
             tenant: self.tenant,
             request: self.request,

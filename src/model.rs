@@ -212,6 +212,7 @@ pub enum Reason {
     TenantNotWritable,
     OwnerNotTransferable,
     CheckFailed,
+    BudgetExceeded,
     ReferenceNotReadable,
     // query and body
     QueryNotAllowed,
@@ -269,6 +270,7 @@ impl Reason {
             Self::TenantNotWritable => "tenant_not_writable",
             Self::OwnerNotTransferable => "owner_not_transferable",
             Self::CheckFailed => "check_failed",
+            Self::BudgetExceeded => "budget_exceeded",
             Self::ReferenceNotReadable => "reference_not_readable",
             Self::QueryNotAllowed => "query_not_allowed",
             Self::ListTooLong => "list_too_long",

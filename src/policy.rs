@@ -18,6 +18,7 @@
 //! field not declared nullable is an error. A nullable bool is no condition. Null or missing in a principal or tenant
 //! attribute makes the comparison an error, so `null == null` grants nothing.
 
+pub mod caller;
 mod compile;
 pub mod decision;
 mod decode;
@@ -40,14 +41,17 @@ use jiff::Timestamp;
 use crate::api::{Catalog, TableId};
 use crate::config::PrincipalSchema;
 use crate::diagnostic::{Diagnostic, Source, Span};
-use crate::model::{Action, Name, Principal, Reason, RequestFacts, TenantScope};
+use crate::model::{Action, Name, Reason, RequestFacts, TenantScope};
 
+pub use caller::Caller;
 pub use decision::{Creation, FieldPlan, Judgement, Mask, Residual, Verdict, Visibility, WriteJudgement};
+use residual::Decisions;
 pub use slots::{Layout, Slot, SlotId, Slots};
 
 /// Every policy in force, checked against the catalog.
 pub struct PolicySet {
     inner: compile::Compiled,
+    decisions: Decisions,
 }
 
 /// A mask that removes the field unless the gateway has a masking key.
@@ -61,7 +65,7 @@ pub struct KeyedMask {
 /// What is asked. `now` is the same instant for the whole exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    pub principal: &'a Principal,
+    pub principal: &'a Caller<'a>,
     pub tenant: &'a TenantScope,
     pub request: &'a RequestFacts,
     pub now: Timestamp,
@@ -80,6 +84,13 @@ pub enum Decision {
     Deny(Reason, Option<Name>),
 }
 
+/// A decision, and whether it was made for an earlier question that was the same in all that it depends on.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    pub decision: Decision,
+    pub remembered: bool,
+}
+
 impl PolicySet {
     /// Compiles the files of a policies folder.
     ///
@@ -91,7 +102,9 @@ impl PolicySet {
         principal: &PrincipalSchema,
         dimensions: &[Name],
     ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
-        compile::policies(files, catalog, principal, dimensions).map(|(inner, warnings)| (Self { inner }, warnings))
+        let (inner, warnings) = compile::policies(files, catalog, principal, dimensions)?;
+        let decisions = Decisions::new(&inner);
+        Ok((Self { inner, decisions }, warnings))
     }
 
     /// SHA-256 over the files in force, in hex.
@@ -106,7 +119,12 @@ impl PolicySet {
 
     /// What the caller may do. Needs no record: what depends on the record is in the residual.
     pub fn decide(&self, question: &Question<'_>) -> Decision {
-        self.inner.decide(question)
+        self.decided(question).decision
+    }
+
+    /// As [`decide`](Self::decide), and whether the decision was remembered.
+    pub fn decided(&self, question: &Question<'_>) -> Decided {
+        self.decisions.find(question, || self.inner.decide(question))
     }
 
     /// The fields of a table that any of its rules reads, with its key, owner and tenant columns.

@@ -30,7 +30,7 @@ use crate::enforcement::write::Refusal;
 use crate::exchange::Exchange;
 use crate::metrics::Metrics;
 use crate::model::{Action, Reason, RequestFacts};
-use crate::policy::Decision;
+use crate::policy::{Caller, Decided, Decision};
 use crate::rejection::Rejection;
 use crate::routing::{self, Kind};
 use crate::snapshot::Snapshot;
@@ -154,7 +154,7 @@ impl Proxy {
                 exchange.detail(refused);
                 refused.reason()
             })?;
-        self.metrics.cache.with_label_values(&["credentials", if remembered { "hit" } else { "miss" }]).inc();
+        self.count_remembered("credentials", remembered);
         exchange.by(&principal);
         drop(timer);
 
@@ -176,10 +176,11 @@ impl Proxy {
         let route = api.routes.get(target.route).ok_or(Reason::RouteUnknown)?;
 
         let facts = RequestFacts { method: request.method.clone(), ip: client };
+        let caller = Caller::new(&principal);
         let case = Case {
             catalog: &snapshot.catalog,
             policies: &snapshot.policies,
-            principal: &principal,
+            principal: &caller,
             tenant: &tenant,
             request: &facts,
             request_id: exchange.id,
@@ -200,8 +201,9 @@ impl Proxy {
         exchange.about(&api.name, &snapshot.catalog.table(*table).name, action, key.as_deref());
 
         let timer = self.phase("decide");
-        let decision = case.decide(*table, action);
+        let Decided { decision, remembered } = case.decided(*table, action);
         drop(timer);
+        self.count_remembered("decisions", remembered);
         if let Decision::Deny(Reason::TableHidden, _) = decision {
             return Err(Reason::TableHidden);
         }
@@ -247,6 +249,10 @@ impl Proxy {
             }
         };
         until_client_leaves(session, work).await
+    }
+
+    fn count_remembered(&self, what: &str, remembered: bool) {
+        self.metrics.cache.with_label_values(&[what, if remembered { "hit" } else { "miss" }]).inc();
     }
 
     fn phase(&self, name: &str) -> prometheus::HistogramTimer {

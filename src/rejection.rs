@@ -78,6 +78,7 @@ impl From<Reason> for Rejection {
             | Reason::TenantNotWritable
             | Reason::OwnerNotTransferable
             | Reason::CheckFailed
+            | Reason::BudgetExceeded
             | Reason::ReferenceNotReadable => says(StatusCode::FORBIDDEN, "forbidden", "This is not allowed."),
             Reason::QueryNotAllowed => {
                 says(StatusCode::BAD_REQUEST, "query_not_allowed", "The query uses something that is not available.")

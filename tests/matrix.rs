@@ -14,7 +14,7 @@ use scrim::config::{self, PrincipalSchema};
 use scrim::diagnostic::{Diagnostic, render};
 use scrim::model::value::Type;
 use scrim::model::{Action, Method, Name, Principal, Reason, RequestFacts, TenantScope, Value};
-use scrim::policy::{Decision, PolicySet, Question, Residual};
+use scrim::policy::{Caller, Decision, PolicySet, Question, Residual};
 
 /// One of the people whom the demo plays, or nobody.
 struct Persona {
@@ -133,7 +133,7 @@ impl Shipped {
         let request = RequestFacts { method: http::Method::GET, ip: IpAddr::V4(Ipv4Addr::LOCALHOST) };
         let now = Timestamp::from_second(1_800_000_000).expect("an instant");
         self.policies.decide(&Question {
-            principal: &principal,
+            principal: &Caller::new(&principal),
             tenant: &tenant,
             request: &request,
             now,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::decision::Visibility;
 use super::ir::Expr;
-use super::residual::{Fence, Owner};
+use super::residual::{Fence, Index, Owner};
 use super::types::{self, Macro, Phase, ROOTS, Scope};
 use super::{parse, raw};
 use crate::api::{Catalog, FieldId, RouteKind, Shape, Table, TableId, Tenancy};
@@ -46,6 +46,7 @@ pub(super) struct Rules {
     pub(super) grants: Vec<Grant>,
     pub(super) denials: Vec<Denial>,
     pub(super) requirements: Vec<Requirement>,
+    pub(super) index: Index,
 }
 
 #[derive(Clone, Debug)]
@@ -214,6 +215,7 @@ fn rules(
         layout: Arc::new(layout),
         fence,
         sharing,
+        index: Index::new(&grants, &denials, &requirements),
         grants,
         denials,
         requirements,

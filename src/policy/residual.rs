@@ -4,21 +4,28 @@
 //! record that would be (`creations`) and a change (`change`). A set of matching grants is one word, by which the field
 //! plan is found again. Judging a record allocates nothing once the plans that it needs are made.
 
+mod cache;
 mod change;
 mod decide;
 pub(super) mod fold;
+mod index;
 mod plans;
+
+pub(super) use cache::Decisions;
+#[cfg(test)]
+pub(super) use cache::MAX_REMEMBERED;
+pub(super) use index::Index;
 
 use std::sync::Arc;
 
 use super::compile::Rules;
 use super::decision::{Creation, FieldPlan, Judgement, Mask, Verdict, Visibility};
 use super::decode;
-use super::ir::Field;
+use super::ir::{Expr, Failure, Field};
 use super::program::{Condition, Word};
 use super::slots::{Layout, Slot, SlotId, Slots};
 use crate::api::{FieldId, TableId};
-use crate::model::{Action, Name};
+use crate::model::{Action, Name, Reason};
 use plans::{Grants, Plans};
 
 /// Which columns say whose tenant a record belongs to.
@@ -48,7 +55,7 @@ pub(super) struct Inner {
     /// Under which the owner may change, with the denials on that and the requirement that forbids it.
     transfers: Vec<Live>,
     transfer_denials: Vec<(Name, Condition)>,
-    transfer_unmet: Option<Name>,
+    transfer_unmet: Option<(Reason, Option<Name>)>,
     creations: Vec<Creation>,
     /// Derived fields that this principal may not see, by field.
     hidden: Vec<bool>,
@@ -69,21 +76,27 @@ pub(super) struct Check(Option<Condition>);
 
 /// Errors met on the way, counted.
 #[derive(Default)]
-struct Errors(u16);
+struct Errors {
+    count: u16,
+    /// Whether one was that a condition ran out of steps.
+    exhausted: bool,
+}
 
 impl Errors {
     /// A condition that grants: an error does not hold.
     fn grants(&mut self, condition: &Condition, record: Option<&Slots<'_>>, after: Option<&Slots<'_>>) -> bool {
-        condition.holds(record, after).unwrap_or_else(|_| self.count(false))
+        condition.holds(record, after).unwrap_or_else(|failure| self.count(failure, false))
     }
 
     /// A condition that denies: an error holds.
     fn denies(&mut self, condition: &Condition, record: &Slots<'_>) -> bool {
-        condition.holds(Some(record), None).unwrap_or_else(|_| self.count(true))
+        condition.holds(Some(record), None).unwrap_or_else(|failure| self.count(failure, true))
     }
 
-    fn count(&mut self, meaning: bool) -> bool {
-        self.0 = self.0.saturating_add(1);
+    #[cold]
+    fn count(&mut self, failure: Failure, meaning: bool) -> bool {
+        self.count = self.count.saturating_add(1);
+        self.exhausted |= failure == Failure::Budget;
         meaning
     }
 }
@@ -145,7 +158,7 @@ impl Inner {
                 _ => Verdict::Visible(self.plans.find(matching, || self.made(matching))),
             }
         };
-        Judgement { verdict, errors: errors.0 }
+        Judgement { verdict, errors: errors.count }
     }
 
     pub(super) fn may_show(&self, field: FieldId) -> bool {
@@ -168,6 +181,15 @@ impl Inner {
 
     pub(super) fn creations(&self) -> &[Creation] {
         &self.creations
+    }
+
+    /// Every condition that is left to judge.
+    fn conditions(&self) -> impl Iterator<Item = &Expr> {
+        let denials = self.denials.iter().chain(&self.transfer_denials).map(|(_, rows)| rows);
+        let lives = self.grants.iter().chain(&self.transfers);
+        let lives = lives.flat_map(|live| std::iter::once(&live.rows).chain(&live.check));
+        let creations = self.creations.iter().filter_map(|creation| creation.check.0.as_ref());
+        denials.chain(lives).chain(creations).map(Condition::expr)
     }
 
     fn grant(&self, index: usize) -> Option<&super::compile::Grant> {

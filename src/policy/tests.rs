@@ -5,6 +5,7 @@ mod conformance;
 pub(super) mod corpus;
 mod differential;
 mod judging;
+mod remembered;
 mod support;
 
 use support::*;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::decision::{Creation, WriteJudgement};
+use super::super::ir::Failure;
 use super::super::slots::{Slot, Slots};
 use super::{Errors, Fence, Inner, Live, decode, first_denial};
 use crate::api::FieldId;
@@ -14,7 +15,7 @@ impl Inner {
     pub(in crate::policy) fn judge_creation(&self, creation: &Creation, after: &Slots<'_>) -> WriteJudgement {
         let mut errors = Errors::default();
         let outcome = self.creation(creation, after, &mut errors);
-        WriteJudgement { outcome, errors: errors.0 }
+        errors.judgement(outcome)
     }
 
     fn creation(&self, creation: &Creation, after: &Slots<'_>, errors: &mut Errors) -> Result<Vec<Name>, Refusal> {
@@ -41,7 +42,7 @@ impl Inner {
     ) -> WriteJudgement {
         let mut errors = Errors::default();
         let outcome = self.change(before, after, changed, &mut errors);
-        WriteJudgement { outcome, errors: errors.0 }
+        errors.judgement(outcome)
     }
 
     fn change(
@@ -62,8 +63,8 @@ impl Inner {
         }
         let owner = changed.iter().any(|field| self.is_owner(*field));
         if owner && self.action != Action::Transfer {
-            if let Some(rule) = &self.transfer_unmet {
-                return Err((Reason::RequirementUnmet, Some(Arc::clone(rule))));
+            if let Some(refusal) = &self.transfer_unmet {
+                return Err(refusal.clone());
             }
             if let Some(name) = first_denial(&self.transfer_denials, before, errors) {
                 return Err((Reason::Denied, Some(name)));
@@ -105,6 +106,18 @@ impl Inner {
             Fence::Columns { .. } => true,
         };
         named && self.is_ours(after)
+    }
+}
+
+impl Errors {
+    /// What was refused because a condition ran out of steps says so, unless a denial says more.
+    fn judgement(self, outcome: Result<Vec<Name>, Refusal>) -> WriteJudgement {
+        let outcome = outcome.map_err(|(reason, rule)| match reason {
+            Reason::Denied => (reason, rule),
+            _ if self.exhausted => (Reason::BudgetExceeded, rule),
+            _ => (reason, rule),
+        });
+        WriteJudgement { outcome, errors: self.count }
     }
 }
 
@@ -150,7 +163,7 @@ impl Write<'_, '_> {
         }
         // What was read through a relation is of the parent before; where its column changes, it proves nothing.
         if live.rows.expr().is_stale(self.changed) {
-            return self.errors.count(false);
+            return self.errors.count(Failure::Unknown, false);
         }
         self.errors.grants(&live.rows, Some(self.after), None)
     }

@@ -1,16 +1,18 @@
 //! From a question to a decision: visibility, requirements, then what is left for each record.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::super::compile::{Compiled, Grant, Mode, Rows, Rules};
 use super::super::decision::Creation;
 use super::super::evaluate::{self, MAX_STEPS};
-use super::super::ir::{Expr, Operator};
+use super::super::ir::{Expr, Failure, Operator};
 use super::super::program::{Condition, Word};
 use super::fold::fold;
-use super::plans::Plans;
-use super::{Check, Fence, Inner, Live};
-use crate::api::{FieldId, Shape, TableId};
+use super::index::places;
+use super::plans::{Grants, Plans};
+use super::{Check, Fence, Inner, Live, SlotId};
+use crate::api::{Catalog, FieldId, Shape, TableId};
 use crate::model::value::{Decimal, Type};
 use crate::model::{self, Action, Name, Principal, Reason};
 use crate::policy::value::Value;
@@ -31,83 +33,9 @@ impl Compiled {
     }
 
     /// All but the derived fields, for which other tables are asked.
-    fn residual(&self, question: &Question<'_>) -> Result<Inner, (Reason, Option<Name>)> {
-        let Some(rules) = self.tables.get(usize::from(question.table.0)) else {
-            return Err((Reason::TableHidden, None));
-        };
-        let held: Vec<(usize, &Grant)> =
-            rules.grants.iter().enumerate().filter(|(_, grant)| is_held(&grant.roles, question.principal)).collect();
-        if !held.iter().any(|(_, grant)| self.may_apply(grant, rules, question)) {
-            return Err((Reason::TableHidden, None));
-        }
-        let action = question.action;
-        if let Some(rule) = unmet(rules, action, question) {
-            return Err((Reason::RequirementUnmet, Some(rule)));
-        }
-        let fence = self::fence(rules, question);
-        if matches!(rules.fence, Fence::Shared) && action.writes() {
-            return Err((Reason::ActionNotGranted, None));
-        }
-        let creates = *action == Action::Create;
-        let live = |action: &Action| -> Vec<Live> {
-            held.iter().filter_map(|(index, grant)| live(*index, grant, action, rules, question)).collect()
-        };
-        let grants = if creates { Vec::new() } else { live(action) };
-        let hands_over = action.writes() && !creates && *action != Action::Delete;
-        let transfers = if hands_over { live(&Action::Transfer) } else { Vec::new() };
-        let creations = if creates {
-            held.iter().filter_map(|(_, grant)| self.creation(grant, rules, question)).collect()
-        } else {
-            Vec::new()
-        };
-        // An update may change the owner alone, which only a transfer grants.
-        let only_transfers = *action == Action::Update && !transfers.is_empty();
-        if grants.is_empty() && creations.is_empty() && !only_transfers {
-            return Err((Reason::ActionNotGranted, None));
-        }
-        Ok(Inner {
-            rules: Arc::clone(rules),
-            action: action.clone(),
-            fence,
-            denials: denials(rules, action, question),
-            plans: Plans::new(grants.len()),
-            grants,
-            transfers,
-            transfer_denials: denials(rules, &Action::Transfer, question),
-            transfer_unmet: unmet(rules, &Action::Transfer, question),
-            creations,
-            hidden: Vec::new(),
-        })
-    }
-
-    /// Whether the grant may hold for some record and some action: what makes a table visible.
-    fn may_apply(&self, grant: &Grant, rules: &Rules, question: &Question<'_>) -> bool {
-        grant.actions.iter().any(|action| match action {
-            Action::Create => self.creation(grant, rules, question).is_some(),
-            action => rows(grant, action, rules, question).can_hold(),
-        })
-    }
-
-    fn creation(&self, grant: &Grant, rules: &Rules, question: &Question<'_>) -> Option<Creation> {
-        if !grant.actions.contains(&Action::Create) {
-            return None;
-        }
-        let table = self.catalog.table(rules.table);
-        let preset = |(id, expr): &(FieldId, Expr)| {
-            let value = evaluate::constant(&fold(expr, question), &mut { MAX_STEPS }).ok()?;
-            let field = table.field(*id);
-            let Shape::Plain(of) = &field.shape else { return None };
-            stored(value, of, field.nullable).map(|value| (*id, value))
-        };
-        // A preset that has no value leaves nothing to create with.
-        let presets: Vec<(FieldId, model::Value)> = grant.presets.iter().map(preset).collect::<Option<_>>()?;
-        let check = grant.check.as_ref().map(|check| fold(check, question));
-        if check.as_ref().is_some_and(|check| !check.can_hold()) {
-            return None;
-        }
-        let preset = |field: &FieldId| presets.iter().any(|(preset, _)| preset == field);
-        let writable = grant.write.iter().copied().filter(|field| !preset(field)).collect();
-        Some(Creation { rule: Arc::clone(&grant.name), presets, writable, check: Check(check.map(Condition::new)) })
+    fn residual(&self, question: &Question<'_>) -> Result<Inner, Refusal> {
+        let rules = self.tables.get(usize::from(question.table.0)).ok_or((Reason::TableHidden, None))?;
+        Asked { catalog: &self.catalog, rules, question, owned: OnceCell::new() }.residual()
     }
 
     /// A derived field shows only where every record of what it is made of would.
@@ -121,85 +49,179 @@ impl Compiled {
     }
 }
 
+type Refusal = (Reason, Option<Name>);
+
+/// One question about one table.
+struct Asked<'a> {
+    catalog: &'a Catalog,
+    rules: &'a Arc<Rules>,
+    question: &'a Question<'a>,
+    /// That the principal owns a record, once some grant asks.
+    owned: OnceCell<Expr>,
+}
+
+impl Asked<'_> {
+    fn residual(&self) -> Result<Inner, Refusal> {
+        let Question { action, principal, .. } = *self.question;
+        let held = self.rules.index.held(&principal.roles);
+        let creates = *action == Action::Create;
+        let grants = if creates { Vec::new() } else { self.lives(held, action) };
+        let creations = if creates { self.creations(held) } else { Vec::new() };
+        let is_visible =
+            !grants.is_empty() || !creations.is_empty() || self.grants(held).any(|grant| self.may_apply(grant));
+        if !is_visible {
+            return Err((Reason::TableHidden, None));
+        }
+        if let Some(refusal) = self.unmet(action) {
+            return Err(refusal);
+        }
+        if matches!(self.rules.fence, Fence::Shared) && action.writes() {
+            return Err((Reason::ActionNotGranted, None));
+        }
+        let hands_over = action.writes() && !creates && *action != Action::Delete;
+        let transfers = if hands_over { self.lives(held, &Action::Transfer) } else { Vec::new() };
+        // An update may change the owner alone, which only a transfer grants.
+        let only_transfers = *action == Action::Update && !transfers.is_empty();
+        if grants.is_empty() && creations.is_empty() && !only_transfers {
+            return Err((Reason::ActionNotGranted, None));
+        }
+        Ok(Inner {
+            rules: Arc::clone(self.rules),
+            action: action.clone(),
+            fence: self.fence(),
+            denials: self.denials(action),
+            plans: Plans::new(grants.len()),
+            grants,
+            transfers,
+            transfer_denials: if hands_over { self.denials(&Action::Transfer) } else { Vec::new() },
+            transfer_unmet: if hands_over { self.unmet(&Action::Transfer) } else { None },
+            creations,
+            hidden: Vec::new(),
+        })
+    }
+
+    fn grants(&self, some: Grants) -> impl Iterator<Item = &Grant> {
+        places(some).filter_map(|place| self.rules.grants.get(place))
+    }
+
+    /// Whether the grant may hold for some record and some action: what makes a table visible.
+    fn may_apply(&self, grant: &Grant) -> bool {
+        grant.actions.iter().any(|action| match action {
+            Action::Create => self.creation(grant).is_some(),
+            action => self.rows(grant, action).can_hold(),
+        })
+    }
+
+    /// The grants among those held that may hold for some record.
+    fn lives(&self, held: Grants, action: &Action) -> Vec<Live> {
+        let live = |index: usize| {
+            let grant = self.rules.grants.get(index)?;
+            let rows = self.rows(grant, action);
+            let check = || grant.check.as_ref().map(|check| Condition::new(fold(check, self.question)));
+            rows.can_hold().then(|| Live { index, check: check(), rows: Condition::new(rows) })
+        };
+        places(held & self.rules.index.grants(action)).filter_map(live).collect()
+    }
+
+    fn creations(&self, held: Grants) -> Vec<Creation> {
+        let grants = self.grants(held & self.rules.index.grants(&Action::Create));
+        grants.filter_map(|grant| self.creation(grant)).collect()
+    }
+
+    fn creation(&self, grant: &Grant) -> Option<Creation> {
+        let table = self.catalog.table(self.rules.table);
+        let preset = |(id, expr): &(FieldId, Expr)| {
+            let value = evaluate::constant(&fold(expr, self.question), &mut { MAX_STEPS }).ok()?;
+            let field = table.field(*id);
+            let Shape::Plain(of) = &field.shape else { return None };
+            stored(value, of, field.nullable).map(|value| (*id, value))
+        };
+        // A preset that has no value leaves nothing to create with.
+        let presets: Vec<(FieldId, model::Value)> = grant.presets.iter().map(preset).collect::<Option<_>>()?;
+        let check = grant.check.as_ref().map(|check| fold(check, self.question));
+        if check.as_ref().is_some_and(|check| !check.can_hold()) {
+            return None;
+        }
+        let preset = |field: &FieldId| presets.iter().any(|(preset, _)| preset == field);
+        let writable = grant.write.iter().copied().filter(|field| !preset(field)).collect();
+        Some(Creation { rule: Arc::clone(&grant.name), presets, writable, check: Check(check.map(Condition::new)) })
+    }
+
+    /// A requirement that is not exactly true refuses, an error too.
+    fn unmet(&self, action: &Action) -> Option<Refusal> {
+        let asked =
+            self.rules.index.requirements(action).iter().filter_map(|place| self.rules.requirements.get(*place));
+        asked.into_iter().find_map(|requirement| match fold(&requirement.must, self.question) {
+            must if must.is(true) => None,
+            Expr::Fails(Failure::Budget) => Some((Reason::BudgetExceeded, Some(Arc::clone(&requirement.name)))),
+            _ => Some((Reason::RequirementUnmet, Some(Arc::clone(&requirement.name)))),
+        })
+    }
+
+    fn denials(&self, action: &Action) -> Vec<(Name, Condition)> {
+        let principal = self.question.principal;
+        let asked = self.rules.index.denials(action).iter().filter_map(|place| self.rules.denials.get(*place));
+        asked
+            .filter(|denial| denial.roles.as_ref().is_none_or(|roles| is_held(roles, principal)))
+            .map(|denial| (&denial.name, fold(&denial.rows, self.question)))
+            .filter(|(_, rows)| !rows.is(false))
+            .map(|(name, rows)| (Arc::clone(name), Condition::new(rows)))
+            .collect()
+    }
+
+    /// A grant's rows for one action, with `shared` written out.
+    fn rows(&self, grant: &Grant, action: &Action) -> Expr {
+        match &grant.rows {
+            Rows::None => Expr::FALSE,
+            Rows::All => Expr::TRUE,
+            Rows::When(condition) => fold(condition, self.question),
+            Rows::Shared => {
+                let open = match self.rules.sharing.default {
+                    Mode::Private => false,
+                    Mode::PublicRead => matches!(action, Action::List | Action::Read),
+                    Mode::PublicReadWrite => matches!(action, Action::List | Action::Read | Action::Update),
+                };
+                if open { Expr::TRUE } else { self.owned.get_or_init(|| self.owns()).clone() }
+            }
+        }
+    }
+
+    /// The owner is the principal or, with hierarchy, among the principal's reports.
+    fn owns(&self) -> Expr {
+        let (sharing, principal) = (&self.rules.sharing, self.question.principal);
+        let Some(owner) = &sharing.owner else { return Expr::FALSE };
+        let field = Expr::Field(owner.0.clone());
+        // Ids of principals are text; an owner column may hold a number.
+        let id = if owner.0.of == Type::String { field } else { Expr::call("string", false, vec![field]) };
+        let is_principal = |id: Expr| {
+            let own = Expr::Constant(Value::String(Arc::clone(&principal.id)));
+            Expr::Binary(Operator::Equal, id.into(), own.into())
+        };
+        if !sharing.hierarchy || principal.reports.is_empty() {
+            return is_principal(id);
+        }
+        let reports = Expr::Constant(Value::strings(&*principal.reports));
+        let among = Expr::Binary(Operator::In, id.clone().into(), reports.into());
+        Expr::Or(is_principal(id).into(), among.into())
+    }
+
+    /// `None` where a dimension has no value or no column: then nothing passes.
+    fn fence(&self) -> Option<Vec<(SlotId, Word)>> {
+        let tenant = self.question.tenant;
+        match &self.rules.fence {
+            Fence::Shared => Some(Vec::new()),
+            Fence::Never => None,
+            Fence::Columns { columns, .. } => {
+                let covered = tenant.dimensions().all(|(name, _)| columns.iter().any(|(column, _)| column == name));
+                let value = |(name, slot): &(Name, SlotId)| Some((*slot, Word::new(tenant.value(name)?)));
+                columns.iter().map(value).collect::<Option<Vec<_>>>().filter(|columns| covered && !columns.is_empty())
+            }
+        }
+    }
+}
+
 fn is_held(roles: &[Name], principal: &Principal) -> bool {
     roles.iter().any(|role| principal.has_role(role))
-}
-
-/// A requirement that is not exactly true refuses, an error too.
-fn unmet(rules: &Rules, action: &Action, question: &Question<'_>) -> Option<Name> {
-    let asked = rules.requirements.iter().filter(|requirement| requirement.actions.contains(action));
-    let mut unmet = asked.filter(|requirement| !fold(&requirement.must, question).is(true));
-    unmet.next().map(|requirement| Arc::clone(&requirement.name))
-}
-
-fn denials(rules: &Rules, action: &Action, question: &Question<'_>) -> Vec<(Name, Condition)> {
-    rules
-        .denials
-        .iter()
-        .filter(|denial| denial.actions.contains(action))
-        .filter(|denial| denial.roles.as_ref().is_none_or(|roles| is_held(roles, question.principal)))
-        .map(|denial| (Arc::clone(&denial.name), fold(&denial.rows, question)))
-        .filter(|(_, rows)| !rows.is(false))
-        .map(|(name, rows)| (name, Condition::new(rows)))
-        .collect()
-}
-
-fn live(index: usize, grant: &Grant, action: &Action, rules: &Rules, question: &Question<'_>) -> Option<Live> {
-    if !grant.actions.contains(action) {
-        return None;
-    }
-    let rows = rows(grant, action, rules, question);
-    let check = || grant.check.as_ref().map(|check| Condition::new(fold(check, question)));
-    rows.can_hold().then(|| Live { index, check: check(), rows: Condition::new(rows) })
-}
-
-/// A grant's rows for one action, with `shared` written out.
-fn rows(grant: &Grant, action: &Action, rules: &Rules, question: &Question<'_>) -> Expr {
-    match &grant.rows {
-        Rows::None => Expr::FALSE,
-        Rows::All => Expr::TRUE,
-        Rows::When(condition) => fold(condition, question),
-        Rows::Shared => {
-            let open = match rules.sharing.default {
-                Mode::Private => false,
-                Mode::PublicRead => matches!(action, Action::List | Action::Read),
-                Mode::PublicReadWrite => matches!(action, Action::List | Action::Read | Action::Update),
-            };
-            if open { Expr::TRUE } else { owned(rules, question.principal) }
-        }
-    }
-}
-
-/// The owner is the principal or, with hierarchy, among the principal's reports.
-fn owned(rules: &Rules, principal: &Principal) -> Expr {
-    let Some(owner) = &rules.sharing.owner else { return Expr::FALSE };
-    let field = Expr::Field(owner.0.clone());
-    // Ids of principals are text; an owner column may hold a number.
-    let id = if owner.0.of == Type::String { field } else { Expr::call("string", false, vec![field]) };
-    let is_principal = |id: Expr| {
-        let own = Expr::Constant(Value::String(Arc::clone(&principal.id)));
-        Expr::Binary(Operator::Equal, id.into(), own.into())
-    };
-    if !rules.sharing.hierarchy || principal.reports.is_empty() {
-        return is_principal(id);
-    }
-    let reports = Expr::Constant(Value::strings(principal.reports.iter()));
-    let among = Expr::Binary(Operator::In, id.clone().into(), reports.into());
-    Expr::Or(is_principal(id).into(), among.into())
-}
-
-/// `None` where a dimension has no value or no column: then nothing passes.
-fn fence(rules: &Rules, question: &Question<'_>) -> Option<Vec<(super::SlotId, Word)>> {
-    match &rules.fence {
-        Fence::Shared => Some(Vec::new()),
-        Fence::Never => None,
-        Fence::Columns { columns, .. } => {
-            let covered =
-                question.tenant.dimensions().all(|(name, _)| columns.iter().any(|(column, _)| column == name));
-            let value = |(name, slot): &(Name, super::SlotId)| Some((*slot, Word::new(question.tenant.value(name)?)));
-            columns.iter().map(value).collect::<Option<Vec<_>>>().filter(|columns| covered && !columns.is_empty())
-        }
-    }
 }
 
 /// A preset's value as its field stores it.

@@ -351,6 +351,28 @@ fn a_costly_condition_runs_out_of_steps_and_grants_nothing() {
 }
 
 #[test]
+fn a_write_that_is_refused_for_want_of_steps_says_so() {
+    let costly = "record.scores.all(a, record.scores.all(b, a + b >= 0))";
+    let update = "  - { name: g, roles: [sales_rep], actions: [update], write: [name], rows: ";
+    let outcome = |rest: &str| {
+        let set = set(&[&format!("table: accounts\ngrants:\n{update}{rest}")]);
+        let decision = ask(&set, &rep(), "accounts", "update");
+        let scores: Vec<String> = (0..400).map(|n| n.to_string()).collect();
+        let record = ours(&format!(r#""id":1,"name":"x","scores":[{}]"#, scores.join(",")));
+        let slots = slots(residual(&decision).layout(), &record);
+        let judgement = residual(&decision).judge_change(&slots, &slots, &[field("accounts", "name")]);
+        judgement.outcome.map_err(|(reason, rule)| (reason, rule.map(|rule| rule.to_string())))
+    };
+    let named = |name: &str| Some(name.to_owned());
+    assert_eq!(outcome(&format!("'{costly}' }}\n")), Err((Reason::BudgetExceeded, None)));
+    let after = costly.replace("record", "after");
+    assert_eq!(outcome(&format!("all, check: '{after}' }}\n")), Err((Reason::BudgetExceeded, named("g"))));
+    let denial = format!("all }}\ndenials:\n  - {{ name: d, actions: [update], rows: '{costly}' }}\n");
+    assert_eq!(outcome(&denial), Err((Reason::Denied, named("d"))), "what can't be judged is denied");
+    assert_eq!(outcome("record.id == 2 }\n"), Err((Reason::FieldNotWritable, None)), "an answer is no error");
+}
+
+#[test]
 fn what_is_left_prints_as_cel() {
     let set = set(&[&granting(
         "contacts",

@@ -165,7 +165,7 @@ pub(super) fn ask(set: &PolicySet, principal: &Principal, table: &str, action: &
     let dimensions: [Name; 2] = ["organization_id".into(), "app_id".into()];
     let tenant = TenantScope::new(&dimensions, |d| Some(if d == "app_id" { "shop" } else { "acme" })).expect("whole");
     set.decide(&Question {
-        principal,
+        principal: &Caller::new(principal),
         tenant: &tenant,
         request: &RequestFacts { method: http::Method::GET, ip: [10, 0, 0, 1].into() },
         now: "2025-06-15T12:00:00Z".parse().expect("an instant"),

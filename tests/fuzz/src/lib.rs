@@ -9,7 +9,7 @@ use scrim::diagnostic::Source;
 use scrim::enforcement::Case;
 use scrim::model::value::Type;
 use scrim::model::{Method, Name, Principal, RequestFacts, RequestId, TenantScope, Value};
-use scrim::policy::PolicySet;
+use scrim::policy::{Caller, PolicySet};
 
 pub struct World {
     pub catalog: Arc<Catalog>,
@@ -22,6 +22,7 @@ pub struct World {
 }
 
 pub static WORLD: LazyLock<World> = LazyLock::new(World::new);
+static CALLER: LazyLock<Caller<'static>> = LazyLock::new(|| Caller::new(&WORLD.principal));
 
 impl World {
     fn new() -> Self {
@@ -58,7 +59,7 @@ impl World {
         Case {
             catalog: &self.catalog,
             policies: &self.policies,
-            principal: &self.principal,
+            principal: &CALLER,
             tenant: &self.tenant,
             request: &self.request,
             request_id: RequestId::generate(),
