@@ -6,6 +6,7 @@ pub(super) mod corpus;
 mod differential;
 mod judging;
 mod remembered;
+mod sharing;
 mod support;
 
 use support::*;

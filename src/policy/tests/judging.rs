@@ -144,27 +144,6 @@ fn a_child_is_of_its_parents_tenant_and_of_none_without_one() {
     assert_eq!(word(&judge(residual(&decision), r#"{"id":1}"#).verdict), "foreign");
 }
 
-#[test]
-fn sharing_opens_by_mode_action_and_hierarchy() {
-    for (mode, open) in
-        [("private", &[][..]), ("public_read", &["list", "read"]), ("public_read_write", &["list", "read", "update"])]
-    {
-        for hierarchy in [false, true] {
-            for action in ["list", "read", "update", "delete", "export", "transfer"] {
-                let text = granting("contacts", action, "shared", "");
-                let text = format!("{text}sharing: {{ default: {mode}, hierarchy: {hierarchy} }}\n");
-                let set = set(&[&text]);
-                let decision = ask(&set, &rep(), "contacts", action);
-                for (owner, mine) in [("u1", true), ("u2", hierarchy), ("u9", false)] {
-                    let verdict = judge(residual(&decision), &ours(&format!(r#""owner_id":"{owner}""#))).verdict;
-                    let expected = mine || open.contains(&action);
-                    assert_eq!(word(&verdict) == "visible", expected, "{mode} {hierarchy} {action} {owner}");
-                }
-            }
-        }
-    }
-}
-
 fn shown(set: &PolicySet, record: &str, name: &str) -> Visibility {
     match judge(residual(&ask(set, &rep(), "contacts", "list")), &ours(record)).verdict {
         Verdict::Visible(plan) => plan.fields[usize::from(field("contacts", name).0)].clone(),

@@ -20,7 +20,7 @@ const TABLES: [(&str, &str, &str); 9] = [
     (
         "accounts",
         "owner_id",
-        "id:int organization_id:string app_id:string owner_id:string name:string industry:string region:string annual_revenue:decimal credit_score:int! internal_note:string! custom:json? created_at:timestamp flag:bool? scores:list(int) labels:map(string)",
+        "id:int organization_id:string app_id:string owner_id:string name:string industry:string region:string team:string? annual_revenue:decimal credit_score:int! internal_note:string! custom:json? created_at:timestamp flag:bool? scores:list(int) labels:map(string)",
     ),
     (
         "contacts",
