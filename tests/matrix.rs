@@ -23,6 +23,8 @@ struct Persona {
     roles: &'static [&'static str],
     organization: &'static str,
     regions: &'static [&'static str],
+    team: Option<&'static str>,
+    groups: &'static [&'static str],
     mfa: bool,
     reports: &'static [&'static str],
 }
@@ -33,15 +35,18 @@ const REP: Persona = Persona {
     roles: &["sales_rep"],
     organization: "acme",
     regions: &["EMEA"],
+    team: Some("alpine"),
+    groups: &[],
     mfa: true,
     reports: &[],
 };
 
-const PERSONAS: [Persona; 6] = [
+const PERSONAS: [Persona; 7] = [
     REP,
+    Persona { who: "energy rep", id: "max", team: None, groups: &["industry-energy"], ..REP },
     Persona { who: "manager", id: "marta", roles: &["sales_manager"], reports: &["ana"], ..REP },
-    Persona { who: "support", id: "sam", roles: &["support"], regions: &[], ..REP },
-    Persona { who: "analyst", id: "lea", roles: &["analyst"], regions: &[], mfa: false, ..REP },
+    Persona { who: "support", id: "sam", roles: &["support"], regions: &[], team: None, ..REP },
+    Persona { who: "analyst", id: "lea", roles: &["analyst"], regions: &[], team: None, mfa: false, ..REP },
     Persona { who: "other's rep", id: "vic", organization: "globex", ..REP },
     Persona { who: "nobody", id: "nel", roles: &[], reports: &["ana"], ..REP },
 ];
@@ -66,6 +71,7 @@ impl Shipped {
         let attribute = |(name, of): (&String, &serde_json::Value)| {
             let of = match of.as_str().expect("a type") {
                 "bool" => Type::Bool,
+                "string" => Type::String,
                 "list(string)" => Type::List(Box::new(Type::String)),
                 other => panic!("no persona has an attribute of type {other}"),
             };
@@ -88,21 +94,24 @@ impl Shipped {
     }
 
     fn principal(&self, persona: &Persona) -> (Principal, TenantScope) {
-        let Persona { id, roles, organization, regions, mfa, reports, .. } = *persona;
+        let Persona { id, roles, organization, regions, team, groups, mfa, reports, .. } = *persona;
         let names = |list: &[&str]| -> Vec<Name> { list.iter().map(|name| Name::from(*name)).collect() };
         let tenant = TenantScope::new(&self.dimensions, |name| {
             Some(if name == "organization_id" { organization } else { "shop" })
         });
         let tenant = tenant.expect("a whole tenant");
-        let attributes =
-            BTreeMap::from([("regions".into(), Value::strings(&names(regions))), ("mfa".into(), Value::Bool(mfa))]);
+        let attributes = BTreeMap::from([
+            ("regions".into(), Value::strings(&names(regions))),
+            ("team".into(), team.map_or(Value::Null, Value::string)),
+            ("mfa".into(), Value::Bool(mfa)),
+        ]);
         assert!(attributes.keys().eq(self.schema.attributes.keys()), "an attribute that no persona has");
         let principal = Principal {
             id: id.into(),
             issuer: "https://id.demo.example".into(),
             method: Method::Jwt,
             roles: names(roles),
-            groups: Vec::new(),
+            groups: names(groups),
             attributes,
             reports: names(reports).into(),
             memberships: vec![tenant.clone()],

@@ -282,7 +282,7 @@ fn template(table: &str) -> (Row, &'static [&'static str]) {
     let (row, required): (Value, &[&str]) = match table {
         "accounts" => (
             json!({ "annual_revenue": 0.01, "credit_score": super::data::CREDIT_SCORE, "custom": null, "created_at": created,
-                "industry": "retail", "internal_note": "SECRET-NOTE-NEW", "region": "EMEA" }),
+                "industry": "retail", "internal_note": "SECRET-NOTE-NEW", "region": "EMEA", "team": null }),
             &["organization_id", "app_id", "owner_id", "name"],
         ),
         "contacts" => (

@@ -26,6 +26,8 @@ const REPORTS: usize = 40;
 
 const REGIONS: [&str; 4] = ["EMEA", "NA", "APAC", "LATAM"];
 const INDUSTRIES: [&str; 6] = ["retail", "energy", "health", "finance", "logistics", "public"];
+/// One for each manager.
+const TEAMS: [&str; MANAGERS] = ["alpine", "coastal", "metro"];
 const STAGES: [&str; 4] = ["lead", "qualified", "customer", "former"];
 const DEAL_STAGES: [&str; 5] = ["open", "qualified", "proposal", "won", "lost"];
 const KINDS: [&str; 4] = ["note", "call", "email", "meeting"];
@@ -267,6 +269,8 @@ fn account(team: &Team, tenant: usize, n: usize, id: u64, random: &mut Random) -
         "name": format!("{} {}", pick(&COMPANY, n), pick(&TRADE, n / 10)),
         "industry": pick(&INDUSTRIES, n),
         "region": pick(&REGIONS, n),
+        // Every ninth waits for a team.
+        "team": (n % 9 != 8).then(|| pick(&TEAMS, n % REPS)),
         "annual_revenue": random.money(200_000, 6_000_000),
         "credit_score": CREDIT_SCORE + id,
         "internal_note": format!("SECRET-NOTE-{id:04}"),

@@ -200,32 +200,69 @@ fn jwks(issuer: &KeyPair) -> String {
     .to_string()
 }
 
-/// Name, what is said of it, role, tenant, regions, how it proved who it is.
-type Person = (&'static str, &'static str, &'static str, Value, Value, &'static [&'static str]);
+/// What an issuer knows of one of the people.
+struct Person {
+    name: &'static str,
+    about: &'static str,
+    role: &'static str,
+    tenant: Value,
+    regions: &'static [&'static str],
+    team: Option<&'static str>,
+    groups: &'static [&'static str],
+    /// How it was proved who this is.
+    amr: &'static [&'static str],
+}
 
-fn personas(issuer: &KeyPair, store: &Store, now: i64) -> io::Result<Vec<Persona>> {
+fn people() -> [Person; 6] {
     let shop = |org: &str| json!({ "org_id": org, "app_id": "shop" });
     let both = json!({ "tenants": [
         { "organization_id": "acme", "app_id": "shop" },
         { "organization_id": "acme", "app_id": "desk" },
     ] });
-    let emea = json!(["EMEA"]);
-    let people: [Person; 6] = [
-        ("ana", "sales rep, acme/shop, EMEA", "sales_rep", shop("acme"), emea.clone(), &["pwd", "mfa"]),
-        ("marta", "her manager", "sales_manager", shop("acme"), emea.clone(), &["pwd", "mfa"]),
-        ("sam", "support, acme/shop", "support", shop("acme"), json!([]), &["pwd", "mfa"]),
-        ("vic", "sales rep, globex/shop", "sales_rep", shop("globex"), emea.clone(), &["pwd", "mfa"]),
-        ("lea", "analyst, acme/shop, no second factor", "analyst", shop("acme"), json!([]), &["pwd"]),
-        ("max", "sales rep, acme/shop and acme/desk", "sales_rep", both, emea, &["pwd", "mfa"]),
-    ];
+    let rep = || Person {
+        name: "ana",
+        about: "sales rep, acme/shop, EMEA",
+        role: "sales_rep",
+        tenant: shop("acme"),
+        regions: &["EMEA"],
+        team: Some("alpine"),
+        groups: &[],
+        amr: &["pwd", "mfa"],
+    };
+    [
+        Person { groups: &["industry-energy"], ..rep() },
+        Person { name: "marta", about: "her manager", role: "sales_manager", ..rep() },
+        Person { name: "sam", about: "support, acme/shop", role: "support", regions: &[], team: None, ..rep() },
+        Person { name: "vic", about: "sales rep, globex/shop", tenant: shop("globex"), ..rep() },
+        Person {
+            name: "lea",
+            about: "analyst, acme/shop, no second factor",
+            role: "analyst",
+            regions: &[],
+            team: None,
+            amr: &["pwd"],
+            ..rep()
+        },
+        Person {
+            name: "max",
+            about: "sales rep, acme/shop and acme/desk",
+            tenant: both,
+            team: Some("coastal"),
+            ..rep()
+        },
+    ]
+}
+
+fn personas(issuer: &KeyPair, store: &Store, now: i64) -> io::Result<Vec<Persona>> {
     let key = EncodingKey::from_ec_pem(issuer.serialize_pem().as_bytes()).map_err(io::Error::other)?;
     let header = Header { kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::ES256) };
-    people
+    people()
         .into_iter()
-        .map(|(name, about, role, tenant, regions, amr)| {
+        .map(|Person { name, about, role, tenant, regions, team, groups, amr }| {
             let mut claims = json!({
                 "iss": ISSUER, "aud": AUDIENCE, "sub": name, "iat": now, "nbf": now, "exp": now + VALID_SECONDS,
-                "roles": [role], "groups": [], "regions": regions, "amr": amr, "reports": store.reports_of(name),
+                "roles": [role], "groups": groups, "regions": regions, "team": team, "amr": amr,
+                "reports": store.reports_of(name),
             });
             if let (Value::Object(claims), Value::Object(tenant)) = (&mut claims, tenant) {
                 claims.extend(tenant);

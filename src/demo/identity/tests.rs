@@ -82,6 +82,14 @@ fn files_named_by_the_configuration_exist_and_are_private() {
 }
 
 #[test]
+fn what_is_written_passes_a_check_without_a_warning() {
+    let identity = identity();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let checked = crate::snapshot::check(&identity.config());
+    assert!(checked.policies && checked.found.is_empty(), "{}", crate::diagnostic::render(&checked.found, false));
+}
+
+#[test]
 fn the_folder_goes_away_unless_it_was_named() {
     let fresh = identity();
     let folder = fresh.folder().to_owned();

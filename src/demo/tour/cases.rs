@@ -129,6 +129,16 @@ pub(super) fn all(store: &Store) -> Vec<Case> {
     let won =
         first(of(store, "deals", "acme", "shop").filter(|row| owner(row) == "ana" && text(row, "stage") == "won"));
     let report = first(of(store, "reports", "acme", "shop").filter(|row| text(row, "folder") == "shared"));
+    let accounts: Vec<Value> = of(store, "accounts", "acme", "shop")
+        .filter(|row| {
+            owner(row) == "ana" || emea(row) || text(row, "team") == "alpine" || text(row, "industry") == "energy"
+        })
+        .map(id)
+        .collect();
+    let reports = || of(store, "reports", "acme", "shop");
+    let personal = |row: &Row| text(row, "folder") == "personal";
+    let open: Vec<Value> = reports().filter(|row| owner(row) == "ana" || !personal(row)).map(id).collect();
+    let colleagues = first(reports().filter(|row| owner(row) != "ana" && text(row, "folder") == "team"));
     let (ana, marta, sam, lea) = (Some("ana"), Some("marta"), Some("sam"), Some("lea"));
     let one = |row: &Row| format!("/v1/contacts/{}", id(row));
     let team = store.reports_of("marta");
@@ -167,6 +177,10 @@ pub(super) fn all(store: &Store) -> Vec<Case> {
             .expect([Expected::Ids(seen_by("globex", "vic")), Expected::Absent(&["/ssn"])]),
         case(ana, "GET", format!("{CONTACTS}&expand=account"), 200, "a related record is judged by its own policy")
             .expect([Expected::Ids(seen_by("acme", "ana")), Expected::Absent(NEVER)]),
+        case(ana, "GET", "/v1/accounts?limit=100", 200, "hers, her team's, region's, industry's")
+            .expect([Expected::Ids(accounts), Expected::Absent(&["/internal_note", "/credit_score", "/legacy_notes"])]),
+        case(ana, "GET", "/v1/reports?limit=100", 200, "all reports but others' personal ones")
+            .expect([Expected::Ids(open), Expected::Absent(&["/query", "/legacy_notes"])]),
         case(marta, "GET", "/v1/activities?limit=100", 200, "private activities stay with their owners")
             .expect([Expected::Ids(public), Expected::Absent(&["/legacy_notes", "/account"])]),
         case(sam, "GET", "/v1/users?limit=100", 200, "colleagues, without addresses or hashes").h2().expect([
@@ -204,6 +218,11 @@ pub(super) fn all(store: &Store) -> Vec<Case> {
         case(ana, "PATCH", one(on_hold), 403, "a legal hold denies what a grant allows")
             .body(json!({ "stage": "former" }))
             .expect([Expected::Denied("legal-hold")]),
+        case(ana, "PATCH", format!("/v1/reports/{}", id(colleagues)), 200, "a colleague may edit what is public")
+            .body(json!({ "title": "Tour" }))
+            .expect([Expected::Created("title", json!("Tour")), Expected::Absent(&["/query", "/legacy_notes"])]),
+        case(ana, "PATCH", format!("/v1/reports/{}", id(colleagues)), 403, "but not file it as personal")
+            .body(json!({ "folder": "personal" })),
         case(ana, "POST", "/v1/deals", 201, "owner and stage are preset")
             .body(json!({ "title": "Tour", "amount": 1200.75, "region": "EMEA", "account_id": id(account) }))
             .expect([
