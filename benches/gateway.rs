@@ -1,6 +1,7 @@
-//! What enforcement costs: Scrim judging a list, Scrim passing the same list through, and nginx proxying it.
+//! What enforcement costs: Scrim judging a list, Scrim passing the same list through, nginx proxying it, and nginx with Lua
+//! doing the same redaction.
 //!
-//! One nginx serves the pages; Scrim and a second nginx stand before it. Every listener is plaintext, or TLS would be most
+//! One nginx serves the pages; Scrim and two more nginx stand before it. Every listener is plaintext, or TLS would be most
 //! of what is measured. The figure is requests per CPU second of the server's own process, so that neither the upstream nor
 //! the load, nor whoever else uses the machine, counts. Every answer is compared with one that was looked at: a benchmark of
 //! refusals, or of rows that leak, fails. The audit log is on (`fsync: never`); nginx writes no log at all.
@@ -58,6 +59,7 @@ enum Kind {
     Enforced,
     Opaque,
     Nginx,
+    Lua,
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
             Self::Enforced => "scrim, enforced",
             Self::Opaque => "scrim, opaque",
             Self::Nginx => "nginx, no policy",
+            Self::Lua => "nginx, Lua",
         }
     }
 }
@@ -109,12 +112,18 @@ async fn run(pace: &Pace) -> Result<(), String> {
     let setup = Setup::new()?;
     let upstream = nginx.start_static(&setup)?;
     let plain = nginx.start_proxy(&setup, upstream.address)?;
+    let lua = nginx.start_lua(&setup, upstream.address)?;
     let scrim = Server::start_scrim(&setup, upstream.address)?;
+    let mut servers = vec![(Kind::Enforced, &scrim), (Kind::Opaque, &scrim), (Kind::Nginx, &plain)];
+    match &lua {
+        Some(lua) => servers.push((Kind::Lua, lua)),
+        None => println!("nginx with Lua is left out (Debian: apt-get install libnginx-mod-http-lua lua-cjson)"),
+    }
 
     let mut contenders = Vec::new();
     for page in &setup.pages {
-        for (kind, server) in [(Kind::Enforced, &scrim), (Kind::Opaque, &scrim), (Kind::Nginx, &plain)] {
-            contenders.push(contender(kind, server, page, &setup).await?);
+        for (kind, server) in &servers {
+            contenders.push(contender(*kind, server, page, &setup).await?);
         }
     }
     println!(
@@ -142,12 +151,12 @@ async fn contender<'s>(kind: Kind, server: &'s Server, page: &Page, setup: &Setu
     let target = match kind {
         Kind::Enforced => page.list_target(),
         Kind::Opaque => page.raw_target(),
-        Kind::Nginx => page.upstream_target(),
+        Kind::Nginx | Kind::Lua => page.upstream_target(),
     };
     let mut ask = Ask { target, token: setup.token(page.size), expected: Bytes::new() };
     ask.expected = load::once(server.address, &ask).await.map_err(|error| format!("{}: {error}", kind.name()))?;
     match kind {
-        Kind::Enforced => page.check_enforced(&ask.expected)?,
+        Kind::Enforced | Kind::Lua => page.check_enforced(&ask.expected)?,
         Kind::Opaque | Kind::Nginx if ask.expected == page.document => {}
         Kind::Opaque | Kind::Nginx => return Err(format!("{} changed the page", kind.name())),
     }
@@ -190,10 +199,12 @@ fn report(contenders: &[Contender<'_>]) {
         let found = contenders.iter().find(|contender| contender.kind == kind && contender.size == size);
         found.map_or(f64::NAN, |contender| contender.median(|figure| figure.per_cpu_second))
     };
-    for (name, peer) in [("opaque", Kind::Opaque), ("nginx", Kind::Nginx)] {
+    for (name, peer) in [("opaque", Kind::Opaque), ("nginx", Kind::Nginx), ("lua", Kind::Lua)] {
         for size in Size::ALL {
             let ratio = figure(Kind::Enforced, size) / figure(peer, size);
-            println!("ratio enforced_vs_{name}_{} {ratio:.3}", size.label());
+            if ratio.is_finite() {
+                println!("ratio enforced_vs_{name}_{} {ratio:.3}", size.label());
+            }
         }
     }
 }

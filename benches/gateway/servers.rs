@@ -21,6 +21,10 @@ const START_TIME: Duration = Duration::from_secs(20);
 /// Of what a server says before it is ready, for the error if it never is.
 const MAX_SAID: usize = 16 * 1024;
 
+/// Where Debian's libnginx-mod-http-ndk and libnginx-mod-http-lua lie.
+const NDK_MODULE: &str = "/usr/lib/nginx/modules/ndk_http_module.so";
+const LUA_MODULE: &str = "/usr/lib/nginx/modules/ngx_http_lua_module.so";
+
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -115,7 +119,7 @@ impl Nginx {
     /// The upstream: every page by its tenant, whatever else the query says, and as a file for the opaque route.
     pub(crate) fn start_static(&self, setup: &Setup) -> Result<Server, String> {
         let pages = setup.path("pages");
-        self.start(setup, "static", |port| {
+        self.start(setup, "static", "", |port| {
             format!(
                 "sendfile on;\ntcp_nopush on;\nopen_file_cache max=16;\n\
                  server {{\n  listen 127.0.0.1:{port} backlog=511;\n  root {root};\n\
@@ -128,24 +132,44 @@ impl Nginx {
 
     /// The peer: passes everything on, over kept connections, and logs nothing.
     pub(crate) fn start_proxy(&self, setup: &Setup, upstream: SocketAddr) -> Result<Server, String> {
-        self.start(setup, "proxy", |port| {
-            format!(
-                "upstream crm {{\n  server {upstream};\n  keepalive 64;\n  keepalive_requests 1000000000;\n}}\n\
-                 server {{\n  listen 127.0.0.1:{port} backlog=511;\n  location / {{\n    proxy_pass http://crm;\n    \
-                 proxy_http_version 1.1;\n    proxy_set_header Connection \"\";\n    proxy_buffering on;\n    \
-                 proxy_buffers 8 16k;\n  }}\n}}\n"
-            )
-        })
+        self.start(setup, "proxy", "", |port| proxy(port, upstream, ""))
     }
 
-    fn start(&self, setup: &Setup, name: &str, servers: impl Fn(u16) -> String) -> Result<Server, String> {
+    /// The peer that redacts: the same proxy, with the policy written in Lua. `None` where the module is not installed.
+    pub(crate) fn start_lua(&self, setup: &Setup, upstream: SocketAddr) -> Result<Option<Server>, String> {
+        let modules = [NDK_MODULE, LUA_MODULE];
+        if !modules.iter().all(|module| Path::new(module).is_file()) {
+            return Ok(None);
+        }
+        setup.write("lua/redact.lua", include_str!("redact.lua"))?;
+        let load: String = modules.iter().map(|module| format!("load_module {module};\n")).collect();
+        let folder = setup.path("lua");
+        let server = self.start(setup, "lua", &load, |port| {
+            let location = "header_filter_by_lua_block { ngx.header.content_length = nil }\n    \
+                            body_filter_by_lua_block { require('redact').body() }";
+            format!(
+                "lua_package_path '{}/?.lua;;';\ninit_by_lua_block {{ require('redact') }}\n{}",
+                folder.display(),
+                proxy(port, upstream, location)
+            )
+        })?;
+        Ok(Some(server))
+    }
+
+    fn start(
+        &self,
+        setup: &Setup,
+        name: &str,
+        modules: &str,
+        servers: impl Fn(u16) -> String,
+    ) -> Result<Server, String> {
         let mut failed = String::new();
         // Somebody else may take the port between its choice and its use.
         for _ in 0..3 {
             let address = free_address()?;
             let file = format!("{name}/nginx.conf");
             let folder = setup.path(name);
-            setup.write(&file, configuration(&folder, &servers(address.port())))?;
+            setup.write(&file, configuration(&folder, modules, &servers(address.port())))?;
             let mut command = Command::new(&self.program);
             command.args(["-e", "stderr", "-p"]).arg(&folder).arg("-c").arg(setup.path(&file));
             // Said once its sockets are open.
@@ -163,12 +187,22 @@ fn free_address() -> Result<SocketAddr, String> {
     free.map_err(|error| format!("no free port: {error}"))
 }
 
-fn configuration(folder: &Path, servers: &str) -> String {
+/// Passes everything on over kept connections; `location` is what is added to its only location.
+fn proxy(port: u16, upstream: SocketAddr, location: &str) -> String {
+    format!(
+        "upstream crm {{\n  server {upstream};\n  keepalive 64;\n  keepalive_requests 1000000000;\n}}\n\
+         server {{\n  listen 127.0.0.1:{port} backlog=511;\n  location / {{\n    proxy_pass http://crm;\n    \
+         proxy_http_version 1.1;\n    proxy_set_header Connection \"\";\n    proxy_buffering on;\n    \
+         proxy_buffers 8 16k;\n    {location}\n  }}\n}}\n"
+    )
+}
+
+fn configuration(folder: &Path, modules: &str, servers: &str) -> String {
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {}/{kind};\n", folder.display()))
         .concat();
     format!(
-        "daemon off;\nmaster_process off;\nworker_processes 1;\nerror_log stderr notice;\npid {}/nginx.pid;\n\
+        "{modules}daemon off;\nmaster_process off;\nworker_processes 1;\nerror_log stderr notice;\npid {}/nginx.pid;\n\
          events {{ worker_connections 512; }}\n\
          http {{\naccess_log off;\ntypes {{}}\ndefault_type application/json;\nkeepalive_requests 1000000000;\n\
          {temporary}{servers}}}\n",
