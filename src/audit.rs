@@ -22,17 +22,18 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::Clock;
 use crate::config;
 use sink::Sink;
-use writer::{Fate, Line, Message, Writer};
+use writer::{Book, Fate, Line, Message};
 
 /// Intents that wait for the writer.
 const MAX_QUEUED_INTENTS: usize = 1024;
 /// Exchanges under way, each of which holds room for its outcome.
 const MAX_OUTCOMES: usize = 32 * 1024;
 
-/// The open log: a writer thread with bounded queues and one file, one JSON object a line.
+/// The open log: one file, one JSON object a line, and a writer thread with bounded queues.
 pub struct Log {
     intents: mpsc::Sender<Line>,
     outcomes: mpsc::Sender<Message>,
+    book: Arc<Book>,
     state: Arc<State>,
     clock: Clock,
     serve_without: bool,
@@ -62,8 +63,9 @@ impl Log {
         let state = Arc::new(State { writable: AtomicBool::new(true), failures: AtomicU64::new(0) });
         let (intents, queued_intents) = mpsc::channel(MAX_QUEUED_INTENTS);
         let (outcomes, queued_outcomes) = mpsc::channel(MAX_OUTCOMES);
-        Writer::new(sink, config, clock.clone(), Arc::clone(&state)).start(queued_intents, queued_outcomes)?;
-        Ok(Arc::new(Self { intents, outcomes, state, clock, serve_without: config.serve_without }))
+        let book = Arc::new(Book::new(sink, config, clock.clone(), Arc::clone(&state)));
+        writer::start(Arc::clone(&book), queued_intents, queued_outcomes)?;
+        Ok(Arc::new(Self { intents, outcomes, book, state, clock, serve_without: config.serve_without }))
     }
 
     /// Writes the intent; returns when it is written (and synced, where `fsync: always`). Room for the outcome is
@@ -76,9 +78,14 @@ impl Log {
             self.state.fail(1);
             return Err(Unwritable);
         };
+        let mut pending = Pending { permit: None, request_id: intent.request_id, log: Arc::clone(self) };
+        if self.book.try_write(&text) {
+            pending.permit = Some(permit);
+            return Ok(pending);
+        }
         let room = self.intents.reserve().await.map_err(|_closed| Unwritable)?;
         // Armed before the intent is queued: a caller that is cancelled while it waits still leaves an outcome.
-        let mut pending = Pending { permit: Some(permit), request_id: intent.request_id, log: Arc::clone(self) };
+        pending.permit = Some(permit);
         let (answer, written) = oneshot::channel();
         room.send(Line { text, owed: self.serve_without, answer: Some(answer) });
         match written.await.unwrap_or(Fate::Unwritten) {

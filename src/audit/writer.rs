@@ -1,4 +1,7 @@
-//! The one thread that writes the audit log: it takes what is queued, writes it at once, syncs as told, answers.
+//! The thread behind the audit log: it takes what is queued, writes it at once, syncs as told, answers.
+//!
+//! Where nothing need be synced first, an intent is appended by its own exchange instead ([`Book::try_write`]): to hand it
+//! over and to wait costs several times what the append does. Outcomes, for which nobody waits, are gathered for a moment.
 //!
 //! An intent that can't be written is refused. A line that tells of something that has happened is owed instead: it is
 //! kept, up to a limit, and written first when the file takes lines again. While the file takes none it is tried anew
@@ -7,13 +10,13 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 use super::sink::Sink;
 use super::{MAX_QUEUED_INTENTS, State};
@@ -25,6 +28,8 @@ const MAX_BATCH: usize = 1024;
 /// Lines kept while the file takes none; what comes after them is lost (and counted).
 const MAX_OWED: usize = 4096;
 const RETRY: Duration = Duration::from_secs(1);
+/// How long outcomes are gathered before they are written together.
+const GATHERED: Duration = Duration::from_millis(2);
 
 pub(super) enum Message {
     Outcome(Line),
@@ -49,7 +54,10 @@ pub(super) enum Fate {
     Unsynced,
 }
 
-pub(super) struct Writer {
+/// The file and what is still to be written to it; one at a time has it.
+pub(super) struct Book(Mutex<Pages>);
+
+struct Pages {
     sink: Sink,
     fsync: Fsync,
     clock: Clock,
@@ -59,65 +67,112 @@ pub(super) struct Writer {
     unsynced_since: Option<Instant>,
 }
 
-impl Writer {
+impl Book {
     pub(super) fn new(sink: Sink, config: &config::Audit, clock: Clock, state: Arc<State>) -> Self {
-        Self { sink, fsync: config.fsync, clock, state, owed: VecDeque::new(), unsynced_since: None }
+        let fsync = config.fsync;
+        Self(Mutex::new(Pages { sink, fsync, clock, state, owed: VecDeque::new(), unsynced_since: None }))
     }
 
-    /// Errors: the system gives no thread.
-    pub(super) fn start(self, intents: mpsc::Receiver<Line>, outcomes: mpsc::Receiver<Message>) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        std::thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || runtime.block_on(self.run(intents, outcomes)))
-            .map(drop)
+    /// Appends one line here and now, if that takes no more than the append: where the file takes lines, nobody else writes,
+    /// and nothing is to be synced that the writer doesn't know of. An append to a file waits for no disk unless the system
+    /// is far behind in writing; then every exchange waits for its record anyway. What fails is left to the writer, which
+    /// tries again and says so.
+    pub(super) fn try_write(&self, line: &[u8]) -> bool {
+        let mut pages = match self.0.try_lock() {
+            Ok(pages) => pages,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        let known = match pages.fsync {
+            Fsync::Never => true,
+            Fsync::Interval(_) => pages.unsynced_since.is_some(),
+            Fsync::Always => false,
+        };
+        let writable = pages.owed.is_empty() && pages.state.writable.load(Ordering::Acquire);
+        known && writable && pages.sink.append(line).1.is_ok()
     }
 
-    /// Ends when the log and every pending record are gone.
-    async fn run(mut self, mut intents: mpsc::Receiver<Line>, mut outcomes: mpsc::Receiver<Message>) {
-        let mut open = true;
-        while open {
-            let mut batch = Vec::new();
-            let mut messages = Vec::new();
-            let wake = self.wake();
-            tokio::select! {
-                message = outcomes.recv() => match message {
-                    Some(message) => messages.push(message),
-                    None => open = false,
-                },
-                Some(intent) = intents.recv() => batch.push(intent),
-                () = async { match wake { Some(at) => sleep_until(at.into()).await, None => pending().await } } => {}
-            }
-            // Outcomes are taken first and written last. An outcome is queued after its intent, so when it is here the
-            // intent is among the next MAX_QUEUED_INTENTS, or was written before.
-            while messages.len() < MAX_BATCH
-                && let Ok(message) = outcomes.try_recv()
-            {
-                messages.push(message);
-            }
-            for _ in 0..MAX_QUEUED_INTENTS {
-                let Ok(intent) = intents.try_recv() else { break };
-                batch.push(intent);
-            }
-            let mut flushes = Vec::new();
-            let mut reopens = Vec::new();
-            for message in messages {
-                match message {
-                    Message::Outcome(line) => batch.push(line),
-                    Message::Flush(answer) => flushes.push(answer),
-                    Message::Reopen(answer) => reopens.push(answer),
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the writer of a book. Errors: the system gives no thread.
+pub(super) fn start(
+    book: Arc<Book>,
+    intents: mpsc::Receiver<Line>,
+    outcomes: mpsc::Receiver<Message>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new()
+        .name("audit".to_owned())
+        .spawn(move || runtime.block_on(run(&book, intents, outcomes)))
+        .map(drop)
+}
+
+/// Ends when the log and every pending record are gone.
+async fn run(book: &Book, mut intents: mpsc::Receiver<Line>, mut outcomes: mpsc::Receiver<Message>) {
+    let mut open = true;
+    while open {
+        let mut batch = Vec::new();
+        let mut messages = Vec::new();
+        let wake = book.pages().wake();
+        tokio::select! {
+            message = outcomes.recv() => match message {
+                Some(message) => {
+                    let gather = matches!(message, Message::Outcome(_));
+                    messages.push(message);
+                    // An intent is waited for, and ends the wait.
+                    if gather {
+                        tokio::select! {
+                            () = sleep(GATHERED) => {}
+                            Some(intent) = intents.recv() => batch.push(intent),
+                        }
+                    }
                 }
-            }
-            self.write(batch);
-            if !open || !flushes.is_empty() || !reopens.is_empty() || self.is_sync_due() {
-                self.sync();
-            }
-            // Whoever asked may have stopped waiting for the answer.
-            reopens.into_iter().for_each(|answer| drop(answer.send(self.reopen())));
-            flushes.into_iter().for_each(|answer| answer.send(()).unwrap_or_default());
+                None => open = false,
+            },
+            Some(intent) = intents.recv() => batch.push(intent),
+            () = async { match wake { Some(at) => sleep_until(at.into()).await, None => pending().await } } => {}
         }
+        // Outcomes are taken first and written last. An outcome is queued after its intent, so when it is here the
+        // intent is among the next MAX_QUEUED_INTENTS, or was written before.
+        while messages.len() < MAX_BATCH
+            && let Ok(message) = outcomes.try_recv()
+        {
+            messages.push(message);
+        }
+        for _ in 0..MAX_QUEUED_INTENTS {
+            let Ok(intent) = intents.try_recv() else { break };
+            batch.push(intent);
+        }
+        let mut flushes = Vec::new();
+        let mut reopens = Vec::new();
+        for message in messages {
+            match message {
+                Message::Outcome(line) => batch.push(line),
+                Message::Flush(answer) => flushes.push(answer),
+                Message::Reopen(answer) => reopens.push(answer),
+            }
+        }
+        let mut pages = book.pages();
+        let answers = pages.write(batch);
+        if !open || !flushes.is_empty() || !reopens.is_empty() || pages.is_sync_due() {
+            pages.sync();
+        }
+        // Whoever asked may have stopped waiting for the answer.
+        reopens.into_iter().for_each(|answer| drop(answer.send(pages.reopen())));
+        drop(pages);
+        // Answered last: who learns that a line was not written must find the log unwritable. A caller that no longer
+        // waits has left its outcome in the queue.
+        for (answer, fate) in answers {
+            answer.send(fate).ok();
+        }
+        flushes.into_iter().for_each(|answer| answer.send(()).unwrap_or_default());
     }
+}
 
+impl Pages {
     /// When to go on although nothing is queued.
     fn wake(&self) -> Option<Instant> {
         let retry = (!self.state.writable.load(Ordering::Acquire)).then(|| Instant::now() + RETRY);
@@ -135,11 +190,11 @@ impl Writer {
         self.sync_due().is_some_and(|at| at <= Instant::now())
     }
 
-    /// Writes what is owed and then the batch, answers each intent, and keeps what is owed still.
-    fn write(&mut self, batch: Vec<Line>) {
+    /// Writes what is owed and then the batch, and keeps what is owed still: the answers to those who wait.
+    fn write(&mut self, batch: Vec<Line>) -> Vec<(oneshot::Sender<Fate>, Fate)> {
         let was_writable = self.state.writable.load(Ordering::Acquire);
         if batch.is_empty() && was_writable {
-            return;
+            return Vec::new();
         }
         let resumed = if was_writable { Vec::new() } else { self.resumed() };
         let owed = self.owed.len();
@@ -179,11 +234,7 @@ impl Writer {
             }
             Err(error) => self.fail(failed, &error),
         }
-        // Answered last: who learns that a line was not written must find the log unwritable. A caller that no longer waits
-        // has left its outcome in the queue.
-        for (answer, fate) in answers {
-            answer.send(fate).ok();
-        }
+        answers
     }
 
     fn sync(&mut self) {
