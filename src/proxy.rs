@@ -9,6 +9,7 @@ mod records;
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -93,7 +94,8 @@ impl Proxy {
             }
             Some(snapshot) => {
                 client::set_deadlines(session, &snapshot.config.limits);
-                let steps = self.serve(session, &snapshot, client, &mut exchange);
+                // Pinned where it lies: a future of this size costs more to move than many a request.
+                let steps = pin!(self.serve(session, &snapshot, client, &mut exchange));
                 let in_time = tokio::time::timeout(snapshot.config.limits.exchange_time, unless_panicked(steps));
                 in_time.await.unwrap_or(Err(Reason::UpstreamTimeout))
             }
@@ -196,7 +198,8 @@ impl Proxy {
             let body = client::body(session, &request, &config.limits).await?;
             let permit = case.opaque(api, route, &target.variables, &request.query, body)?;
             exchange.announce().await?;
-            return until_client_leaves(session, records::opaque(snapshot, &permit, exchange)).await;
+            let work = pin!(records::opaque(snapshot, &permit, exchange));
+            return until_client_leaves(session, work).await;
         };
         exchange.about(&api.name, &snapshot.catalog.table(*table).name, action, key.as_deref());
 
@@ -248,7 +251,7 @@ impl Proxy {
                 }
             }
         };
-        until_client_leaves(session, work).await
+        until_client_leaves(session, pin!(work)).await
     }
 
     fn count_remembered(&self, what: &str, remembered: bool) {
@@ -263,7 +266,7 @@ impl Proxy {
 /// Cancels work (and with it the upstream request) when the client closes the connection or resets the stream.
 async fn until_client_leaves<T>(
     session: &mut ServerSession,
-    work: impl Future<Output = Result<T, Reason>>,
+    work: Pin<&mut impl Future<Output = Result<T, Reason>>>,
 ) -> Result<T, Reason> {
     tokio::select! {
         biased;
@@ -274,8 +277,7 @@ async fn until_client_leaves<T>(
 }
 
 /// A panic while a request is judged is that request's failure, recorded as such, and nobody else's.
-async fn unless_panicked<T>(work: impl Future<Output = Result<T, Reason>>) -> Result<T, Reason> {
-    let mut work = std::pin::pin!(work);
+async fn unless_panicked<T>(mut work: Pin<&mut impl Future<Output = Result<T, Reason>>>) -> Result<T, Reason> {
     std::future::poll_fn(|context| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
         polled.unwrap_or(Poll::Ready(Err(Reason::Internal)))
@@ -346,9 +348,9 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("a bug");
         };
-        let found: Result<(), Reason> = unless_panicked(work).await;
+        let found: Result<(), Reason> = unless_panicked(pin!(work)).await;
         assert_eq!(found, Err(Reason::Internal));
         assert_eq!(Rejection::from(Reason::Internal).status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(unless_panicked(async { Ok(1) }).await, Ok(1));
+        assert_eq!(unless_panicked(pin!(async { Ok(1) })).await, Ok(1));
     }
 }
