@@ -22,18 +22,23 @@
 //!   make a new answer of records from several ones.
 
 mod edit;
+mod envelope;
 mod fill;
 mod frame;
 mod kind;
 pub mod mask;
+mod names;
 pub mod plan;
 mod record;
 pub mod request;
 mod scan;
+mod stream;
+mod swar;
 #[cfg(test)]
 mod tests;
 mod text;
 mod view;
+mod write;
 
 pub use plan::{Frame, Lens, Plan, Relations, Tally};
 pub use request::{Change, Changes};
@@ -45,7 +50,9 @@ use crate::api::{Place, Records};
 use crate::model::{Name, Value};
 use crate::policy::slots::NodeId;
 use crate::policy::{Layout, Slots};
+use fill::{Filling, Track, Tracks};
 use scan::{Scan, Span};
+use stream::{Job, Stream};
 
 /// Why a body can't be read. Never says what was in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,69 +97,66 @@ pub struct Redacted {
 }
 
 /// Redacts one answer that comes in chunks.
-///
-/// Nothing leaves before the whole answer was read: an error is always early enough for a clean refusal.
 pub struct Redactor {
-    job: record::Job,
-    body: Vec<u8>,
-    limits: Limits,
-    /// Once too large, always too large.
-    overrun: bool,
-    records: Vec<Range<usize>>,
+    stream: Stream,
 }
 
 impl Redactor {
     pub fn new(plan: Arc<Plan>, limits: Limits) -> Self {
-        Self::of(record::Job::new(&plan), limits)
+        Self { stream: Stream::new(Job::new(&plan), limits) }
     }
 
-    fn of(job: record::Job, limits: Limits) -> Self {
-        Self { job, body: Vec::new(), limits, overrun: false, records: Vec::new() }
+    /// Takes the next chunk; appends what may leave already to `out`.
+    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
+        self.stream.push(chunk, out)
     }
 
     /// Where the root records that the last [`push`](Self::push) has appended lie in the buffer that it was given.
     pub fn records(&self) -> &[Range<usize>] {
-        &self.records
-    }
-
-    /// Takes the next chunk; appends what may leave already to `out`.
-    pub fn push(&mut self, chunk: &[u8], _out: &mut Vec<u8>) -> Result<(), Unreadable> {
-        let left = self.limits.body.saturating_sub(self.body.len() as u64);
-        if self.overrun || chunk.len() as u64 > left {
-            self.overrun = true;
-            self.body = Vec::new();
-            return Err(Unreadable::TooLarge);
-        }
-        self.body.extend_from_slice(chunk);
-        Ok(())
+        &self.stream.records
     }
 
     /// The answer is complete: appends the rest to `out` and says what was done. A single record that may not be seen
     /// appends nothing, and is not kept in the tally.
     pub fn finish(self, out: &mut Vec<u8>) -> Result<Tally, Unreadable> {
-        if self.overrun {
-            return Err(Unreadable::TooLarge);
-        }
-        let redacted = self.job.run(&self.body)?;
-        out.extend_from_slice(&redacted.body);
-        Ok(redacted.tally)
+        self.stream.finish(out)
     }
 }
 
 /// Redacts one answer that is there as a whole. `limit`: bytes of body after which it is refused.
 pub fn answer(plan: &Plan, body: &[u8], limit: usize) -> Result<Redacted, Unreadable> {
-    if body.len() > limit { Err(Unreadable::TooLarge) } else { record::Job::new(plan).run(body) }
+    answer_to(&|| Job::new(plan), body, limit)
+}
+
+fn answer_to(job: &dyn Fn() -> Job, body: &[u8], limit: usize) -> Result<Redacted, Unreadable> {
+    let limits = Limits { body: limit as u64, record: usize::MAX };
+    let redacted = |job| {
+        let mut stream = Stream::new(job, limits);
+        let mut out = Vec::with_capacity(body.len().min(limit));
+        stream.whole(body, &mut out)?;
+        let records = std::mem::take(&mut stream.records);
+        Ok(Redacted { tally: stream.finish(&mut out)?, body: out, records })
+    };
+    match redacted(job()) {
+        // It may stand before the records, and is known to be wrong only now.
+        Err(Unreadable::Count) => {
+            let mut job = job();
+            job.envelope.drop_total();
+            redacted(job)
+        }
+        done => done,
+    }
 }
 
 /// The raw bytes of the record that lies at `place` in a document, the whole of which is validated. `None` if it is null.
 ///
 /// Errors: no object lies there, or a member on the way occurs twice.
 pub fn locate<'b>(document: &'b [u8], place: &Place, depth: usize) -> Result<Option<&'b [u8]>, Unreadable> {
-    let mut scan = Scan::document(document, depth)?;
+    let mut scan = Scan::document(document, depth);
     let found = descend(&mut scan, &place.0);
     if let Err(Unreadable::Shape) = found {
         // What is of the wrong shape must still be JSON, to be called so.
-        let mut whole = Scan::document(document, depth)?;
+        let mut whole = Scan::document(document, depth);
         whole.value()?;
         whole.end()?;
     }
@@ -187,16 +191,25 @@ fn descend(scan: &mut Scan<'_>, place: &[Name]) -> Result<Span, Unreadable> {
 ///
 /// Errors: it is no object, or a member that the layout reads occurs twice.
 pub fn slots<'b>(record: &'b [u8], layout: &Layout, depth: usize) -> Result<Slots<'b>, Unreadable> {
-    let mut scan = Scan::document(record, depth)?;
-    let mut filling = fill::Filling::new(layout);
-    let is_object = scan.peek()? == b'{';
-    if is_object {
-        filling.object(&mut scan, NodeId::ROOT)?;
+    let mut scan = Scan::document(record, depth);
+    let mut filling = Filling::new(layout);
+    let byte = scan.peek()?;
+    if byte == b'{' {
+        let mut tracks = Tracks::default();
+        tracks.push(Track { layout, node: NodeId::ROOT, of: 0 });
+        tracks.object(&mut scan, 0..1, std::slice::from_mut(&mut filling))?;
     } else {
-        scan.value()?;
+        scan.value_from(byte)?;
     }
     scan.end()?;
-    if is_object { Ok(filling.slots) } else { Err(Unreadable::Shape) }
+    if byte == b'{' { Ok(filling.slots) } else { Err(Unreadable::Shape) }
+}
+
+/// Whether these bytes are one JSON document, by the same scanner that redacts: every check, and nothing else.
+pub fn scan(document: &[u8], depth: usize) -> Result<(), Unreadable> {
+    let mut scan = Scan::document(document, depth);
+    scan.value()?;
+    scan.end()
 }
 
 /// The raw bytes of each record of a list, the whole of which is validated.
@@ -204,10 +217,10 @@ pub fn slots<'b>(record: &'b [u8], layout: &Layout, depth: usize) -> Result<Slot
 /// Errors: it isn't where the list should be, an element of it is no object, or a member on the way occurs twice.
 pub fn records<'b>(document: &'b [u8], list: &Records, depth: usize) -> Result<Vec<&'b [u8]>, Unreadable> {
     let Records::Array(place) = list else { return lines(document, depth) };
-    let mut scan = Scan::document(document, depth)?;
+    let mut scan = Scan::document(document, depth);
     let array = descend(&mut scan, &place.0)?.of(document);
     scan.end()?;
-    let mut scan = Scan::document(array, depth)?;
+    let mut scan = Scan::document(array, depth);
     if scan.peek()? != b'[' {
         return Err(Unreadable::Shape);
     }
@@ -227,7 +240,7 @@ fn lines(document: &[u8], depth: usize) -> Result<Vec<&[u8]>, Unreadable> {
     let mut records = Vec::new();
     for line in document.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let mut scan = Scan::document(line, depth)?;
+        let mut scan = Scan::document(line, depth);
         match scan.value()?.of(line) {
             record @ [b'{', ..] => records.push(record),
             _ => return Err(Unreadable::Shape),

@@ -1,26 +1,53 @@
-//! Copies a body and leaves parts of it out, with the commas right.
+//! Copies a body as it passes and leaves parts of it out, with the commas right.
 //!
-//! Edits come in the order of the body, so they are applied at once: bytes between two edits are copied verbatim. Nothing
-//! is copied that no later call has passed, so a caller that stops half-way has written no byte beyond its last edit.
+//! Bytes between two edits are copied verbatim, in as large runs as the edits allow. What is neither kept nor dropped yet
+//! is held, also from one chunk to the next: the comma before a record that is still to be judged must not leave with it.
 
 use super::scan::Span;
 
 #[derive(Debug)]
-pub(super) struct Copier<'b> {
-    body: &'b [u8],
-    out: Vec<u8>,
+pub(super) struct Tape<'b, 'o> {
+    bytes: &'b [u8],
+    out: &'o mut Vec<u8>,
+    /// Undecided bytes of the chunks before; empty as soon as any of this one are decided.
+    held: Vec<u8>,
     /// Everything before it is copied or left out.
     done: usize,
+    /// Everything before it is kept or left out.
+    decided: usize,
 }
 
-impl<'b> Copier<'b> {
-    pub(super) fn new(body: &'b [u8]) -> Self {
-        Self { body, out: Vec::with_capacity(body.len()), done: 0 }
+impl<'b, 'o> Tape<'b, 'o> {
+    pub(super) fn new(bytes: &'b [u8], held: Vec<u8>, out: &'o mut Vec<u8>) -> Self {
+        Self { bytes, out, held, done: 0, decided: 0 }
     }
 
+    pub(super) fn bytes(&self) -> &'b [u8] {
+        self.bytes
+    }
+
+    /// What is undecided up to there is kept.
+    pub(super) fn keep(&mut self, to: usize) {
+        self.out.append(&mut self.held);
+        self.decided = to;
+    }
+
+    /// What is undecided up to there is left out.
+    pub(super) fn cut(&mut self, to: usize) {
+        self.held.clear();
+        self.remove(Span { start: self.decided, end: to });
+    }
+
+    /// Bytes that are undecided, up to there.
+    pub(super) fn undecided(&self, to: usize) -> usize {
+        self.held.len() + to.saturating_sub(self.decided)
+    }
+
+    /// Leaves out what lies behind everything that was decided or edited before.
     pub(super) fn remove(&mut self, span: Span) {
-        self.out.extend_from_slice(self.body.get(self.done..span.start).unwrap_or_default());
-        self.done = self.done.max(span.end);
+        self.out.extend_from_slice(self.bytes.get(self.done..span.start).unwrap_or_default());
+        self.done = span.end;
+        self.decided = span.end;
     }
 
     pub(super) fn replace(&mut self, span: Span, with: &[u8]) {
@@ -28,15 +55,16 @@ impl<'b> Copier<'b> {
         self.out.extend_from_slice(with);
     }
 
-    /// Where a byte of the body will lie in the copy, if nothing before it is edited any more.
+    /// Where a byte will lie in the output, if nothing before it is edited any more.
     pub(super) fn place(&self, at: usize) -> usize {
         self.out.len() + at.saturating_sub(self.done)
     }
 
-    /// Copies the rest.
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        self.out.extend_from_slice(self.body.get(self.done..).unwrap_or_default());
-        self.out
+    /// Copies what is kept; what is undecided of the bytes before `end`, for the next chunk.
+    pub(super) fn finish(mut self, end: usize) -> Vec<u8> {
+        self.out.extend_from_slice(self.bytes.get(self.done..self.decided).unwrap_or_default());
+        self.held.extend_from_slice(self.bytes.get(self.decided..end).unwrap_or_default());
+        self.held
     }
 }
 
@@ -53,23 +81,25 @@ pub(super) struct Siblings {
 
 impl Siblings {
     /// An item that stays begins here; nothing inside it was edited yet.
-    pub(super) fn keep(&mut self, start: usize, copier: &mut Copier<'_>) {
+    #[inline]
+    pub(super) fn keep(&mut self, start: usize, tape: &mut Tape<'_, '_>) {
         if !self.kept
             && let Some(first) = self.first_dropped
         {
-            copier.remove(Span { start: first, end: start });
+            tape.remove(Span { start: first, end: start });
         }
         self.kept = true;
     }
 
     /// The item that stays ends here.
+    #[inline]
     pub(super) fn passed(&mut self, end: usize) {
         self.end = end;
     }
 
-    pub(super) fn drop(&mut self, item: Span, copier: &mut Copier<'_>) {
+    pub(super) fn drop(&mut self, item: Span, tape: &mut Tape<'_, '_>) {
         if self.kept {
-            copier.remove(Span { start: self.end, end: item.end });
+            tape.remove(Span { start: self.end, end: item.end });
         } else {
             self.first_dropped.get_or_insert(item.start);
         }
@@ -77,11 +107,11 @@ impl Siblings {
     }
 
     /// All items were seen.
-    pub(super) fn close(self, copier: &mut Copier<'_>) {
+    pub(super) fn close(self, tape: &mut Tape<'_, '_>) {
         if !self.kept
             && let Some(first) = self.first_dropped
         {
-            copier.remove(Span { start: first, end: self.end });
+            tape.remove(Span { start: first, end: self.end });
         }
     }
 }
@@ -93,21 +123,24 @@ mod tests {
 
     /// Removes elements that are 0.
     fn without_zeros(body: &str) -> String {
-        let mut scan = Scan::document(body.as_bytes(), 4).expect("text");
-        let mut copier = Copier::new(body.as_bytes());
+        let mut scan = Scan::document(body.as_bytes(), 4);
+        let mut out = Vec::new();
+        let mut tape = Tape::new(body.as_bytes(), Vec::new(), &mut out);
         scan.enter().expect("an array");
         let (mut first, mut siblings) = (true, Siblings::default());
         while scan.element(&mut first).expect("valid") {
             let span = scan.value().expect("valid");
             if span.of(body.as_bytes()) == b"0" {
-                siblings.drop(span, &mut copier);
+                siblings.drop(span, &mut tape);
             } else {
-                siblings.keep(span.start, &mut copier);
+                siblings.keep(span.start, &mut tape);
                 siblings.passed(span.end);
             }
         }
-        siblings.close(&mut copier);
-        String::from_utf8(copier.finish()).expect("text")
+        siblings.close(&mut tape);
+        tape.keep(body.len());
+        assert!(tape.finish(body.len()).is_empty());
+        String::from_utf8(out).expect("text")
     }
 
     #[test]
@@ -125,5 +158,24 @@ mod tests {
             let body = body.trim();
             assert_eq!(without_zeros(body), kept.trim(), "{body}");
         }
+    }
+
+    #[test]
+    fn what_is_undecided_waits_for_the_next_chunk() {
+        let mut out = Vec::new();
+        let mut tape = Tape::new(b"ab,", Vec::new(), &mut out);
+        tape.keep(2);
+        let held = tape.finish(3);
+        assert_eq!((out.as_slice(), held.as_slice()), (&b"ab"[..], &b","[..]));
+        let mut tape = Tape::new(b" c", held.clone(), &mut out);
+        assert_eq!(tape.undecided(1), 2);
+        tape.cut(2);
+        assert!(tape.finish(2).is_empty());
+        let mut tape = Tape::new(b" d", held, &mut out);
+        tape.keep(1);
+        assert_eq!(tape.place(1), 4);
+        tape.replace(Span { start: 1, end: 2 }, b"e");
+        assert!(tape.finish(2).is_empty());
+        assert_eq!(out, b"ab, e");
     }
 }

@@ -1,114 +1,105 @@
-//! The envelope around the records: what of it is walked through, what passes, and that all else goes.
+//! Finds where a value ends that a chunk has cut, without checking it: brackets are counted, strings stepped over.
 //!
-//! An envelope is a small tree of the member names that the API description knows. A member of it that occurs twice, or
-//! that leads to the records and isn't there or isn't of the right shape, fails the answer.
+//! It goes on where the last chunk ended, so that no byte is looked at twice. What it frames is scanned afterwards, and
+//! must then be one valid value to its last byte: on those, both agree.
 
-use super::plan::Frame;
-use super::{Unreadable, kind};
-use crate::api::Place;
-use crate::model::Name;
-
-#[derive(Clone, Debug, Default)]
-pub(super) struct Envelope {
-    pub(super) role: Role,
-    /// Whether the records lie here or below.
-    pub(super) leads: bool,
-    members: Vec<(Name, Envelope)>,
+/// A value that has begun and whose end wasn't seen yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Framer {
+    /// Containers that are open.
+    open: usize,
+    within: Within,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Only what is below it counts.
-    #[default]
-    Inner,
-    List,
-    Record,
-    /// The whole answer is records, one a line.
-    Lines,
-    /// Passes if it is a scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    Container,
+    String,
+    /// Behind a backslash of a string.
+    Escape,
+    /// A number or a word: ends before a byte that can't be part of one.
     Scalar,
-    /// Passes if it is a number, also one in a string.
-    Number,
-    /// Never passes; named so that it can't occur twice.
-    Nothing,
 }
 
-impl Envelope {
-    pub(super) fn new(frame: &Frame) -> Self {
-        let mut root = Self::default();
-        match frame {
-            Frame::List { records, total, keep, exact } => {
-                for place in keep {
-                    root.insert(place, Role::Scalar);
+impl Framer {
+    /// For a value that begins with this byte, which [`feed`](Self::feed) will see first.
+    pub(super) fn new(first: u8) -> Self {
+        let within = match first {
+            b'{' | b'[' | b'"' => Within::Container,
+            _ => Within::Scalar,
+        };
+        Self { open: 0, within }
+    }
+
+    /// Takes the next bytes; where the value ends in them, if it does.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            match self.within {
+                Within::Escape => self.within = Within::String,
+                Within::String => {
+                    let Some(stop) = memchr::memchr2(b'"', b'\\', bytes.get(at..)?) else { return None };
+                    at += stop;
+                    if bytes.get(at) == Some(&b'\\') {
+                        self.within = Within::Escape;
+                    } else {
+                        self.within = Within::Container;
+                        if self.open == 0 {
+                            return Some(at + 1);
+                        }
+                    }
                 }
-                if let Some(place) = total {
-                    root.insert(place, if *exact { Role::Number } else { Role::Nothing });
+                Within::Container => match byte {
+                    b'"' => self.within = Within::String,
+                    b'{' | b'[' => self.open += 1,
+                    b'}' | b']' => {
+                        self.open = self.open.saturating_sub(1);
+                        if self.open == 0 {
+                            return Some(at + 1);
+                        }
+                    }
+                    _ => {}
+                },
+                Within::Scalar => {
+                    if !matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.') {
+                        return Some(at);
+                    }
                 }
-                root.insert(records, Role::List);
             }
-            Frame::Record(place) => root.insert(place, Role::Record),
-            Frame::Lines => root.role = Role::Lines,
+            at += 1;
         }
-        root
+        None
     }
+}
 
-    fn insert(&mut self, place: &Place, role: Role) {
-        let leads = matches!(role, Role::List | Role::Record);
-        let mut at = self;
-        at.leads |= leads;
-        for name in &place.0 {
-            let number = at.members.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-                at.members.push((Name::clone(name), Self::default()));
-                at.members.len() - 1
-            });
-            let Some((_, next)) = at.members.get_mut(number) else { return };
-            at = next;
-            at.leads |= leads;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_framed_alike_in_any_pieces() {
+        for (value, behind) in [
+            (r#"{"a":[1,{"b":"]}"}],"c":"\"}"}"#, ",1"),
+            (r#"["\\",{}]"#, "]"),
+            (r#""a\\\"b""#, ":"),
+            (r#""""#, "\""),
+            ("-12.5e+3", ","),
+            ("true", " "),
+            ("12", "}"),
+            ("{}", "{}"),
+        ] {
+            let all = format!("{value}{behind}");
+            for cut in 0..=all.len() {
+                let mut framer = Framer::new(all.as_bytes()[0]);
+                let (first, second) = all.as_bytes().split_at(cut);
+                let end = framer.feed(first).or_else(|| framer.feed(second).map(|end| cut + end));
+                assert_eq!(end, Some(value.len()), "{all} cut at {cut}");
+            }
+            if !matches!(all.as_bytes()[0], b'-' | b't' | b'1') {
+                let mut framer = Framer::new(all.as_bytes()[0]);
+                assert!(value[..value.len() - 1].bytes().all(|byte| framer.feed(&[byte]).is_none()), "{value}");
+                assert_eq!(framer.feed(&value.as_bytes()[value.len() - 1..]), Some(1), "{value}");
+            }
         }
-        at.role = role;
-    }
-
-    /// The same without its total; `None` if it passes none.
-    pub(super) fn without_total(&self) -> Option<Self> {
-        let mut without = self.clone();
-        without.drop_total().then_some(without)
-    }
-
-    fn drop_total(&mut self) -> bool {
-        let own = self.role == Role::Number;
-        if own {
-            self.role = Role::Nothing;
-        }
-        self.members.iter_mut().fold(own, |dropped, (_, member)| member.drop_total() || dropped)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.members.len()
-    }
-
-    /// The number of a member and what it is, by its unescaped name.
-    pub(super) fn find(&self, name: &[u8]) -> Option<(usize, &Envelope)> {
-        let found = |(_, (known, _)): &(usize, &(Name, Envelope))| known.as_bytes() == name;
-        self.members.iter().enumerate().find(found).map(|(number, (_, member))| (number, member))
-    }
-
-    /// After an object was walked: whether it had the member that leads to the records.
-    pub(super) fn is_complete(&self, seen: &[bool]) -> Result<(), Unreadable> {
-        let missing = self.members.iter().zip(seen).any(|((_, member), seen)| member.leads && !seen);
-        if missing { Err(Unreadable::Shape) } else { Ok(()) }
-    }
-
-    /// Whether a member with this raw value passes as it is.
-    pub(super) fn passes(&self, raw: &[u8]) -> bool {
-        match self.role {
-            Role::Scalar => !matches!(raw.first(), Some(b'{' | b'[')),
-            Role::Number => kind::decimal(raw).is_some(),
-            Role::Inner | Role::List | Role::Record | Role::Lines | Role::Nothing => false,
-        }
-    }
-
-    /// Whether it is worth walking into an object here.
-    pub(super) fn opens(&self) -> bool {
-        !self.members.is_empty()
     }
 }

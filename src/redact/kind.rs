@@ -1,7 +1,8 @@
 //! Whether a raw JSON value is of a declared type.
 //!
 //! Two questions: what may leave ([`shows`]: the JSON kind, so that an object never hides behind a scalar's name), and
-//! what may be written ([`fits`]: the value must be readable as its type). Null is the caller's affair in both.
+//! what may be written ([`fits`]: the value must be readable as its type). Null is the caller's affair in both. For most
+//! types the first byte of a value answers the first ([`Kinds`]).
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +10,54 @@ use jiff::{SignedDuration, Timestamp};
 use super::scan::{MAX_DEPTH, Scan};
 use super::text;
 use crate::model::value::{Decimal, Type};
+
+/// A set of JSON kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kinds(u8);
+
+impl Kinds {
+    pub(super) const NONE: Self = Self(0);
+    pub(super) const NULL: Self = Self(1);
+    pub(super) const BOOL: Self = Self(1 << 1);
+    pub(super) const NUMBER: Self = Self(1 << 2);
+    pub(super) const STRING: Self = Self(1 << 3);
+    pub(super) const ARRAY: Self = Self(1 << 4);
+    pub(super) const OBJECT: Self = Self(1 << 5);
+    pub(super) const ALL: Self = Self(0x3F);
+
+    /// The kind of a valid value that begins with this byte.
+    #[inline]
+    pub(super) fn of(first: u8) -> Self {
+        match first {
+            b'"' => Self::STRING,
+            b'n' => Self::NULL,
+            b't' | b'f' => Self::BOOL,
+            b'{' => Self::OBJECT,
+            b'[' => Self::ARRAY,
+            _ => Self::NUMBER,
+        }
+    }
+
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    #[inline]
+    pub(super) fn has(self, one: Self) -> bool {
+        self.0 & one.0 != 0
+    }
+
+    /// The kinds that show as this type whatever stands in the value. Others may still, if [`shows`] says so.
+    pub(super) fn showing(kind: &Type) -> Self {
+        match kind {
+            Type::Json => Self::ALL,
+            Type::Int | Type::Double | Type::Decimal => Self::NUMBER,
+            Type::Bool => Self::BOOL,
+            Type::String | Type::Timestamp | Type::Date | Type::Duration => Self::STRING,
+            Type::List(_) | Type::Map(_) => Self::NONE,
+        }
+    }
+}
 
 /// Whether the value has the JSON kind that answers of this type have. Null inside of lists and maps passes.
 pub(super) fn shows(kind: &Type, raw: &[u8]) -> bool {

@@ -1,407 +1,327 @@
-//! One answer on its way through: each record is scanned, its slots filled, judged, and then copied with its edits.
+//! One record, scanned once as a whole: its members found, its slots and those around it filled, the record judged.
 //!
-//! A record is read once as a whole before any of it is copied, so a decision never rests on a prefix. Related records
-//! are read again by their own table's view, once their parent is known to show them. A record that isn't shown leaves
-//! no byte, and neither do its nested ones.
+//! Related records inside it are judged by their own tables in the same pass. Nothing is written here: what may be shown
+//! of a record is known at its end, and of one inside it when the outermost was judged. What was read is a list of
+//! entries in the order of the body, with those of related records behind the member or the element that holds them.
 
-use std::ops::Range;
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::edit::{Copier, Siblings};
-use super::fill::Filling;
-use super::frame::{Envelope, Role};
-use super::mask::{self, Keys, Masked};
-use super::plan::{FieldChange, Plan, Tally};
+use super::Unreadable;
+use super::fill::{Filling, Track, Tracks};
+use super::kind::Kinds;
 use super::scan::{Scan, Span};
 use super::view::{Content, Member, View};
-use super::{Redacted, Unreadable, kind, request};
-use crate::model::value::Type;
 use crate::policy::slots::NodeId;
-use crate::policy::{FieldPlan, Verdict, Visibility};
+use crate::policy::{FieldPlan, Verdict};
 
-/// All that one answer needs.
-pub(super) struct Job {
-    pub(super) envelope: Envelope,
-    pub(super) root: View,
-    pub(super) keys: Keys,
-    pub(super) depth: usize,
+/// A member of a record, or a related record in an array.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// From the name's opening quote, or the element's first byte, to the value's end.
+    pub(super) span: Span,
+    /// Where the value begins.
+    pub(super) value: usize,
+    /// Number of the member; `None` if it is not declared.
+    pub(super) member: Option<u16>,
+    pub(super) kind: Kinds,
+    pub(super) inside: Inside,
+    /// The number of the next entry beside this one.
+    pub(super) next: usize,
 }
 
-impl Job {
-    pub(super) fn new(plan: &Plan) -> Self {
+/// What was read of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inside {
+    Nothing,
+    /// It is a related record: its number among the judged ones.
+    Record(usize),
+    /// It is an array of related records.
+    Records,
+}
+
+impl Entry {
+    fn new(at: usize, value: usize, byte: u8, number: usize) -> Self {
         Self {
-            envelope: Envelope::new(&plan.frame),
-            root: View::new(&plan.catalog, &plan.root),
-            keys: Keys::new(Arc::clone(&plan.catalog), plan.tenant.clone(), plan.masking_key.clone()),
-            depth: plan.depth,
+            span: Span { start: at, end: at },
+            value,
+            member: None,
+            kind: Kinds::of(byte),
+            inside: Inside::Nothing,
+            next: number + 1,
         }
     }
 
-    /// The answer as the caller may see it; empty where a single record isn't shown.
-    pub(super) fn run(&self, body: &[u8]) -> Result<Redacted, Unreadable> {
-        let redacted = self.pass(body, &self.envelope)?;
-        // A total that counts what was dropped is known to be wrong only now, and may stand before the records.
-        let dropped = redacted.tally.kept < redacted.tally.scanned;
-        match dropped.then(|| self.envelope.without_total()).flatten() {
-            Some(envelope) => self.pass(body, &envelope),
-            None => Ok(redacted),
-        }
+    pub(super) fn value(&self) -> Span {
+        Span { start: self.value, end: self.span.end }
     }
 
-    fn pass(&self, body: &[u8], envelope: &Envelope) -> Result<Redacted, Unreadable> {
-        let mut pass = Pass {
-            job: self,
-            copier: Copier::new(body),
-            tally: Tally::default(),
-            records: Vec::new(),
-            last: None,
-            hidden: false,
-            scratch: Vec::new(),
-        };
-        let mut scan = Scan::document(body, self.depth)?;
-        pass.envelope(&mut scan, envelope)?;
-        scan.end()?;
-        let body = if pass.hidden { Vec::new() } else { pass.copier.finish() };
-        Ok(Redacted { body, tally: pass.tally, records: pass.records })
+    pub(super) fn raw<'b>(&self, body: &'b [u8]) -> &'b [u8] {
+        self.value().of(body)
     }
 }
 
-struct Pass<'b, 'j> {
-    job: &'j Job,
-    copier: Copier<'b>,
-    tally: Tally,
-    /// Where the copies of a list's records lie.
-    records: Vec<Range<usize>>,
-    /// The field plan whose grants were noted last: pages rarely have more than two.
-    last: Option<Arc<FieldPlan>>,
-    /// A single record isn't shown.
-    hidden: bool,
-    scratch: Vec<u8>,
+/// What became of a record, with the number of conditions that failed with an error.
+pub(super) struct Judged {
+    pub(super) verdict: Verdict,
+    pub(super) errors: u16,
 }
 
-/// A record that was read and judged, not yet copied.
-struct Read {
-    span: Span,
-    entries: Vec<Entry>,
-    /// What it shows, if it shows.
-    plan: Option<Arc<FieldPlan>>,
-}
-
-struct Entry {
-    /// From the name's opening quote to the value's end.
-    span: Span,
-    value: Span,
-    member: Option<usize>,
-}
-
-impl<'b> Pass<'b, '_> {
-    fn envelope(&mut self, scan: &mut Scan<'b>, at: &Envelope) -> Result<(), Unreadable> {
-        match at.role {
-            Role::List => return self.list(scan),
-            Role::Record => return self.single(scan),
-            // Not until there is a scanner that knows where lines end.
-            Role::Lines => return Err(Unreadable::Shape),
-            Role::Inner | Role::Scalar | Role::Number | Role::Nothing => {}
+impl Judged {
+    pub(super) fn shown(&self) -> Option<&Arc<FieldPlan>> {
+        match &self.verdict {
+            Verdict::Visible(plan) => Some(plan),
+            Verdict::Foreign | Verdict::Denied(_) | Verdict::Unmatched => None,
         }
-        if scan.peek()? != b'{' {
-            // Whatever it is, it must be JSON first, or a cut answer would be told from a wrong one.
-            scan.value()?;
-            return Err(Unreadable::Shape);
+    }
+}
+
+/// What was read of the outermost record, and what it takes to read the next one without asking for memory.
+#[derive(Default)]
+pub(super) struct Reader<'b> {
+    pub(super) entries: Vec<Entry>,
+    pub(super) judged: Vec<Judged>,
+    /// By view.
+    fillings: Vec<Filling<'b>>,
+    notes: Vec<Notes>,
+}
+
+/// What is known about the members of one view's records.
+#[derive(Default)]
+struct Notes {
+    /// A bit for each member of the record that is open.
+    seen: Vec<u64>,
+    /// Which member came after each the last time, and before all others which came first: records of one answer are
+    /// rarely ordered differently.
+    after: Vec<u16>,
+}
+
+impl<'b> Reader<'b> {
+    pub(super) fn new(root: &View) -> Self {
+        let mut reader = Self::default();
+        root.each(&mut |view| {
+            reader.fillings.push(Filling::new(view.judge.layout()));
+            let members = view.names.len();
+            reader.notes.push(Notes { seen: vec![0; members.div_ceil(64)], after: vec![0; members + 1] });
+        });
+        reader
+    }
+
+    /// The same memory for another body.
+    pub(super) fn recycle<'c>(mut self) -> Reader<'c> {
+        self.entries.clear();
+        self.judged.clear();
+        Reader {
+            entries: self.entries,
+            judged: self.judged,
+            fillings: self.fillings.into_iter().map(Filling::recycle).collect(),
+            notes: self.notes,
         }
-        scan.enter()?;
-        let (mut first, mut siblings) = (true, Siblings::default());
-        let mut seen = vec![false; at.len()];
-        while let Some(key) = scan.member(&mut first)? {
-            let known = at.find(&key.name());
-            if let Some((number, _)) = known
-                && seen.get_mut(number).is_none_or(|seen| std::mem::replace(seen, true))
-            {
-                return Err(Unreadable::Duplicate);
+    }
+
+    /// The record that an entry is.
+    pub(super) fn judged_at(&self, entry: &Entry) -> Option<&Judged> {
+        match entry.inside {
+            Inside::Record(number) => self.judged.get(number),
+            Inside::Nothing | Inside::Records => None,
+        }
+    }
+
+    /// The value of the outermost record's key.
+    pub(super) fn key(&self, view: &View) -> Option<Span> {
+        let mut at = 0;
+        while let Some(entry) = self.entries.get(at) {
+            if entry.member == Some(view.key.0) {
+                return Some(entry.value());
             }
-            match known {
-                Some((_, member)) if member.leads || member.opens() && scan.peek()? == b'{' => {
-                    siblings.keep(key.start, &mut self.copier);
-                    self.envelope(scan, member)?;
-                    siblings.passed(scan.position());
-                }
-                _ => {
-                    let value = scan.value()?;
-                    if known.is_some_and(|(_, member)| member.passes(value.of(scan.body()))) {
-                        siblings.keep(key.start, &mut self.copier);
-                        siblings.passed(value.end);
-                    } else {
-                        siblings.drop(Span { start: key.start, end: value.end }, &mut self.copier);
-                    }
-                }
-            }
+            at = entry.next;
         }
-        at.is_complete(&seen)?;
-        siblings.close(&mut self.copier);
-        Ok(())
+        None
     }
 
-    fn list(&mut self, scan: &mut Scan<'b>) -> Result<(), Unreadable> {
-        let view = &self.job.root;
-        if scan.peek()? != b'[' {
-            scan.value()?;
-            return Err(Unreadable::Shape);
-        }
-        scan.enter()?;
-        let (mut first, mut siblings) = (true, Siblings::default());
-        while scan.element(&mut first)? {
-            let read = self.read(scan, view)?;
-            self.root_read(scan, view, &read);
-            let copied = self.element(scan, view, read, &mut siblings)?;
-            self.records.extend(copied);
-        }
-        siblings.close(&mut self.copier);
-        Ok(())
+    /// Reads an outermost record, before whose brace the scanner stands. Its judgement is the last one.
+    pub(super) fn root(&mut self, scan: &mut Scan<'b>, view: &View) -> Result<Span, Unreadable> {
+        self.entries.clear();
+        self.judged.clear();
+        self.record(scan, view, &mut Tracks::default(), 0)
     }
 
-    fn single(&mut self, scan: &mut Scan<'b>) -> Result<(), Unreadable> {
-        if scan.peek()? == b'n' {
-            scan.value()?;
-            self.hidden = true;
-            return Ok(());
-        }
-        let view = &self.job.root;
-        let read = self.read(scan, view)?;
-        self.root_read(scan, view, &read);
-        match &read.plan {
-            Some(plan) => self.write(scan.body(), view, &read.entries, plan),
-            None => {
-                self.hidden = true;
-                Ok(())
-            }
-        }
-    }
-
-    /// Copies or drops a record that is an element of an array; says where its copy lies.
-    fn element(
+    /// Reads a record into which the tracks from a number on lead. Its judgement is the last one.
+    fn record<'l>(
         &mut self,
-        scan: &Scan<'b>,
-        view: &View,
-        read: Read,
-        siblings: &mut Siblings,
-    ) -> Result<Option<Range<usize>>, Unreadable> {
-        let Some(plan) = &read.plan else {
-            siblings.drop(read.span, &mut self.copier);
-            return Ok(None);
-        };
-        siblings.keep(read.span.start, &mut self.copier);
-        let start = self.copier.place(read.span.start);
-        self.write(scan.body(), view, &read.entries, plan)?;
-        siblings.passed(read.span.end);
-        Ok(Some(start..self.copier.place(read.span.end)))
-    }
-
-    /// Notes the key of a root record that shows.
-    fn root_read(&mut self, scan: &Scan<'b>, view: &View, read: &Read) {
-        self.tally.scanned += 1;
-        if read.plan.is_none() {
-            return;
-        }
-        self.tally.kept += 1;
-        if self.tally.keys.len() >= Tally::MAX_KEYS {
-            return;
-        }
-        let is_key = |entry: &&Entry| entry.member.and_then(|n| view.member(n)).is_some_and(|m| m.field == view.key);
-        let Some(raw) = read.entries.iter().find(is_key).map(|entry| entry.value.of(scan.body())) else { return };
-        self.tally.keys.extend(request::text(raw));
-    }
-
-    /// Scans a record and has it judged. Copies nothing.
-    fn read(&mut self, scan: &mut Scan<'b>, view: &View) -> Result<Read, Unreadable> {
-        if scan.peek()? != b'{' {
-            scan.value()?;
-            return Err(Unreadable::Shape);
-        }
+        scan: &mut Scan<'b>,
+        view: &'l View,
+        tracks: &mut Tracks<'l>,
+        around: usize,
+    ) -> Result<Span, Unreadable> {
         let start = scan.position();
         scan.enter()?;
-        let layout = view.judge.layout();
-        let mut filling = Filling::new(layout);
-        let mut entries = Vec::with_capacity(view.len());
-        let mut seen = vec![false; view.len()];
-        let mut first = true;
-        while let Some(key) = scan.member(&mut first)? {
-            let name = key.name();
-            let member = view.find(&name);
-            if let Some(number) = member
-                && seen.get_mut(number).is_none_or(|seen| std::mem::replace(seen, true))
-            {
-                return Err(Unreadable::Duplicate);
-            }
-            let node = match member.and_then(|number| view.member(number)) {
-                Some(member) => member.node,
-                None => layout.member(NodeId::ROOT, &name),
-            };
-            let value = filling.member(scan, node)?;
-            entries.push(Entry { span: Span { start: key.start, end: value.end }, value, member });
+        if let (Some(filling), Some(notes)) = (self.fillings.get_mut(view.id), self.notes.get_mut(view.id)) {
+            filling.clear();
+            notes.seen.fill(0);
         }
-        let judgement = view.judge.judge(&filling.slots);
-        self.tally.errors += u64::from(judgement.errors);
-        let plan = match judgement.verdict {
-            Verdict::Visible(plan) => {
-                self.shown_by(&plan);
-                Some(plan)
+        let around = around..tracks.len();
+        let layout = view.judge.layout();
+        let (mut first, mut before) = (true, 0);
+        while scan.next(&mut first, b'}')? {
+            let name_at = scan.position();
+            let (number, key) = self.name(scan, view, before)?;
+            let byte = scan.colon()?;
+            let entry = self.entries.len();
+            self.entries.push(Entry { member: number, ..Entry::new(name_at, scan.position(), byte, entry) });
+            let value = match number.and_then(|number| view.member(usize::from(number))) {
+                Some(member) => {
+                    before = usize::from(member.field.0) + 1;
+                    // Most fields are plain, and none but their own table's rules read them.
+                    if around.is_empty() && matches!(member.content, Content::Plain { .. }) {
+                        self.plain(scan, byte, view, member)?
+                    } else {
+                        let name = view.names.name(usize::from(member.field.0));
+                        let below = tracks.follow(around.clone(), name);
+                        if let Some(node) = member.node {
+                            tracks.push(Track { layout, node, of: view.id });
+                        }
+                        let value = self.member(scan, byte, member, tracks, below.start)?;
+                        tracks.truncate(below.start);
+                        value
+                    }
+                }
+                None => {
+                    let name = key.unwrap_or_default();
+                    let below = tracks.follow(around.clone(), &name);
+                    if let Some(node) = layout.member(NodeId::ROOT, &name) {
+                        tracks.push(Track { layout, node, of: view.id });
+                    }
+                    let value = tracks.value(scan, byte, below.start..tracks.len(), &mut self.fillings)?;
+                    tracks.truncate(below.start);
+                    value
+                }
+            };
+            self.close(entry, value.end);
+        }
+        let judgement = self.fillings.get(view.id).map(|filling| view.judge.judge(&filling.slots));
+        let judgement = judgement.ok_or(Unreadable::Shape)?;
+        self.judged.push(Judged { verdict: judgement.verdict, errors: judgement.errors });
+        Ok(Span { start, end: scan.position() })
+    }
+
+    /// A member's name, standing after it: its number, or the name itself if it isn't declared.
+    #[inline]
+    fn name(
+        &mut self,
+        scan: &mut Scan<'b>,
+        view: &View,
+        before: usize,
+    ) -> Result<(Option<u16>, Option<Cow<'b, [u8]>>), Unreadable> {
+        let Some(notes) = self.notes.get_mut(view.id) else { return Err(Unreadable::Shape) };
+        let expected = notes.after.get(before).copied().unwrap_or_default();
+        let number = match view.names.stands(usize::from(expected), scan.body(), scan.position()) {
+            Some(quoted) => {
+                scan.skip_known(quoted);
+                expected
             }
-            Verdict::Foreign => {
-                self.tally.foreign += 1;
-                None
-            }
-            Verdict::Denied(rule) => {
-                self.tally.dropped += 1;
-                self.tally.denied.insert(rule);
-                None
-            }
-            Verdict::Unmatched => {
-                self.tally.dropped += 1;
-                None
+            None => {
+                let key = scan.key()?;
+                let name = key.name();
+                let Some(number) = view.names.find(&name).and_then(|number| u16::try_from(number).ok()) else {
+                    return Ok((None, Some(name)));
+                };
+                if let Some(after) = notes.after.get_mut(before) {
+                    *after = number;
+                }
+                number
             }
         };
-        Ok(Read { span: Span { start, end: scan.position() }, entries, plan })
-    }
-
-    fn shown_by(&mut self, plan: &Arc<FieldPlan>) {
-        if self.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, plan)) {
-            return;
+        let bit = 1 << (number % 64);
+        match notes.seen.get_mut(usize::from(number / 64)) {
+            Some(seen) if *seen & bit == 0 => *seen |= bit,
+            _ => return Err(Unreadable::Duplicate),
         }
-        self.tally.granted.extend(plan.grants.iter().cloned());
-        self.last = Some(Arc::clone(plan));
+        Ok((Some(number), None))
     }
 
-    /// Copies a record that shows, member by member.
-    fn write(&mut self, body: &'b [u8], view: &View, entries: &[Entry], plan: &FieldPlan) -> Result<(), Unreadable> {
-        let mut siblings = Siblings::default();
-        for entry in entries {
-            let Some(member) = entry.member.and_then(|number| view.member(number)) else {
-                self.tally.undeclared += 1;
-                siblings.drop(entry.span, &mut self.copier);
+    /// The value of a plain field that no rules of records around read.
+    #[inline]
+    fn plain(&mut self, scan: &mut Scan<'b>, byte: u8, view: &View, member: &Member) -> Result<Span, Unreadable> {
+        let Some(node) = member.node else { return scan.value_from(byte) };
+        let layout = view.judge.layout();
+        if byte == b'{' && layout.has_members(node) {
+            let mut tracks = Tracks::default();
+            tracks.push(Track { layout, node, of: view.id });
+            return tracks.value(scan, byte, 0..1, &mut self.fillings);
+        }
+        let value = scan.value_from(byte)?;
+        if let Some(filling) = self.fillings.get_mut(view.id) {
+            filling.note(layout, node, value.of(scan.body()))?;
+        }
+        Ok(value)
+    }
+
+    /// The value of any field; the tracks from a number on lead to it.
+    fn member<'l>(
+        &mut self,
+        scan: &mut Scan<'b>,
+        byte: u8,
+        member: &'l Member,
+        tracks: &mut Tracks<'l>,
+        below: usize,
+    ) -> Result<Span, Unreadable> {
+        let entry = self.entries.len() - 1;
+        let value = match (&member.content, byte) {
+            (Content::One(Some(related)), b'{') => {
+                let value = self.record(scan, related, tracks, below)?;
+                self.is(entry, Inside::Record(self.judged.len() - 1));
+                value
+            }
+            (Content::Many(Some(related)), b'[') => {
+                let (value, records) = self.many(scan, related)?;
+                if records {
+                    self.is(entry, Inside::Records);
+                } else {
+                    self.entries.truncate(entry + 1);
+                }
+                value
+            }
+            _ => return tracks.value(scan, byte, below..tracks.len(), &mut self.fillings),
+        };
+        tracks.note(below..tracks.len(), value.of(scan.body()), &mut self.fillings)?;
+        Ok(value)
+    }
+
+    /// The elements of an array, and whether each of them is a record.
+    fn many(&mut self, scan: &mut Scan<'b>, related: &View) -> Result<(Span, bool), Unreadable> {
+        let start = scan.position();
+        scan.enter()?;
+        let (mut first, mut records) = (true, true);
+        while scan.next(&mut first, b']')? {
+            let byte = scan.peek()?;
+            if byte != b'{' || !records {
+                records = false;
+                scan.value_from(byte)?;
                 continue;
-            };
-            let visibility = plan.fields.get(usize::from(member.field.0)).unwrap_or(&Visibility::Removed);
-            let keep = match &member.content {
-                Content::Plain { asked: false, .. } | Content::One(None) | Content::Many(None) => Keep::Unasked,
-                Content::Plain { kind, asked: true } => {
-                    self.plain(kind, member, view, visibility, entry.value.of(body))
-                }
-                Content::One(Some(_)) | Content::Many(Some(_)) if *visibility != Visibility::Clear => Keep::Removed,
-                Content::One(Some(related)) => match entry.value.of(body) {
-                    b"null" => Keep::Whole,
-                    [b'{', ..] => {
-                        siblings.keep(entry.span.start, &mut self.copier);
-                        self.one(body, entry.value, related)?;
-                        Keep::Written
-                    }
-                    _ => Keep::Mismatched,
-                },
-                Content::Many(Some(related)) => match objects(body, entry.value, self.job.depth)? {
-                    Some(elements) => {
-                        siblings.keep(entry.span.start, &mut self.copier);
-                        self.many(body, &elements, related)?;
-                        Keep::Written
-                    }
-                    None => Keep::Mismatched,
-                },
-            };
-            match keep {
-                Keep::Unasked => siblings.drop(entry.span, &mut self.copier),
-                Keep::Removed | Keep::Mismatched => {
-                    let mismatched = matches!(keep, Keep::Mismatched);
-                    self.changed(view, member, if mismatched { FieldChange::Mismatched } else { FieldChange::Removed });
-                    siblings.drop(entry.span, &mut self.copier);
-                }
-                Keep::Whole => {
-                    siblings.keep(entry.span.start, &mut self.copier);
-                    siblings.passed(entry.span.end);
-                }
-                Keep::Masked => {
-                    self.changed(view, member, FieldChange::Masked);
-                    siblings.keep(entry.span.start, &mut self.copier);
-                    self.copier.replace(entry.value, &self.scratch);
-                    siblings.passed(entry.span.end);
-                }
-                Keep::Written => siblings.passed(entry.span.end),
             }
+            let entry = self.entries.len();
+            self.entries.push(Entry::new(scan.position(), scan.position(), byte, entry));
+            let value = self.record(scan, related, &mut Tracks::default(), 0)?;
+            self.is(entry, Inside::Record(self.judged.len() - 1));
+            self.close(entry, value.end);
         }
-        siblings.close(&mut self.copier);
-        Ok(())
+        Ok((Span { start, end: scan.position() }, records))
     }
 
-    /// A plain field; a masked value is left in `scratch`.
-    fn plain(&mut self, kind: &Type, member: &Member, view: &View, visibility: &Visibility, raw: &[u8]) -> Keep {
-        match visibility {
-            Visibility::Removed => Keep::Removed,
-            Visibility::Clear if raw == b"null" || kind::shows(kind, raw) => Keep::Whole,
-            Visibility::Clear => Keep::Mismatched,
-            Visibility::Masked(mask) => {
-                self.scratch.clear();
-                let key = |purpose| member.key(purpose, &self.job.keys, view.table);
-                match mask::apply(mask, kind, raw, &key, &mut self.scratch) {
-                    Masked::Same => Keep::Whole,
-                    Masked::Replaced => Keep::Masked,
-                    Masked::Removed => Keep::Removed,
-                }
-            }
+    fn is(&mut self, entry: usize, inside: Inside) {
+        if let Some(entry) = self.entries.get_mut(entry) {
+            entry.inside = inside;
         }
     }
 
-    fn one(&mut self, body: &'b [u8], value: Span, related: &View) -> Result<(), Unreadable> {
-        let read = self.read(&mut Scan::at(body, value.start, self.job.depth), related)?;
-        match &read.plan {
-            Some(plan) => self.write(body, related, &read.entries, plan),
-            None => {
-                self.copier.replace(read.span, b"null");
-                Ok(())
-            }
+    /// The entry's value ends here, and what was read of it with it.
+    #[inline]
+    fn close(&mut self, entry: usize, end: usize) {
+        let next = self.entries.len();
+        if let Some(entry) = self.entries.get_mut(entry) {
+            entry.span.end = end;
+            entry.next = next;
         }
     }
-
-    fn many(&mut self, body: &'b [u8], elements: &[Span], related: &View) -> Result<(), Unreadable> {
-        let mut siblings = Siblings::default();
-        for element in elements {
-            let mut scan = Scan::at(body, element.start, self.job.depth);
-            let read = self.read(&mut scan, related)?;
-            self.element(&scan, related, read, &mut siblings)?;
-        }
-        siblings.close(&mut self.copier);
-        Ok(())
-    }
-
-    fn changed(&mut self, view: &View, member: &Member, change: FieldChange) {
-        let (worst, times) = self.tally.fields.entry((view.table, member.field)).or_insert((change, 0));
-        *worst = (*worst).max(change);
-        *times += 1;
-    }
-}
-
-/// What becomes of a declared member.
-enum Keep {
-    /// Not asked for: goes without being counted.
-    Unasked,
-    Removed,
-    /// Would show, but is not of its declared type.
-    Mismatched,
-    Whole,
-    Masked,
-    /// Its records have been copied already.
-    Written,
-}
-
-/// The elements of an array of objects; `None` if it is anything else.
-fn objects(body: &[u8], value: Span, depth: usize) -> Result<Option<Vec<Span>>, Unreadable> {
-    let mut scan = Scan::at(body, value.start, depth);
-    if scan.peek()? != b'[' {
-        return Ok(None);
-    }
-    scan.enter()?;
-    let mut elements = Vec::new();
-    let mut first = true;
-    while scan.element(&mut first)? {
-        if scan.peek()? != b'{' {
-            return Ok(None);
-        }
-        elements.push(scan.value()?);
-    }
-    Ok(Some(elements))
 }

@@ -162,7 +162,7 @@ pub fn merge(before: &[u8], changes: &[(&str, &[u8])], depth: usize) -> Result<V
         if changes.iter().take(number).any(|(earlier, _)| earlier == name) {
             return Err(Unreadable::Duplicate);
         }
-        let mut scan = Scan::document(raw, depth.saturating_sub(1))?;
+        let mut scan = Scan::document(raw, depth.saturating_sub(1));
         scan.value()?;
         scan.end()?;
     }
@@ -195,7 +195,7 @@ pub fn merge(before: &[u8], changes: &[(&str, &[u8])], depth: usize) -> Result<V
 
 /// Walks the members of a document that is one object: unescaped name, whole member, value. A repeated name is an error.
 fn members(body: &[u8], depth: usize, mut visit: impl FnMut(&[u8], Span, Span)) -> Result<(), Unreadable> {
-    let mut scan = Scan::document(body, depth)?;
+    let mut scan = Scan::document(body, depth);
     if scan.peek()? != b'{' {
         scan.value()?;
         scan.end()?;

@@ -1,13 +1,13 @@
 //! A validating scanner over JSON bytes (RFC 8259): it moves forward, answers spans, and never builds anything.
 //!
-//! Strict: UTF-8 without a byte order mark, escapes that pair their surrogates, numbers by the grammar and otherwise
-//! untouched, a limit on nesting. Values that nobody asks about are skipped without recursion, yet checked like the rest.
-//! It knows nothing of tables or rules. It holds no state but its position and the number of open containers.
+//! Strict: strings in UTF-8, escapes that pair their surrogates, numbers by the grammar and otherwise untouched, a limit on
+//! nesting, no byte order mark. Values that nobody asks about are skipped without recursion, yet checked like the rest. It
+//! knows nothing of tables or rules. It holds no state but its position and the number of open containers, so that a
+//! value which was cut is scanned anew once it is there as a whole.
 
 use std::borrow::Cow;
 
-use super::Unreadable;
-use super::text;
+use super::{Unreadable, swar, text};
 
 /// Nesting beyond this is refused whatever a plan says: kinds of open containers lie in one word of 128 bits.
 pub(super) const MAX_DEPTH: usize = 96;
@@ -36,6 +36,7 @@ pub(super) struct Key<'b> {
 
 impl<'b> Key<'b> {
     /// Unescaped: what the name means, however it is spelled.
+    #[inline]
     pub(super) fn name(&self) -> Cow<'b, [u8]> {
         if self.escaped { text::unescape(self.raw) } else { Cow::Borrowed(self.raw) }
     }
@@ -47,37 +48,71 @@ pub(super) struct Scan<'b> {
     at: usize,
     open: usize,
     depth: usize,
+    /// Whether the body's end is a value's end: otherwise a number that reaches it may go on.
+    whole: bool,
 }
 
 impl<'b> Scan<'b> {
-    /// At the start of a document, the encoding of which has been checked as a whole.
-    pub(super) fn document(body: &'b [u8], depth: usize) -> Result<Self, Unreadable> {
-        if body.starts_with(b"\xEF\xBB\xBF") || std::str::from_utf8(body).is_err() {
-            return Err(Unreadable::Encoding);
-        }
-        Ok(Self::at(body, 0, depth))
+    /// At the start of a document that is there as a whole.
+    pub(super) fn document(body: &'b [u8], depth: usize) -> Self {
+        Self::at(body, 0, depth)
     }
 
-    /// At a value inside a body whose encoding was checked before.
+    /// At a value inside a body that is there as a whole.
     pub(super) fn at(body: &'b [u8], at: usize, depth: usize) -> Self {
-        Self { body, at, open: 0, depth: depth.min(MAX_DEPTH) }
+        Self { body, at, open: 0, depth: depth.min(MAX_DEPTH), whole: true }
+    }
+
+    /// At a value with `open` containers around it, in bytes that may go on unless they are `whole`.
+    pub(super) fn part(body: &'b [u8], open: usize, depth: usize, whole: bool) -> Self {
+        Self { body, at: 0, open, depth: depth.min(MAX_DEPTH), whole }
     }
 
     pub(super) fn body(&self) -> &'b [u8] {
         self.body
     }
 
+    #[inline]
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
     /// The next byte that is no white space; stays before it.
+    #[inline]
     pub(super) fn peek(&mut self) -> Result<u8, Unreadable> {
+        match self.body.get(self.at) {
+            Some(byte @ 0x21..) => Ok(*byte),
+            _ => self.peek_beyond_space(),
+        }
+    }
+
+    #[inline(never)]
+    fn peek_beyond_space(&mut self) -> Result<u8, Unreadable> {
         loop {
             match self.body.get(self.at) {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
                 Some(byte) => return Ok(*byte),
                 None => return Err(Unreadable::Incomplete),
+            }
+        }
+    }
+
+    /// Steps over the byte that [`peek`](Self::peek) has shown.
+    #[inline]
+    pub(super) fn step(&mut self) {
+        self.at += 1;
+    }
+
+    /// Steps over the end of the line, before which nothing but white space may stand; `false` if it isn't there yet.
+    pub(super) fn line_end(&mut self) -> Result<bool, Unreadable> {
+        loop {
+            let byte = self.body.get(self.at);
+            self.at += usize::from(byte.is_some());
+            match byte {
+                Some(b' ' | b'\t' | b'\r') => {}
+                Some(b'\n') => return Ok(true),
+                Some(_) => return Err(Unreadable::Trailing),
+                None => return Ok(false),
             }
         }
     }
@@ -91,6 +126,7 @@ impl<'b> Scan<'b> {
     }
 
     /// Steps over the `{` or `[` that [`peek`](Self::peek) has shown.
+    #[inline]
     pub(super) fn enter(&mut self) -> Result<(), Unreadable> {
         if self.open >= self.depth {
             return Err(Unreadable::Depth);
@@ -100,12 +136,21 @@ impl<'b> Scan<'b> {
         Ok(())
     }
 
+    /// Steps over the `}` or `]` that [`peek`](Self::peek) has shown.
+    #[inline]
+    pub(super) fn leave(&mut self) {
+        self.open = self.open.saturating_sub(1);
+        self.at += 1;
+    }
+
     /// Inside an object: the next member's name, standing before its value; or `None` after the closing brace.
     pub(super) fn member(&mut self, first: &mut bool) -> Result<Option<Key<'b>>, Unreadable> {
         if !self.next(first, b'}')? {
             return Ok(None);
         }
-        self.key().map(Some)
+        let key = self.key()?;
+        self.colon()?;
+        Ok(Some(key))
     }
 
     /// Inside an array: whether another element follows, standing before it; or after the closing bracket.
@@ -116,7 +161,9 @@ impl<'b> Scan<'b> {
         self.peek().map(|_| true)
     }
 
-    fn next(&mut self, first: &mut bool, close: u8) -> Result<bool, Unreadable> {
+    /// Inside a container: whether another item follows, standing before it; or after the closing byte.
+    #[inline]
+    pub(super) fn next(&mut self, first: &mut bool, close: u8) -> Result<bool, Unreadable> {
         let byte = self.peek()?;
         if byte == close {
             self.leave();
@@ -127,87 +174,144 @@ impl<'b> Scan<'b> {
                 return Err(Unreadable::Syntax);
             }
             self.at += 1;
+            self.peek()?;
         }
         Ok(true)
     }
 
-    fn leave(&mut self) {
-        self.open = self.open.saturating_sub(1);
-        self.at += 1;
-    }
-
-    fn key(&mut self) -> Result<Key<'b>, Unreadable> {
+    /// A member's name, standing after it.
+    #[inline]
+    pub(super) fn key(&mut self) -> Result<Key<'b>, Unreadable> {
         if self.peek()? != b'"' {
             return Err(Unreadable::Syntax);
         }
         let start = self.at;
         let escaped = self.string()?;
         let raw = self.body.get(start + 1..self.at - 1).unwrap_or_default();
+        Ok(Key { start, raw, escaped })
+    }
+
+    /// Steps over a name that is known to stand here, quotes included.
+    #[inline]
+    pub(super) fn skip_known(&mut self, quoted: usize) {
+        self.at += quoted;
+    }
+
+    /// Between a name and its value: the value's first byte, standing before it.
+    #[inline]
+    pub(super) fn colon(&mut self) -> Result<u8, Unreadable> {
         if self.peek()? != b':' {
             return Err(Unreadable::Syntax);
         }
         self.at += 1;
-        self.peek()?;
-        Ok(Key { start, raw, escaped })
+        self.peek()
     }
 
     /// Steps over one value of any kind, checking all of it.
+    #[inline]
     pub(super) fn value(&mut self) -> Result<Span, Unreadable> {
-        self.peek()?;
+        let first = self.peek()?;
+        self.value_from(first)
+    }
+
+    /// The same, standing before the value, of which this is the first byte.
+    #[inline]
+    pub(super) fn value_from(&mut self, first: u8) -> Result<Span, Unreadable> {
         let start = self.at;
+        match first {
+            b'{' | b'[' => self.container(first)?,
+            _ => self.scalar(first)?,
+        }
+        Ok(Span { start, end: self.at })
+    }
+
+    #[inline(never)]
+    fn container(&mut self, first: u8) -> Result<(), Unreadable> {
         let outside = self.open;
         // One bit for each container opened here: 1 for an object. MAX_DEPTH keeps it from running over.
         let mut objects: u128 = 0;
+        let mut byte = first;
         loop {
-            match self.peek()? {
-                open @ (b'{' | b'[') => {
+            // At a value.
+            match byte {
+                b'{' => {
                     self.enter()?;
-                    objects = objects << 1 | u128::from(open == b'{');
-                    let first = self.peek()?;
-                    if first != if open == b'{' { b'}' } else { b']' } {
-                        if open == b'{' {
-                            self.key()?;
-                        }
+                    objects = objects << 1 | 1;
+                    byte = self.peek()?;
+                    if byte != b'}' {
+                        byte = self.name_to_value(byte)?;
                         continue;
                     }
-                    self.leave();
-                    objects >>= 1;
                 }
-                _ => self.scalar()?,
-            }
-            loop {
-                if self.open == outside {
-                    return Ok(Span { start, end: self.at });
-                }
-                let in_object = objects & 1 == 1;
-                match self.peek()? {
-                    b',' => {
-                        self.at += 1;
-                        if in_object {
-                            self.key()?;
-                        }
-                        break;
+                b'[' => {
+                    self.enter()?;
+                    objects <<= 1;
+                    byte = self.peek()?;
+                    if byte != b']' {
+                        continue;
                     }
-                    b'}' if in_object => self.leave(),
-                    b']' if !in_object => self.leave(),
-                    _ => return Err(Unreadable::Syntax),
                 }
+                _ => {
+                    self.scalar(byte)?;
+                    byte = self.peek()?;
+                }
+            }
+            // After a value, or at the end of an empty container.
+            loop {
+                let in_object = objects & 1 == 1;
+                if byte == b',' {
+                    self.at += 1;
+                    byte = self.peek()?;
+                    if in_object {
+                        byte = self.name_to_value(byte)?;
+                    }
+                    break;
+                }
+                if byte != if in_object { b'}' } else { b']' } {
+                    return Err(Unreadable::Syntax);
+                }
+                self.leave();
                 objects >>= 1;
+                if self.open == outside {
+                    return Ok(());
+                }
+                byte = self.peek()?;
             }
         }
     }
 
-    fn scalar(&mut self) -> Result<(), Unreadable> {
-        match self.peek()? {
+    /// Steps over a name and its colon; the value's first byte.
+    #[inline]
+    fn name_to_value(&mut self, first: u8) -> Result<u8, Unreadable> {
+        if first != b'"' {
+            return Err(Unreadable::Syntax);
+        }
+        self.string()?;
+        self.colon()
+    }
+
+    #[inline]
+    fn scalar(&mut self, first: u8) -> Result<(), Unreadable> {
+        match first {
             b'"' => self.string().map(|_| ()),
             b'-' | b'0'..=b'9' => self.number(),
             b't' => self.word(b"true"),
             b'f' => self.word(b"false"),
             b'n' => self.word(b"null"),
-            _ => Err(Unreadable::Syntax),
+            _ => Err(self.no_value()),
         }
     }
 
+    /// What is wrong with a byte that begins no value.
+    #[cold]
+    fn no_value(&self) -> Unreadable {
+        const MARK: &[u8] = "\u{feff}".as_bytes();
+        let rest = self.body.get(self.at..).unwrap_or_default();
+        let is_text = rest.utf8_chunks().next().is_some_and(|chunk| !chunk.valid().is_empty());
+        if is_text && !rest.starts_with(MARK) { Unreadable::Syntax } else { Unreadable::Encoding }
+    }
+
+    #[inline]
     fn word(&mut self, word: &[u8]) -> Result<(), Unreadable> {
         let rest = self.body.get(self.at..).unwrap_or_default();
         if rest.starts_with(word) {
@@ -217,93 +321,141 @@ impl<'b> Scan<'b> {
         Err(if word.starts_with(rest) { Unreadable::Incomplete } else { Unreadable::Syntax })
     }
 
+    #[inline]
     fn number(&mut self) -> Result<(), Unreadable> {
-        if self.body.get(self.at) == Some(&b'-') {
-            self.at += 1;
+        let mut at = self.at;
+        if self.byte(at) == b'-' {
+            at += 1;
         }
-        match self.body.get(self.at) {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
+        match self.byte(at) {
+            b'0' => at += 1,
+            _ => at = self.digits(at)?,
         }
-        if self.body.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            self.digits()?;
+        if self.byte(at) == b'.' {
+            at = self.digits(at + 1)?;
         }
-        if let Some(b'e' | b'E') = self.body.get(self.at) {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.body.get(self.at) {
-                self.at += 1;
+        if self.byte(at) | 0x20 == b'e' {
+            at += 1;
+            if matches!(self.byte(at), b'+' | b'-') {
+                at += 1;
             }
-            self.digits()?;
+            at = self.digits(at)?;
         }
+        if at >= self.body.len() && !self.whole {
+            return Err(Unreadable::Incomplete);
+        }
+        self.at = at;
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), Unreadable> {
-        let start = self.at;
-        while self.body.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
+    /// The byte there, or one that is part of no number.
+    #[inline]
+    fn byte(&self, at: usize) -> u8 {
+        self.body.get(at).copied().unwrap_or_default()
+    }
+
+    /// Where the digits end that begin there; there must be one.
+    #[inline]
+    fn digits(&self, start: usize) -> Result<usize, Unreadable> {
+        let mut at = start;
+        while self.byte(at).is_ascii_digit() {
+            at += 1;
         }
-        if self.at > start {
-            return Ok(());
+        if at > start {
+            return Ok(at);
         }
-        Err(if self.at >= self.body.len() { Unreadable::Incomplete } else { Unreadable::Syntax })
+        Err(if at >= self.body.len() { Unreadable::Incomplete } else { Unreadable::Syntax })
     }
 
     /// Steps over a string, standing at its opening quote. Whether it holds escapes.
-    fn string(&mut self) -> Result<bool, Unreadable> {
-        self.at += 1;
-        let mut escaped = false;
+    #[inline]
+    pub(super) fn string(&mut self) -> Result<bool, Unreadable> {
+        let start = self.at + 1;
+        let mut at = start;
+        while let Some(word) = swar::word(self.body, at) {
+            let odd = swar::odd(word);
+            if odd == 0 {
+                at += 8;
+                continue;
+            }
+            at += swar::first(odd);
+            if self.byte(at) != b'"' {
+                break;
+            }
+            self.at = at + 1;
+            return Ok(false);
+        }
+        self.string_with_oddities(start, at)
+    }
+
+    /// The rest of a string from a byte on that is beyond ASCII, escaped, wrong, or near the body's end.
+    #[inline(never)]
+    fn string_with_oddities(&mut self, start: usize, mut at: usize) -> Result<bool, Unreadable> {
+        let (mut escaped, mut beyond_ascii) = (false, 0);
         loop {
-            let rest = self.body.get(self.at..).unwrap_or_default();
-            let Some(plain) = memchr::memchr2(b'"', b'\\', rest) else {
-                return Err(Unreadable::Incomplete);
-            };
-            let (run, stop) = rest.split_at_checked(plain).unwrap_or_default();
-            // Over the whole run rather than up to the first hit: this loop is compiled to vector instructions.
-            if run.iter().fold(false, |found, byte| found | (*byte < 0x20)) {
-                return Err(Unreadable::Syntax);
-            }
-            self.at += plain + 1;
-            if stop.first() == Some(&b'"') {
-                return Ok(escaped);
-            }
-            escaped = true;
-            self.escape()?;
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), Unreadable> {
-        match self.body.get(self.at) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => match self.unit()? {
-                0xDC00..=0xDFFF => return Err(Unreadable::Encoding),
-                0xD800..=0xDBFF => {
-                    let low = match self.body.get(self.at..self.at + 2) {
-                        Some(b"\\u") => {
-                            self.at += 1;
-                            self.unit()?
-                        }
-                        Some(_) => return Err(Unreadable::Encoding),
-                        None => return Err(Unreadable::Incomplete),
-                    };
-                    if !(0xDC00..=0xDFFF).contains(&low) {
-                        return Err(Unreadable::Encoding);
-                    }
+            if let Some(word) = swar::word(self.body, at) {
+                let stop = swar::stop(word);
+                beyond_ascii |= word & swar::HIGH & swar::before(stop);
+                if stop == 0 {
+                    at += 8;
+                    continue;
                 }
-                _ => {}
-            },
-            Some(_) => return Err(Unreadable::Syntax),
-            None => return Err(Unreadable::Incomplete),
+                at += swar::first(stop);
+            }
+            match self.body.get(at) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    at = self.escape(at + 1)?;
+                }
+                Some(..0x20) => return Err(Unreadable::Syntax),
+                Some(byte) => {
+                    beyond_ascii |= u64::from(byte & 0x80);
+                    at += 1;
+                }
+                None => return Err(Unreadable::Incomplete),
+            }
         }
-        Ok(())
+        let inside = Span { start, end: at }.of(self.body);
+        if beyond_ascii != 0 && std::str::from_utf8(inside).is_err() {
+            return Err(Unreadable::Encoding);
+        }
+        self.at = at + 1;
+        Ok(escaped)
     }
 
-    /// The code unit of `uXXXX`, standing at the `u`.
-    fn unit(&mut self) -> Result<u32, Unreadable> {
-        let hex = self.body.get(self.at + 1..self.at + 5).ok_or(Unreadable::Incomplete)?;
-        let unit = text::hex(hex).ok_or(Unreadable::Syntax)?;
-        self.at += 5;
-        Ok(unit)
+    /// Where an escape ends whose backslash stands before `at`.
+    fn escape(&self, at: usize) -> Result<usize, Unreadable> {
+        match self.body.get(at) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
+            Some(b'u') => match self.unit(at + 1)? {
+                0xDC00..=0xDFFF => Err(Unreadable::Encoding),
+                0xD800..=0xDBFF => match self.body.get(at + 5..).unwrap_or_default() {
+                    [] | [b'\\'] => Err(Unreadable::Incomplete),
+                    [b'\\', b'u', ..] => match self.unit(at + 7)? {
+                        0xDC00..=0xDFFF => Ok(at + 11),
+                        _ => Err(Unreadable::Encoding),
+                    },
+                    _ => Err(Unreadable::Encoding),
+                },
+                _ => Ok(at + 5),
+            },
+            Some(_) => Err(Unreadable::Syntax),
+            None => Err(Unreadable::Incomplete),
+        }
+    }
+
+    /// The code unit of four hex digits.
+    fn unit(&self, at: usize) -> Result<u32, Unreadable> {
+        let rest = self.body.get(at..).unwrap_or_default();
+        let (digits, is_cut) = match rest.first_chunk::<4>() {
+            Some(digits) => (&digits[..], false),
+            None => (rest, true),
+        };
+        match text::hex(digits) {
+            None => Err(Unreadable::Syntax),
+            Some(_) if is_cut => Err(Unreadable::Incomplete),
+            Some(unit) => Ok(unit),
+        }
     }
 }

@@ -3,15 +3,11 @@
 //! Built once for an answer, from its [`Plan`](super::Plan). It doesn't know where judgements come from: [`Judge`] is the
 //! seam between this scanner and the policy engine.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use aws_lc_rs::hmac;
-
-use super::mask::{Keys, Purpose};
+use super::names::Names;
 use super::plan::Lens;
 use crate::api::{Catalog, FieldId, Shape, TableId};
-use crate::model::Name;
-use crate::model::value::Type;
 use crate::policy::slots::NodeId;
 use crate::policy::{Judgement, Layout, Residual, Slots};
 
@@ -38,41 +34,49 @@ impl Judge for Residual {
 
 /// One table as it is seen at one place of the answer.
 pub(super) struct View {
+    /// Counts the views of an answer from the outermost one, which is 0.
+    pub(super) id: usize,
     pub(super) judge: Arc<dyn Judge>,
     pub(super) table: TableId,
     pub(super) key: FieldId,
-    /// Sorted by length, then by name.
+    /// Of the table's fields: a member's number is its field's id.
+    pub(super) names: Names,
     members: Vec<Member>,
 }
 
-/// A member that a record may have: declared, or read by a rule.
+/// A declared field as a member of a record.
 pub(super) struct Member {
-    name: Name,
     pub(super) field: FieldId,
-    /// Where the layout goes on below it.
+    /// Where the layout has it.
     pub(super) node: Option<NodeId>,
     pub(super) content: Content,
-    keys: [OnceLock<Option<hmac::Key>>; 2],
 }
 
 pub(super) enum Content {
+    /// A plain field, and whether the client asked for it.
     Plain {
-        kind: Type,
-        /// Whether the client asked for it.
         asked: bool,
     },
     /// `None`: not asked for.
-    One(Option<View>),
-    Many(Option<View>),
+    One(Option<Box<View>>),
+    Many(Option<Box<View>>),
 }
 
 impl View {
     pub(super) fn new(catalog: &Catalog, lens: &Lens) -> Self {
-        let judge: Arc<dyn Judge> = Arc::clone(&lens.residual) as _;
-        let asked = |field: FieldId| lens.fields.as_ref().is_none_or(|fields| fields.contains(&field));
-        Self::of(catalog, judge, &asked, &|field| lens.relations.get(&field).map(|related| Self::new(catalog, related)))
+        let mut root = Self::of_lens(catalog, lens);
+        root.count(0);
+        root
     }
 
+    fn of_lens(catalog: &Catalog, lens: &Lens) -> Self {
+        let judge: Arc<dyn Judge> = Arc::clone(&lens.residual) as _;
+        let asked = |field: FieldId| lens.fields.as_ref().is_none_or(|fields| fields.contains(&field));
+        let related = |field| lens.relations.get(&field).map(|related| Self::of_lens(catalog, related));
+        Self::of(catalog, judge, &asked, &related)
+    }
+
+    /// A view that is yet to be counted.
     pub(super) fn of(
         catalog: &Catalog,
         judge: Arc<dyn Judge>,
@@ -82,55 +86,52 @@ impl View {
         let table = catalog.table(judge.table());
         let layout = judge.layout();
         // A view of another table than the declared one would judge by the wrong rules: it is none.
-        let related = |field, of: TableId| related(field).filter(|view| view.table == of);
-        let mut members: Vec<Member> = table
-            .field_ids()
-            .map(|field| {
-                let declared = table.field(field);
-                Member {
-                    name: Arc::clone(&declared.name),
-                    field,
-                    node: layout.member(NodeId::ROOT, declared.name.as_bytes()),
-                    content: match &declared.shape {
-                        Shape::Plain(kind) => Content::Plain { kind: kind.clone(), asked: asked(field) },
-                        Shape::One { table, .. } => Content::One(related(field, *table)),
-                        Shape::Many { table } => Content::Many(related(field, *table)),
-                    },
-                    keys: Default::default(),
-                }
-            })
-            .collect();
-        members.sort_by(|a, b| order(&a.name, b.name.as_bytes()));
-        Self { table: table.id, key: table.key, judge, members }
+        let related = |field, of: TableId| related(field).filter(|view| view.table == of).map(Box::new);
+        let member = |field: FieldId| {
+            let declared = table.field(field);
+            Member {
+                field,
+                node: layout.member(NodeId::ROOT, declared.name.as_bytes()),
+                content: match &declared.shape {
+                    Shape::Plain(_) => Content::Plain { asked: asked(field) },
+                    Shape::One { table, .. } => Content::One(related(field, *table)),
+                    Shape::Many { table } => Content::Many(related(field, *table)),
+                },
+            }
+        };
+        let members = table.field_ids().map(member).collect();
+        let names = Names::new(table.fields.iter().map(|field| Arc::clone(&field.name)));
+        Self { id: 0, table: table.id, key: table.key, judge, names, members }
     }
 
-    /// The number of a member, by its unescaped name.
-    pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
-        self.members.binary_search_by(|member| order(&member.name, name)).ok()
+    /// Counts this view and those below it from a number on; the next free one.
+    pub(super) fn count(&mut self, from: usize) -> usize {
+        self.id = from;
+        let mut next = from + 1;
+        for member in &mut self.members {
+            if let Content::One(Some(related)) | Content::Many(Some(related)) = &mut member.content {
+                next = related.count(next);
+            }
+        }
+        next
     }
 
+    #[inline]
     pub(super) fn member(&self, number: usize) -> Option<&Member> {
         self.members.get(number)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.members.len()
+    pub(super) fn members(&self) -> &[Member] {
+        &self.members
     }
-}
 
-/// Lengths first: they differ more often, and cost less to compare.
-fn order(a: &str, b: &[u8]) -> std::cmp::Ordering {
-    a.len().cmp(&b.len()).then_with(|| a.as_bytes().cmp(b))
-}
-
-impl Member {
-    /// The key of a mask for this field, derived when it is first needed.
-    pub(super) fn key(&self, purpose: Purpose, keys: &Keys, table: TableId) -> Option<&hmac::Key> {
-        let [hash, token] = &self.keys;
-        let slot = match purpose {
-            Purpose::Hash => hash,
-            Purpose::Token => token,
-        };
-        slot.get_or_init(|| keys.derive(purpose, table, &self.name)).as_ref()
+    /// Calls with this view and all below it, in the order of their count.
+    pub(super) fn each(&self, visit: &mut dyn FnMut(&View)) {
+        visit(self);
+        for member in &self.members {
+            if let Content::One(Some(related)) | Content::Many(Some(related)) = &member.content {
+                related.each(visit);
+            }
+        }
     }
 }

@@ -1,22 +1,25 @@
 //! Every mask on what it is for, on null, on other kinds, and on spellings that hide something.
 
 use super::*;
-use crate::model::Value;
+use crate::model::{TenantScope, Value};
+use crate::redact::tests::{ACCOUNTS, CONTACTS, catalog};
+use crate::secret::Secret;
 
 fn keys(tenant: &str, secret: Option<&str>) -> Keys {
     let tenant = TenantScope::new(&["organization_id".into()], |_| Some(tenant)).expect("a tenant");
-    Keys::new(crate::redact::tests::catalog(), tenant, secret.map(Secret::new))
+    Keys::new(catalog(), tenant, secret.map(Secret::new))
 }
 
 /// What the mask makes of a value; `removed` if it removes it.
 fn masked(mask: &Mask, of: &str, raw: &str) -> String {
-    masked_by(mask, of, raw, keys("acme", Some("masking key")).derive(Purpose::Hash, TableId(0), "ssn").as_ref())
+    masked_by(mask, of, raw, &keys("acme", Some("masking key")), (CONTACTS, "ssn"))
 }
 
-fn masked_by(mask: &Mask, of: &str, raw: &str, key: Option<&hmac::Key>) -> String {
+fn masked_by(mask: &Mask, of: &str, raw: &str, keys: &Keys, (table, field): (TableId, &str)) -> String {
     let mut out = Vec::new();
     let of = Type::parse(of).expect("a type");
-    match apply(mask, &of, raw.as_bytes(), &|_| key, &mut out) {
+    let field = catalog().table(table).field_named(field).expect("declared");
+    match Masking::new(mask, keys, table, field).apply(&of, raw.as_bytes(), &mut out) {
         Masked::Same => raw.to_owned(),
         Masked::Replaced => String::from_utf8(out).expect("text"),
         Masked::Removed => "removed".to_owned(),
@@ -124,32 +127,83 @@ fn numbers_fall_to_the_next_lower_multiple_exactly() {
 }
 
 #[test]
-fn hashes_differ_by_tenant_table_field_and_purpose_and_not_by_spelling() {
-    let key = |tenant, purpose, table, field| keys(tenant, Some("masking key")).derive(purpose, TableId(table), field);
-    let hash = |raw: &str, key: &Option<hmac::Key>| masked_by(&Mask::Hash, "json", raw, key.as_ref());
-    let base = key("acme", Purpose::Hash, 0, "ssn");
-    let first = hash(r#""l\u0061tam""#, &base);
-    assert_eq!(first, hash(r#""latam""#, &base));
-    assert_eq!(first.len(), 66);
-    assert_ne!(hash("1", &base), hash(r#""1""#, &base));
-    for other in [
-        key("globex", Purpose::Hash, 0, "ssn"),
-        key("acme", Purpose::Token, 0, "ssn"),
-        key("acme", Purpose::Hash, 1, "ssn"),
-        key("acme", Purpose::Hash, 0, "ssn2"),
-    ] {
-        assert_ne!(first, hash(r#""latam""#, &other));
+fn hashes_and_tokens_differ_by_tenant_table_field_and_kind_and_not_by_spelling() {
+    let key = || keys("acme", Some("masking key"));
+    for mask in [Mask::Hash, Mask::Tokenise] {
+        let made = |raw: &str, keys: &Keys, table, field| masked_by(&mask, "json", raw, keys, (table, field));
+        let first = made(r#""l\u0061tam""#, &key(), CONTACTS, "name");
+        assert_eq!(first, made(r#""latam""#, &key(), CONTACTS, "name"));
+        assert_ne!(made("1", &key(), CONTACTS, "name"), made(r#""1""#, &key(), CONTACTS, "name"));
+        for other in [
+            made(r#""latam""#, &keys("globex", Some("masking key")), CONTACTS, "name"),
+            made(r#""latam""#, &keys("acme", Some("another key")), CONTACTS, "name"),
+            made(r#""latam""#, &key(), ACCOUNTS, "name"),
+            made(r#""latam""#, &key(), CONTACTS, "email"),
+            made(r#""latam ""#, &key(), CONTACTS, "name"),
+        ] {
+            assert_ne!(first, other, "{mask:?}");
+        }
     }
-    let token = masked(&Mask::Tokenise, "string", r#""latam""#);
-    assert!(token.starts_with(r#""tok_"#) && token.len() == 70, "{token}");
+    assert_eq!(masked(&Mask::Hash, "string", r#""latam""#).len(), 66);
+}
+
+#[test]
+fn a_token_is_turned_back_by_the_same_key_tenant_and_field_only() {
+    let catalog = catalog();
+    let tenant = |name| TenantScope::new(&["organization_id".into()], |_| Some(name)).expect("a tenant");
+    let field = |name| catalog.table(CONTACTS).field_named(name).expect("declared");
+    let back = |token: &str, tenant: &TenantScope, secret: &str, of| {
+        let raw = detokenise(&catalog, tenant, &Secret::new(secret), CONTACTS, of, token);
+        raw.map(|raw| String::from_utf8(raw).expect("text"))
+    };
+    let values = [
+        r#""""#,
+        r#""123-45-6789""#,
+        "\"a \\\"b\\\" \\\\ \\u0001 \u{e9}\u{1F600}\"",
+        "-12.50",
+        "true",
+        r#""x\u0000\u0000""#,
+    ];
+    for raw in values {
+        let token = masked(&Mask::Tokenise, "json", raw);
+        let token = token.trim_matches('"');
+        let text_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        assert!(token.starts_with("tok1_") && token.chars().all(text_safe), "{token}");
+        assert_eq!(back(token, &tenant("acme"), "masking key", field("ssn")).as_deref(), Some(raw));
+        assert_eq!(back(token, &tenant("globex"), "masking key", field("ssn")), None);
+        assert_eq!(back(token, &tenant("acme"), "another key", field("ssn")), None);
+        assert_eq!(back(token, &tenant("acme"), "masking key", field("name")), None);
+        for broken in ["", "tok1_", &token[..token.len() - 1], &token.replace("tok1_", "tok2_"), &format!("{token}A")] {
+            assert_eq!(back(broken, &tenant("acme"), "masking key", field("ssn")), None, "{broken}");
+        }
+    }
+    let length = |raw: &str| masked(&Mask::Tokenise, "string", raw).len();
+    assert_eq!(length(r#""1234""#), length(r#""12345678901234""#), "short values look alike");
 }
 
 #[test]
 fn without_a_masking_key_hashes_and_tokens_are_removed() {
-    assert!(keys("acme", None).derive(Purpose::Hash, TableId(0), "ssn").is_none());
     for mask in [Mask::Hash, Mask::Tokenise] {
-        assert_eq!(masked_by(&mask, "string", r#""SECRET""#, None), "removed");
-        assert_eq!(masked_by(&mask, "string", "null", None), "null");
+        let masked = |raw| masked_by(&mask, "string", raw, &keys("acme", None), (CONTACTS, "ssn"));
+        assert_eq!(masked(r#""SECRET""#), "removed");
+        assert_eq!(masked("null"), "null");
+    }
+}
+
+#[test]
+fn of_a_list_each_element_is_masked_or_nothing_shows() {
+    let list = |mask: &Mask, raw| masked(mask, "list(string)", raw);
+    assert_eq!(list(&Mask::Partial, r#"[ "anna@example.com" , null,"Mary"]"#), r#"["a***@example.com",null,"M***"]"#);
+    assert_eq!(list(&Mask::Last4, r#"["123-45-6789"]"#), r#"["***6789"]"#);
+    assert_eq!(list(&Mask::Last4, "[]"), "[]");
+    let hash = masked(&Mask::Hash, "string", r#""a""#);
+    assert_eq!(list(&Mask::Hash, r#"["a","\u0061"]"#), format!("[{hash},{hash}]"));
+    assert_eq!(masked(&Mask::Truncate(Truncation::Bucket(10)), "list(int)", "[1,12,-3]"), "[0,10,-10]");
+    for raw in [r#"["a",1]"#, r#"["a",["SECRET"]]"#, r#"["a",{"b":"SECRET"}]"#, r#""SECRET""#, r#"{"a":"SECRET"}"#] {
+        assert_eq!(list(&Mask::Partial, raw), "removed", "{raw}");
+    }
+    for of in ["json", "list(json)", "list(list(string))", "map(string)"] {
+        assert_eq!(masked(&Mask::Partial, of, r#"[["SECRET"]]"#), "removed", "{of}");
     }
 }
 

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use super::*;
 
 fn read(body: &[u8]) -> Result<(), Unreadable> {
-    let mut scan = Scan::document(body, scan::MAX_DEPTH)?;
-    scan.value()?;
-    scan.end()
+    super::scan(body, scan::MAX_DEPTH)
 }
 
 #[test]

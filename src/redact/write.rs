@@ -1,0 +1,298 @@
+//! Copies a record that shows, without what its field plan hides and with what it masks.
+//!
+//! Field plans are prepared once for an answer: what becomes of a member is then one look at its kind. A record that isn't
+//! shown leaves no byte, and neither do its related ones.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::edit::{Siblings, Tape};
+use super::kind::{self, Kinds};
+use super::mask::{Keys, Masked, Masking};
+use super::plan::{FieldChange, Tally};
+use super::record::{Entry, Inside, Judged, Reader};
+use super::view::{Content, Member, View};
+use crate::api::{Catalog, Shape};
+use crate::policy::{FieldPlan, Verdict, Visibility};
+
+/// Prepared plans kept for one view; where there are more, all are prepared anew.
+const MAX_PLANS: usize = 64;
+
+/// Writes records and tells what was done to them.
+pub(super) struct Writer {
+    catalog: Arc<Catalog>,
+    keys: Keys,
+    tally: Tally,
+    /// By view.
+    pages: Vec<Page>,
+    scratch: Vec<u8>,
+}
+
+/// What was prepared and counted for one view.
+struct Page {
+    plans: Vec<(Arc<FieldPlan>, Vec<Action>)>,
+    changes: Vec<Changed>,
+}
+
+/// How often a member was changed, and the gravest of the changes.
+type Changed = Option<(FieldChange, u64)>;
+
+/// What becomes of a member.
+struct Action {
+    /// Of these kinds it stays as it is.
+    keep: Kinds,
+    or: Or,
+}
+
+enum Or {
+    /// Stays if it is of its declared type after all.
+    Check,
+    Mask(Box<Masking>),
+    Remove,
+    /// Was not asked for: goes without being counted.
+    Drop,
+    /// Related records stay, as far as they show.
+    Related,
+}
+
+impl Writer {
+    pub(super) fn new(catalog: Arc<Catalog>, keys: Keys, root: &View) -> Self {
+        let mut pages = Vec::new();
+        root.each(&mut |view| pages.push(Page { plans: Vec::new(), changes: vec![None; view.names.len()] }));
+        Self { catalog, keys, tally: Tally::default(), pages, scratch: Vec::new() }
+    }
+
+    /// Counts an outermost record.
+    pub(super) fn root(&mut self, judged: &Judged) {
+        self.tally.scanned += 1;
+        self.tally.kept += u64::from(judged.shown().is_some());
+        self.judged(judged);
+    }
+
+    pub(super) fn kept_all(&self) -> bool {
+        self.tally.kept == self.tally.scanned
+    }
+
+    /// Notes the key of an outermost record that shows.
+    pub(super) fn key(&mut self, raw: Option<&[u8]>) {
+        if self.tally.keys.len() < Tally::MAX_KEYS {
+            self.tally.keys.extend(raw.and_then(super::request::text));
+        }
+    }
+
+    /// Counts what became of a record.
+    fn judged(&mut self, judged: &Judged) {
+        self.tally.errors += u64::from(judged.errors);
+        match &judged.verdict {
+            Verdict::Visible(_) => {}
+            Verdict::Foreign => self.tally.foreign += 1,
+            Verdict::Unmatched => self.tally.dropped += 1,
+            Verdict::Denied(rule) => {
+                self.tally.dropped += 1;
+                if !self.tally.denied.contains(rule) {
+                    self.tally.denied.insert(Arc::clone(rule));
+                }
+            }
+        }
+    }
+
+    /// All that was counted.
+    pub(super) fn finish(mut self, root: &View) -> Tally {
+        let mut pages = self.pages.into_iter();
+        let fields = &mut self.tally.fields;
+        root.each(&mut |view| {
+            let changes = pages.next().map(|page| page.changes).unwrap_or_default();
+            for (member, changed) in view.members().iter().zip(changes) {
+                let Some((change, times)) = changed else { continue };
+                let (gravest, all) = fields.entry((view.table, member.field)).or_insert((change, 0));
+                *gravest = (*gravest).max(change);
+                *all += times;
+            }
+        });
+        self.tally
+    }
+
+    /// Copies the members of a record, whose entries are these; the tape is kept up to its beginning.
+    pub(super) fn record(
+        &mut self,
+        reader: &Reader<'_>,
+        view: &View,
+        entries: Range<usize>,
+        plan: &Arc<FieldPlan>,
+        tape: &mut Tape<'_, '_>,
+    ) {
+        // Taken out while they are in use: records of a view never hold records of the same view.
+        let (number, mut actions) = self.take_actions(view, plan);
+        let mut siblings = Siblings::default();
+        let mut at = entries.start;
+        while let Some(entry) = reader.entries.get(at).filter(|_| at < entries.end) {
+            let below = at + 1..entry.next;
+            at = entry.next;
+            let number = entry.member.map(usize::from);
+            let Some(action) = number.and_then(|number| actions.get_mut(number)) else {
+                self.tally.undeclared += 1;
+                siblings.drop(entry.span, tape);
+                continue;
+            };
+            if action.keep.has(entry.kind) {
+                siblings.keep(entry.span.start, tape);
+                siblings.passed(entry.span.end);
+                continue;
+            }
+            let Some(member) = number.and_then(|number| view.member(number)) else { continue };
+            let outcome = match &mut action.or {
+                Or::Drop => Outcome::Dropped,
+                Or::Remove => Outcome::Removed,
+                Or::Check => self.check(view, member, entry.raw(tape.bytes())),
+                Or::Mask(masking) => self.mask(view, member, masking, entry.raw(tape.bytes())),
+                Or::Related if entry.inside == Inside::Nothing => Outcome::Mismatched,
+                Or::Related => Outcome::Related,
+            };
+            match outcome {
+                Outcome::Dropped => {}
+                Outcome::Removed => self.changed(view, member, FieldChange::Removed),
+                Outcome::Mismatched => self.changed(view, member, FieldChange::Mismatched),
+                Outcome::Masked => self.changed(view, member, FieldChange::Masked),
+                Outcome::Same | Outcome::Related => {}
+            }
+            match outcome {
+                Outcome::Dropped | Outcome::Removed | Outcome::Mismatched => {
+                    siblings.drop(entry.span, tape);
+                    continue;
+                }
+                Outcome::Same | Outcome::Masked | Outcome::Related => siblings.keep(entry.span.start, tape),
+            }
+            match (outcome, &member.content) {
+                (Outcome::Masked, _) => tape.replace(entry.value(), &self.scratch),
+                (Outcome::Related, Content::One(Some(related))) => self.one(reader, related, entry, below, tape),
+                (Outcome::Related, Content::Many(Some(related))) => self.many(reader, related, below, tape),
+                _ => {}
+            }
+            siblings.passed(entry.span.end);
+        }
+        siblings.close(tape);
+        if let Some((_, place)) = self.pages.get_mut(view.id).and_then(|page| page.plans.get_mut(number)) {
+            *place = actions;
+        }
+    }
+
+    /// A related record, or null in its place.
+    fn one(
+        &mut self,
+        reader: &Reader<'_>,
+        related: &View,
+        entry: &Entry,
+        below: Range<usize>,
+        tape: &mut Tape<'_, '_>,
+    ) {
+        let Some(judged) = reader.judged_at(entry) else { return };
+        self.judged(judged);
+        match judged.shown() {
+            Some(plan) => self.record(reader, related, below, plan, tape),
+            None => tape.replace(entry.value(), b"null"),
+        }
+    }
+
+    /// The related records of an array, without those that don't show.
+    fn many(&mut self, reader: &Reader<'_>, related: &View, elements: Range<usize>, tape: &mut Tape<'_, '_>) {
+        let mut siblings = Siblings::default();
+        let mut at = elements.start;
+        while let Some(element) = reader.entries.get(at).filter(|_| at < elements.end) {
+            let below = at + 1..element.next;
+            at = element.next;
+            let Some(judged) = reader.judged_at(element) else { continue };
+            self.judged(judged);
+            match judged.shown() {
+                Some(plan) => {
+                    siblings.keep(element.span.start, tape);
+                    self.record(reader, related, below, plan, tape);
+                    siblings.passed(element.span.end);
+                }
+                None => siblings.drop(element.span, tape),
+            }
+        }
+        siblings.close(tape);
+    }
+
+    fn check(&self, view: &View, member: &Member, raw: &[u8]) -> Outcome {
+        match &self.catalog.table(view.table).field(member.field).shape {
+            Shape::Plain(of) if kind::shows(of, raw) => Outcome::Same,
+            _ => Outcome::Mismatched,
+        }
+    }
+
+    /// Leaves in `scratch` what stands for the value.
+    fn mask(&mut self, view: &View, member: &Member, masking: &mut Masking, raw: &[u8]) -> Outcome {
+        let Shape::Plain(of) = &self.catalog.table(view.table).field(member.field).shape else {
+            return Outcome::Removed;
+        };
+        self.scratch.clear();
+        match masking.apply(of, raw, &mut self.scratch) {
+            Masked::Same => Outcome::Same,
+            Masked::Replaced => Outcome::Masked,
+            Masked::Removed => Outcome::Removed,
+        }
+    }
+
+    fn changed(&mut self, view: &View, member: &Member, change: FieldChange) {
+        let page = self.pages.get_mut(view.id);
+        if let Some(changed) = page.and_then(|page| page.changes.get_mut(usize::from(member.field.0))) {
+            let (gravest, times) = changed.unwrap_or((change, 0));
+            *changed = Some((gravest.max(change), times + 1));
+        }
+    }
+
+    /// What a plan does to the members of a view, and where to put it back.
+    fn take_actions(&mut self, view: &View, plan: &Arc<FieldPlan>) -> (usize, Vec<Action>) {
+        let Some(page) = self.pages.get_mut(view.id) else { return (0, Vec::new()) };
+        if let Some(number) = page.plans.iter().position(|(known, _)| Arc::ptr_eq(known, plan)) {
+            let actions = page.plans.get_mut(number).map(|(_, actions)| std::mem::take(actions));
+            return (number, actions.unwrap_or_default());
+        }
+        if page.plans.len() >= MAX_PLANS {
+            page.plans.clear();
+        }
+        page.plans.push((Arc::clone(plan), Vec::new()));
+        let number = page.plans.len() - 1;
+        self.tally.granted.extend(plan.grants.iter().cloned());
+        (number, view.members().iter().map(|member| self.action(view, member, plan)).collect())
+    }
+
+    fn action(&self, view: &View, member: &Member, plan: &FieldPlan) -> Action {
+        let visibility = plan.fields.get(usize::from(member.field.0)).unwrap_or(&Visibility::Removed);
+        let (keep, or) = match (&member.content, visibility) {
+            (Content::Plain { asked: false } | Content::One(None) | Content::Many(None), _) => (Kinds::NONE, Or::Drop),
+            (_, Visibility::Removed) => (Kinds::NONE, Or::Remove),
+            (Content::Plain { .. }, Visibility::Clear) => {
+                let showing = match &self.catalog.table(view.table).field(member.field).shape {
+                    Shape::Plain(of) => Kinds::showing(of),
+                    Shape::One { .. } | Shape::Many { .. } => Kinds::NONE,
+                };
+                (showing.and(Kinds::NULL), Or::Check)
+            }
+            (Content::Plain { .. }, Visibility::Masked(mask)) => {
+                let masking = Masking::new(mask, &self.keys, view.table, member.field);
+                (Kinds::NONE, Or::Mask(Box::new(masking)))
+            }
+            (Content::One(Some(_)), Visibility::Clear) => (Kinds::NULL, Or::Related),
+            (Content::Many(Some(_)), Visibility::Clear) => (Kinds::NONE, Or::Related),
+            // No mask is made for records.
+            (Content::One(Some(_)) | Content::Many(Some(_)), Visibility::Masked(_)) => (Kinds::NONE, Or::Remove),
+        };
+        Action { keep, or }
+    }
+}
+
+/// What becomes of one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Goes without being counted.
+    Dropped,
+    Removed,
+    /// Would show, but is not of its declared type.
+    Mismatched,
+    Same,
+    Masked,
+    /// Its records are written one by one.
+    Related,
+}
