@@ -61,7 +61,11 @@ pub(crate) fn list(bytes: usize, pretty: bool) -> Vec<u8> {
     let mut dice = Dice(0x5C21_9F0B_77D1);
     let mut out = String::with_capacity(bytes + 4096);
     let (indent, between) = if pretty { ("\n      ", ",\n    ") } else { ("", ",") };
-    out.push_str(if pretty { "{\n  \"object\": \"list\",\n  \"data\": [\n    " } else { r#"{"object":"list","data":["# });
+    out.push_str(if pretty {
+        "{\n  \"object\": \"list\",\n  \"data\": [\n    "
+    } else {
+        r#"{"object":"list","data":["#
+    });
     let mut count = 0;
     while count == 0 || out.len() < bytes {
         if count > 0 {
@@ -70,7 +74,8 @@ pub(crate) fn list(bytes: usize, pretty: bool) -> Vec<u8> {
         record(&mut dice, count, indent, &mut out);
         count += 1;
     }
-    let tail = if pretty { "\n  ],\n  \"meta\": { \"limit\": 100, \"total\": " } else { r#"],"meta":{"limit":100,"total":"# };
+    let tail =
+        if pretty { "\n  ],\n  \"meta\": { \"limit\": 100, \"total\": " } else { r#"],"meta":{"limit":100,"total":"# };
     let _unlimited = write!(out, "{tail}{count}}}}}");
     out.into_bytes()
 }
@@ -95,7 +100,10 @@ fn record(dice: &mut Dice, number: u64, indent: &str, out: &mut String) {
     put("owner_id", format_args!("\"{owner}\""));
     put("team_id", format_args!("{}", dice.roll(40)));
     put("status", format_args!("\"{}\"", dice.pick(&["open", "won", "lost", "qualified"])));
-    put("stage", format_args!("\"{}\"", dice.pick(&["Discovery", "Proposal Sent", "Negotiation / Review", "Closed Won"])));
+    put(
+        "stage",
+        format_args!("\"{}\"", dice.pick(&["Discovery", "Proposal Sent", "Negotiation / Review", "Closed Won"])),
+    );
     put("title", format_args!("\"{first} {} \\u2013 {} seats\"", dice.pick(&["Renewal", "Upsell"]), dice.roll(900)));
     put("name", format_args!("\"{}{first} {last}\"", if hidden { MARKER } else { "" }));
     put("email", format_args!("\"{}{}@corp.example\"", if kind > 2 { MARKER } else { "mail" }, dice.roll(99_999)));

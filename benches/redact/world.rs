@@ -8,7 +8,7 @@ use scrim::config::PrincipalSchema;
 use scrim::diagnostic::Source;
 use scrim::model::value::Type;
 use scrim::model::{Action, Method, Name, Principal, RequestFacts, TenantScope, Value};
-use scrim::policy::{Decision, PolicySet, Question};
+use scrim::policy::{Caller, Decision, PolicySet, Question};
 use scrim::redact::{Frame, Lens, Plan, Relations};
 use scrim::secret::Secret;
 
@@ -76,16 +76,39 @@ denials:
 "#;
 
 const CLEAR: [&str; 25] = [
-    "id", "organization_id", "created_at", "updated_at", "region", "owner_id", "team_id", "status", "stage", "title",
-    "name", "amount", "currency", "probability", "external_ref", "is_archived", "deleted_at", "score", "address", "emails",
-    "tags", "notes", "custom", "version", "id",
+    "id",
+    "organization_id",
+    "created_at",
+    "updated_at",
+    "region",
+    "owner_id",
+    "team_id",
+    "status",
+    "stage",
+    "title",
+    "name",
+    "amount",
+    "currency",
+    "probability",
+    "external_ref",
+    "is_archived",
+    "deleted_at",
+    "score",
+    "address",
+    "emails",
+    "tags",
+    "notes",
+    "custom",
+    "version",
+    "id",
 ];
 
 /// A plan for the list, with so many planned fields more than the documents have.
 pub(crate) fn plan(more: usize) -> Arc<Plan> {
     let dimensions: [Name; 1] = ["organization_id".into()];
     let more: Vec<String> = (0..more).map(|number| format!("custom_field_{number:02}")).collect();
-    let fields: String = more.iter().map(|name| format!("      {name}: {{ type: string, nullable: true }}\n")).collect();
+    let fields: String =
+        more.iter().map(|name| format!("      {name}: {{ type: string, nullable: true }}\n")).collect();
     let api = Source::new("crm.yaml", format!("{API}{fields}"));
     let (catalog, _) = Catalog::compile(&[api], &["crm".into()], &dimensions).expect("a sound description");
     let catalog = Arc::new(catalog);
@@ -109,7 +132,7 @@ pub(crate) fn plan(more: usize) -> Arc<Plan> {
     };
     let table = catalog.table_named("contacts").expect("described");
     let question = Question {
-        principal: &principal,
+        principal: &Caller::new(&principal),
         tenant: &tenant,
         request: &RequestFacts { method: http::Method::GET, ip: [127, 0, 0, 1].into() },
         now: Timestamp::UNIX_EPOCH,
