@@ -23,7 +23,6 @@ mod compile;
 pub mod decision;
 mod decode;
 mod evaluate;
-#[allow(dead_code, unused_imports, reason = "the evaluator calls them next")]
 mod functions;
 mod ir;
 mod parse;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decode;
-use super::functions::{arithmetic, equal, negate, order, weight};
+use super::functions::{self, arithmetic, equal, negate, order, weight};
 use super::ir::{Bind, Expr, Failure, Field, Function, Operator, Otherwise, Subject, Then};
 use super::slots::{Slot, Slots};
 use super::value::{Key, Value};
@@ -275,7 +275,10 @@ impl<'s> Scene<'s> {
                 let values = arguments.iter().map(|part| self.owned(part)).collect::<Result<Vec<_>, _>>()?;
                 let weight: usize = values.iter().map(weight).sum();
                 self.spend(weight + function.cost as usize)?;
-                function.call(&values)
+                let made = function.call(&values)?;
+                // What is made is paid for too: a call of nothing may make a list of thousands.
+                self.spend(functions::weight(&made))?;
+                Ok(made)
             }
         }
     }
@@ -411,3 +414,6 @@ fn maybe(of: &Value, key: &Value) -> Result<Value, Failure> {
         of => Ok(Value::Optional(element(of, key)?.map(Arc::new))),
     }
 }
+
+#[cfg(test)]
+mod tests;

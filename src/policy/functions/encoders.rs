@@ -7,7 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::super::ir::Failure;
 use super::super::value::Value;
 use super::signature::{Overload, Sort};
-use super::{Function, Made, bytes, text};
+use super::{Function, bytes, text};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
