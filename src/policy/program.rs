@@ -19,7 +19,6 @@ use super::evaluate::{self, MAX_STEPS};
 use super::ir::{Expr, Failure, Subject};
 use super::slots::{Slot, SlotId, Slots};
 use crate::model::Name;
-use instant::Moment;
 use number::{Comparison, Number};
 use text::{Content, Text, Texts};
 
@@ -78,7 +77,7 @@ enum Test {
     Null,
     Number(number::Kind, Comparison, Number),
     OneOfNumbers(Box<[i64]>),
-    Moment(instant::Format, Comparison, Moment),
+    Moment(instant::Format, Comparison, Box<instant::Known>),
 }
 
 /// The records that are judged, and the steps that are left.
@@ -135,7 +134,7 @@ impl<'s> Run<'s> {
                 let [condition, yes, no] = &**parts;
                 if self.node(condition)? { self.node(yes) } else { self.node(no) }
             }
-            Node::Tree(expr) => self.tree(expr),
+            Node::Tree(expr) => evaluate::holds(expr, self.record, self.after, &mut self.steps),
         }
     }
 
@@ -161,19 +160,32 @@ impl<'s> Run<'s> {
 
     fn leaf(&mut self, leaf: &Leaf) -> Result<bool, Failure> {
         let Some(slots) = self.slots(leaf.subject) else { return Err(Failure::Unknown) };
-        let known = match slots.get(leaf.slot) {
-            Slot::Raw(raw) => {
-                let known = leaf.test.passes(raw).map(|passes| passes == leaf.expected);
-                if raw.len() >= LONG {
-                    self.spend(raw.len() / LONG)?;
-                }
-                if known.is_none() && raw == b"null" { leaf.null } else { known }
-            }
+        let slot = slots.get(leaf.slot);
+        match slot {
+            Slot::Raw(raw) if raw.len() < LONG => match leaf.test.passes(raw) {
+                Some(passes) => Ok(passes == leaf.expected),
+                None => self.uncommon(leaf, slot),
+            },
+            _ => self.uncommon(leaf, slot),
+        }
+    }
+
+    /// What is long, null or not there, or what the test doesn't know.
+    #[inline(never)]
+    fn uncommon(&mut self, leaf: &Leaf, slot: Slot<'_>) -> Result<bool, Failure> {
+        let known = match slot {
             Slot::Missing => leaf.absent,
+            Slot::Raw(b"null") => leaf.null,
+            Slot::Raw(raw) if raw.len() < LONG => None,
+            Slot::Raw(raw) => {
+                let left = u32::try_from(raw.len() / LONG).ok().and_then(|steps| self.steps.checked_sub(steps));
+                self.steps = left.ok_or(Failure::Budget)?;
+                leaf.test.passes(raw).map(|passes| passes == leaf.expected)
+            }
         };
         match known {
             Some(truth) => Ok(truth),
-            None => self.tree(&leaf.otherwise),
+            None => evaluate::holds(&leaf.otherwise, self.record, self.after, &mut self.steps),
         }
     }
 
@@ -185,17 +197,6 @@ impl<'s> Run<'s> {
             (Slot::Missing, Slot::Raw(_)) => Err(Failure::Type),
             (Slot::Missing, Slot::Missing) => Err(Failure::Missing),
         }
-    }
-
-    #[cold]
-    fn tree(&mut self, expr: &Expr) -> Result<bool, Failure> {
-        evaluate::holds(expr, self.record, self.after, &mut self.steps)
-    }
-
-    fn spend(&mut self, steps: usize) -> Result<(), Failure> {
-        let left = u32::try_from(steps).ok().and_then(|steps| self.steps.checked_sub(steps));
-        self.steps = left.ok_or(Failure::Budget)?;
-        Ok(())
     }
 }
 
@@ -223,7 +224,7 @@ impl Test {
             Self::Null => Some(raw == b"null"),
             Self::Number(kind, comparison, number) => Some(comparison.accepts(kind.compare(raw, number)?)),
             Self::OneOfNumbers(numbers) => Some(numbers.binary_search(&number::whole(raw)?).is_ok()),
-            Self::Moment(format, comparison, moment) => Some(comparison.accepts(format.read(raw)?.cmp(moment))),
+            Self::Moment(format, comparison, known) => Some(comparison.accepts(format.compare(raw, known)?)),
         }
     }
 }

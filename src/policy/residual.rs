@@ -148,10 +148,13 @@ impl Inner {
             Verdict::Denied(name)
         } else {
             let mut matching: Grants = 0;
-            for (live, bit) in self.grants.iter().zip(bits()) {
+            let mut bit: Grants = 1;
+            for live in &self.grants {
                 if errors.grants(&live.rows, Some(record), None) {
                     matching |= bit;
                 }
+                // Invariant: a table has at most as many grants as there are bits.
+                bit <<= 1;
             }
             match matching {
                 0 => Verdict::Unmatched,

@@ -4,6 +4,8 @@
 //! near ours; other spellings and far years are left to the interpreter. Far years have no part in differences either, so
 //! that a difference computed here is one that the interpreter has no range error for.
 
+use std::cmp::Ordering;
+
 use jiff::{SignedDuration, Timestamp};
 
 /// Seconds of the Unix epoch and the part of a second after them.
@@ -14,8 +16,7 @@ pub(super) struct Moment {
 }
 
 const SECOND: i128 = 1_000_000_000;
-/// The first and the last year that are read.
-const YEARS: std::ops::RangeInclusive<i64> = 1800..=2199;
+/// The seconds of the years that are read, 1800 to 2199.
 const NEAR: std::ops::RangeInclusive<i64> = -5_364_662_400..=7_258_118_399;
 
 impl Moment {
@@ -36,6 +37,20 @@ impl Moment {
     }
 }
 
+/// A known instant, as a moment and as the text of its second in UTC.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    moment: Moment,
+    text: [u8; 19],
+}
+
+impl Known {
+    pub(super) fn new(moment: Moment) -> Option<Self> {
+        let text = Timestamp::new(moment.second, 0).ok()?.to_string();
+        Some(Self { moment, text: *text.as_bytes().first_chunk()? })
+    }
+}
+
 /// How a field spells an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -48,27 +63,102 @@ pub(super) enum Format {
 
 impl Format {
     /// `None`: not certain.
-    pub(super) fn read(self, raw: &[u8]) -> Option<Moment> {
-        let [b'"', year @ .., b'"'] = raw else { return None };
-        let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, time @ ..] = year else { return None };
-        let (year, month, day) = (pair(*y1, *y2)? * 100 + pair(*y3, *y4)?, pair(*m1, *m2)?, pair(*d1, *d2)?);
-        let real = YEARS.contains(&year) && (1..=12).contains(&month) && (1..=days(year, month)).contains(&day);
-        let midnight = real.then(|| day_number(year, month, day) * 86_400)?;
-        match (self, time) {
-            (Self::Date | Self::Either, []) => Some(Moment { second: midnight, nano: 0 }),
-            (Self::Timestamp | Self::Either, [b'T', time @ ..]) => time_of_day(midnight, time),
+    pub(super) fn compare(self, raw: &[u8], known: &Known) -> Option<Ordering> {
+        let [b'"', text @ .., b'"'] = raw else { return None };
+        match text.split_first_chunk() {
+            Some((time, rest)) if self != Self::Date => {
+                let clock = Clock::read(time)?;
+                let (nano, zone) = fraction(rest)?;
+                // Texts of one length and form have the order of the instants that they spell.
+                if zone == b"Z" {
+                    return Some(time.cmp(&known.text).then(nano.cmp(&known.moment.nano)));
+                }
+                let moment = Moment { second: clock.second() - offset(zone)?, nano };
+                Some(moment.cmp(&known.moment))
+            }
+            None if self != Self::Timestamp => {
+                let mut midnight = *b"0000-00-00T00:00:00";
+                let (day, _) = midnight.split_first_chunk_mut()?;
+                *day = <[u8; 10]>::try_from(text).ok()?;
+                Clock::read(&midnight)?;
+                Some(midnight.cmp(&known.text).then(0.cmp(&known.moment.nano)))
+            }
             _ => None,
         }
     }
 }
 
-fn time_of_day(midnight: i64, time: &[u8]) -> Option<Moment> {
-    let [h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = time else { return None };
-    let (hour, minute, second) = (pair(*h1, *h2)?, pair(*m1, *m2)?, pair(*s1, *s2)?);
-    let (nano, zone) = fraction(rest)?;
-    let real = hour < 24 && minute < 60 && second < 60;
-    let second = midnight + hour * 3600 + minute * 60 + second - offset(zone)?;
-    real.then_some(Moment { second, nano })
+/// The digits of `YYYY-MM-DDTHH:MM:SS` in three words, which overlap.
+struct Clock {
+    month: u64,
+    minute: u64,
+    second: u64,
+}
+
+impl Clock {
+    /// `None` unless it is a time that exists, of a year that is read.
+    fn read(text: &[u8; 19]) -> Option<Self> {
+        let (month, rest) = text.split_first_chunk()?;
+        let clock = Self {
+            month: u64::from_be_bytes(*month),
+            minute: u64::from_be_bytes(*rest.first_chunk()?),
+            second: u64::from_be_bytes(*text.last_chunk()?),
+        };
+        let formed = is_formed(clock.month, *b"\0\0\0\0-\0\0-")
+            && is_formed(clock.minute, *b"\0\0T\0\0:\0\0")
+            && is_formed(clock.second, *b"\0\0:\0\0:\0\0");
+        clock.exists().then_some(clock).filter(|_| formed)
+    }
+
+    fn exists(&self) -> bool {
+        let (year, month, day) = (self.month >> 32, self.month >> 8 & 0xFFFF, self.minute >> 48);
+        let (hour, minute, second) = (self.second >> 48, self.second >> 24 & 0xFFFF, self.second & 0xFFFF);
+        (word(b"1800")..=word(b"2199")).contains(&year)
+            && (word(b"01")..=word(b"12")).contains(&month)
+            && day >= word(b"01")
+            && (day <= word(b"28") || value(day) <= days(number(year), value(month)))
+            && hour <= word(b"23")
+            && minute <= word(b"59")
+            && second <= word(b"59")
+    }
+
+    /// Since the Unix epoch, in UTC.
+    fn second(&self) -> i64 {
+        let days = day_number(number(self.month >> 32), value(self.month >> 8), value(self.minute >> 48));
+        days * 86_400 + value(self.second >> 48) * 3600 + value(self.second >> 24) * 60 + value(self.second)
+    }
+}
+
+/// Whether digits and separators stand where they should; a zero stands for a digit.
+fn is_formed(word: u64, separators: [u8; 8]) -> bool {
+    let separators = u64::from_be_bytes(separators);
+    let mut digits = 0;
+    let mut at = 0;
+    while at < 64 {
+        if separators >> at & 0xFF == 0 {
+            digits |= 0xFF << at;
+        }
+        at += 8;
+    }
+    let high = u64::from_ne_bytes([0xF0; 8]) & digits;
+    let zeros = u64::from_ne_bytes([b'0'; 8]) & digits;
+    let sixes = u64::from_ne_bytes([6; 8]) & digits;
+    let numbers = word & digits;
+    word & !digits == separators && numbers & high == zeros && (numbers + sixes) & high == zeros
+}
+
+fn word<const N: usize>(text: &[u8; N]) -> u64 {
+    text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+/// Of the last two digits of a word.
+fn value(digits: u64) -> i64 {
+    (digits >> 8 & 0xF) as i64 * 10 + (digits & 0xF) as i64
+}
+
+/// Of four digits.
+fn number(digits: u64) -> i64 {
+    value(digits >> 16) * 100 + value(digits)
 }
 
 /// The nanoseconds of `.123`, and what follows.

@@ -3,7 +3,7 @@
 //! A test must mean what the interpreter would say of the same expression for every value that it is certain of; where
 //! that is in doubt, the part stays an expression.
 
-use super::instant::{Format, Moment};
+use super::instant::{Format, Known, Moment};
 use super::number::{self, Comparison, Number};
 use super::text::{Content, Text, Texts};
 use super::{Leaf, Node, Test};
@@ -148,9 +148,8 @@ fn member(part: &Expr, items: &[Value], expr: &Expr) -> Option<Leaf> {
 
 /// Something of a field beside a value that is known, on its left.
 fn compared(part: &Expr, comparison: Comparison, value: &Value, expected: bool, expr: &Expr) -> Option<Leaf> {
-    if let Some((field, format, moment)) = moment(part, comparison, value) {
-        let (comparison, moment) = moment;
-        let leaf = of(field, Test::Moment(format, comparison, moment), expr);
+    if let Some((field, format, comparison, moment)) = moment(part, comparison, value) {
+        let leaf = of(field, Test::Moment(format, comparison, Box::new(Known::new(moment)?)), expr);
         return Some(Leaf { expected, ..leaf });
     }
     if let (Some(field), Value::String(text), Comparison::Equal) = (digits(part), value, comparison) {
@@ -195,9 +194,9 @@ fn moment<'e>(
     part: &'e Expr,
     comparison: Comparison,
     value: &Value,
-) -> Option<(&'e Field, Format, (Comparison, Moment))> {
+) -> Option<(&'e Field, Format, Comparison, Moment)> {
     if let (Some((field, format)), Value::Timestamp(known)) = (instant(part), value) {
-        return Some((field, format, (comparison, Moment::new(*known)?)));
+        return Some((field, format, comparison, Moment::new(*known)?));
     }
     let Expr::Binary(operator, a, b) = part else { return None };
     match (operator, &**a, &**b, value) {
@@ -205,20 +204,20 @@ fn moment<'e>(
         (Operator::Subtract, Expr::Constant(Value::Timestamp(known)), x, Value::Duration(distance)) => {
             let (field, format) = instant(x)?;
             let moment = Moment::new(*known)?.plus(distance.checked_neg()?)?;
-            Some((field, format, (comparison.mirrored(), moment)))
+            Some((field, format, comparison.mirrored(), moment))
         }
         (Operator::Subtract, x, Expr::Constant(Value::Timestamp(known)), Value::Duration(distance)) => {
             let (field, format) = instant(x)?;
-            Some((field, format, (comparison, Moment::new(*known)?.plus(*distance)?)))
+            Some((field, format, comparison, Moment::new(*known)?.plus(*distance)?))
         }
         (Operator::Subtract, x, Expr::Constant(Value::Duration(distance)), Value::Timestamp(known)) => {
             let (field, format) = instant(x)?;
-            Some((field, format, (comparison, Moment::new(*known)?.plus(*distance)?)))
+            Some((field, format, comparison, Moment::new(*known)?.plus(*distance)?))
         }
         (Operator::Add, x, Expr::Constant(Value::Duration(distance)), Value::Timestamp(known))
         | (Operator::Add, Expr::Constant(Value::Duration(distance)), x, Value::Timestamp(known)) => {
             let (field, format) = instant(x)?;
-            Some((field, format, (comparison, Moment::new(*known)?.plus(distance.checked_neg()?)?)))
+            Some((field, format, comparison, Moment::new(*known)?.plus(distance.checked_neg()?)?))
         }
         _ => None,
     }

@@ -124,26 +124,23 @@ impl Plain {
 
     /// `-?[0-9]+(\.[0-9]+)?` of up to 18 digits.
     fn parse(raw: &[u8]) -> Option<Self> {
-        let (negative, digits) = match raw {
-            [b'-', digits @ ..] => (true, digits),
-            digits => (false, digits),
-        };
-        let mut mantissa = 0_i64;
-        let mut point = None;
-        for (at, byte) in digits.iter().enumerate() {
-            match byte {
-                b'0'..=b'9' if at <= MAX_DIGITS => {
-                    mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(byte - b'0'))
+        let (negative, unsigned) = sign(raw);
+        let (whole, rest) = digits(unsigned, 0);
+        let (mantissa, scale, is_whole) = match rest {
+            [] => (whole, 0, true),
+            [b'.', fraction @ ..] if !fraction.is_empty() => {
+                let (mantissa, rest) = digits(fraction, whole);
+                if !rest.is_empty() {
+                    return None;
                 }
-                b'.' if point.is_none() && at > 0 => point = Some(at),
-                _ => return None,
+                (mantissa, fraction.len(), false)
             }
-        }
-        let scale = point.map_or(0, |point| digits.len() - point - 1);
-        let count = digits.len() - usize::from(point.is_some());
-        let read = (1..=MAX_DIGITS).contains(&count) && (point.is_none() || scale > 0);
+            _ => return None,
+        };
+        let count = unsigned.len() - usize::from(!is_whole);
+        let read = count <= MAX_DIGITS && unsigned.len() - rest.len() > 0;
         let mantissa = if negative { mantissa.wrapping_neg() } else { mantissa };
-        read.then_some(Self { mantissa, scale, whole: point.is_none() })
+        read.then_some(Self { mantissa, scale, whole: is_whole })
     }
 
     /// The nearest double: both parts are doubles themselves, and a division rounds once.
@@ -191,21 +188,26 @@ impl Plain {
 
 /// A raw integer of up to 18 digits.
 pub(super) fn whole(raw: &[u8]) -> Option<i64> {
-    let (negative, digits) = match raw {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() || digits.len() > MAX_DIGITS {
-        return None;
+    let (negative, unsigned) = sign(raw);
+    let (number, rest) = digits(unsigned, 0);
+    let read = rest.is_empty() && !unsigned.is_empty() && unsigned.len() <= MAX_DIGITS;
+    read.then_some(if negative { number.wrapping_neg() } else { number })
+}
+
+fn sign(raw: &[u8]) -> (bool, &[u8]) {
+    match raw {
+        [b'-', unsigned @ ..] => (true, unsigned),
+        unsigned => (false, unsigned),
     }
-    let mut number = 0_i64;
-    for byte in digits {
-        if !byte.is_ascii_digit() {
-            return None;
-        }
-        number = number * 10 + i64::from(byte - b'0');
+}
+
+/// The digits at the beginning behind those of `number`, and what follows them. Too many wrap around.
+fn digits(mut text: &[u8], mut number: i64) -> (i64, &[u8]) {
+    while let [digit @ b'0'..=b'9', rest @ ..] = text {
+        number = number.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+        text = rest;
     }
-    Some(if negative { -number } else { number })
+    (number, text)
 }
 
 impl Comparison {

@@ -6,7 +6,7 @@
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 use memchr::memchr;
 
@@ -33,7 +33,7 @@ impl Text {
             return Some(true);
         }
         let longer = raw.len() > self.0.len();
-        (is_string(raw) && !(longer && memchr(b'\\', raw).is_some())).then_some(false)
+        (is_string(raw) && !(longer && has_escape(raw))).then_some(false)
     }
 
     pub(super) fn starts(&self, raw: &[u8]) -> Option<bool> {
@@ -42,19 +42,37 @@ impl Text {
             return Some(true);
         }
         // What is escaped further on can't make the beginning another.
-        let escaped = memchr(b'\\', raw.get(..start.len()).unwrap_or(raw)).is_some();
+        let escaped = has_escape(raw.get(..start.len()).unwrap_or(raw));
         (is_string(raw) && !escaped).then_some(false)
     }
 
     pub(super) fn ends(&self, raw: &[u8]) -> Option<bool> {
         let (_, end) = self.0.split_first()?;
-        (is_string(raw) && memchr(b'\\', raw).is_none()).then(|| raw.ends_with(end))
+        (is_string(raw) && !has_escape(raw)).then(|| raw.ends_with(end))
     }
 }
 
 /// A valid JSON value with this beginning is a string, and ends as one.
 fn is_string(raw: &[u8]) -> bool {
     matches!(raw, [b'"', .., b'"'])
+}
+
+/// Whether a backslash is among the bytes: eight at a time, as most texts are short.
+fn has_escape(text: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let in_word = |bytes: &[u8; 8]| {
+        let zero_at_escape = u64::from_ne_bytes(*bytes) ^ u64::from_ne_bytes([b'\\'; 8]);
+        zero_at_escape.wrapping_sub(ONES) & !zero_at_escape & HIGHS
+    };
+    match text.last_chunk() {
+        Some(last) if text.len() <= 64 => {
+            let (words, _) = text.as_chunks();
+            words.iter().fold(in_word(last), |found, word| found | in_word(word)) != 0
+        }
+        Some(_) => memchr(b'\\', text).is_some(),
+        None => text.contains(&b'\\'),
+    }
 }
 
 /// How a raw value spells a text.
@@ -70,7 +88,7 @@ impl Content {
     /// The text of a raw value. `None`: it is of another kind, or escaped.
     pub(super) fn of(self, raw: &[u8]) -> Option<&[u8]> {
         match (self, raw) {
-            (Self::Quoted, [b'"', text @ .., b'"']) => memchr(b'\\', text).is_none().then_some(text),
+            (Self::Quoted, [b'"', text @ .., b'"']) => (!has_escape(text)).then_some(text),
             (Self::Quoted, _) => None,
             // `-0` is the number 0, whose text is another.
             (Self::Digits, _) => super::number::whole(raw).filter(|_| raw != b"-0").map(|_| raw),
@@ -83,7 +101,7 @@ impl Content {
 pub(super) enum Texts {
     /// Compared one by one: lengths first.
     Few(Box<[Name]>),
-    Many(HashSet<Bytes>),
+    Many(HashSet<Bytes, Seed>),
 }
 
 impl Texts {
@@ -94,7 +112,9 @@ impl Texts {
         if texts.clone().nth(Self::FEW).is_none() {
             Self::Few(texts.cloned().collect())
         } else {
-            Self::Many(texts.cloned().map(Bytes).collect())
+            let mut many = HashSet::with_hasher(Seed::new());
+            many.extend(texts.cloned().map(Bytes));
+            Self::Many(many)
         }
     }
 
@@ -119,6 +139,45 @@ impl Borrow<[u8]> for Bytes {
 
 impl Hash for Bytes {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // As a slice of bytes, by which it is looked up, is hashed.
         self.0.as_bytes().hash(state);
+    }
+}
+
+/// Hashes short texts fast. The texts are a caller's, who can't know what they are hashed with.
+#[derive(Clone, Debug)]
+pub(super) struct Seed {
+    state: u64,
+    factor: u64,
+}
+
+impl Seed {
+    fn new() -> Self {
+        let random = RandomState::new();
+        Self { state: random.hash_one(0), factor: random.hash_one(1) | 1 }
+    }
+}
+
+impl BuildHasher for Seed {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Hasher for Seed {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks();
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        for word in words.iter().chain([&last]) {
+            let product = u128::from(self.state ^ u64::from_ne_bytes(*word)) * u128::from(self.factor);
+            self.state = (product as u64) ^ (product >> 64) as u64;
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.state
     }
 }
