@@ -5,7 +5,8 @@
 //! where it is certain: whatever is of another shape (an error, an escape, a long number) is asked of the interpreter of
 //! `evaluate`, which every condition could be asked of. So the two never differ, but that a program needs fewer steps.
 //!
-//! `&&` and `||` are flattened; false decides the one and true the other from any place, even after an error.
+//! `&&` and `||` are flattened; false decides the one and true the other from any place, even after an error, unless that
+//! was that the steps ran out.
 
 mod instant;
 mod lower;
@@ -138,12 +139,13 @@ impl<'s> Run<'s> {
         }
     }
 
-    /// `decisive` from any part decides; otherwise the first error is the outcome.
+    /// `decisive` from any part decides; otherwise the first error is the outcome. Too many steps stay too many.
     fn parts(&mut self, parts: &[Node], decisive: bool) -> Result<bool, Failure> {
         let mut outcome = Ok(!decisive);
         for part in parts {
             match self.node(part) {
                 Ok(truth) if truth == decisive => return Ok(decisive),
+                Err(Failure::Budget) => return Err(Failure::Budget),
                 Ok(_) => {}
                 failed => outcome = outcome.and(failed),
             }
@@ -179,7 +181,8 @@ impl<'s> Run<'s> {
             Slot::Raw(raw) if raw.len() < LONG => None,
             Slot::Raw(raw) => {
                 let left = u32::try_from(raw.len() / LONG).ok().and_then(|steps| self.steps.checked_sub(steps));
-                self.steps = left.ok_or(Failure::Budget)?;
+                self.steps = left.unwrap_or(0);
+                left.ok_or(Failure::Budget)?;
                 leaf.test.passes(raw).map(|passes| passes == leaf.expected)
             }
         };
