@@ -198,14 +198,6 @@ impl Function {
     }
 }
 
-impl Fact {
-    /// Whether it may be another for the next request of the same principal.
-    #[allow(dead_code, reason = "what keeps decisions asks it")]
-    pub(super) fn is_of_request(&self) -> bool {
-        matches!(self, Self::RequestMethod | Self::RequestIp | Self::Now)
-    }
-}
-
 impl Expr {
     pub(super) const TRUE: Self = Self::Constant(Value::Bool(true));
     pub(super) const FALSE: Self = Self::Constant(Value::Bool(false));
@@ -250,12 +242,6 @@ impl Expr {
     /// Whether some part of it, itself included, is as asked.
     pub(super) fn any(&self, test: &mut impl FnMut(&Self) -> bool) -> bool {
         test(self) || self.parts().any(|part| part.any(test))
-    }
-
-    /// Whether what it says depends on such a fact.
-    #[allow(dead_code, reason = "what keeps decisions asks it")]
-    pub(super) fn reads(&self, wanted: impl Fn(&Fact) -> bool) -> bool {
-        self.any(&mut |part| matches!(part, Self::Fact(fact) if wanted(fact)))
     }
 
     /// Whether it reads a record through a relation whose column is among `changed`.

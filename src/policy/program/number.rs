@@ -14,15 +14,28 @@ use crate::policy::value::Value;
 const MAX_DIGITS: usize = 18;
 /// Whole numbers up to it are doubles, and compare like them.
 const MAX_EXACT: u64 = 1 << 53;
-const POWERS: [i64; MAX_DIGITS + 1] = {
-    let mut powers = [1; MAX_DIGITS + 1];
-    let mut at = 1;
-    while at <= MAX_DIGITS {
-        powers[at] = powers[at - 1] * 10;
-        at += 1;
-    }
-    powers
-};
+/// Of ten.
+const POWERS: [i64; MAX_DIGITS + 1] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+    10_000_000_000,
+    100_000_000_000,
+    1_000_000_000_000,
+    10_000_000_000_000,
+    100_000_000_000_000,
+    1_000_000_000_000_000,
+    10_000_000_000_000_000,
+    100_000_000_000_000_000,
+    1_000_000_000_000_000_000,
+];
 
 /// What a raw number is read as.
 #[derive(Clone, Copy, Debug)]

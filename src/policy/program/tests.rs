@@ -1,14 +1,13 @@
 //! A program means what the interpreter says, on every kind of condition and on hostile values.
 
-use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
-use proptest::sample::select;
+mod generated;
 
 use super::*;
 use crate::model::value::{Decimal, Type};
 use crate::policy::ir::{Each, EachKind, Field, Function, Operator};
 use crate::policy::slots::Layout;
 use crate::policy::value::Value;
+use jiff::{SignedDuration, Timestamp};
 
 const TYPES: [&str; 12] = [
     "int",
@@ -25,143 +24,31 @@ const TYPES: [&str; 12] = [
     "map(string)",
 ];
 
-/// Valid JSON, as hostile as an upstream can send it.
-const RAWS: &[&str] = &[
-    "null",
-    "true",
-    "false",
-    "0",
-    "-0",
-    "1",
-    "-1",
-    "2",
-    "7",
-    "10",
-    "42",
-    "1.0",
-    "1.00",
-    "-1.0",
-    "1e0",
-    "1E0",
-    "10e-1",
-    "0.1",
-    "0.10",
-    "0.1000000000000000055",
-    "0.3",
-    "2.5",
-    "2.50",
-    "-2.5",
-    "1250.00",
-    "0.000000000000000001",
-    "0.0000000000000000001",
-    "9007199254740992",
-    "9007199254740993",
-    "-9007199254740993",
-    "9007199254740993.0",
-    "999999999999999999",
-    "1000000000000000000",
-    "9223372036854775807",
-    "-9223372036854775808",
-    "9223372036854775808",
-    "18446744073709551615",
-    "123456789012345678901234567890",
-    "1e999",
-    "-1e999",
-    "1e-400",
-    "\"\"",
-    "\"a\"",
-    "\"acme\"",
-    "\"ACME\"",
-    "\"acme \"",
-    "\"acm\"",
-    "\"acmee\"",
-    "\"\\u0061cme\"",
-    "\"acm\\u0065\"",
-    "\"acme\\u0000\"",
-    "\"\\u0061\"",
-    "\"\\\"a\\\"\"",
-    "\"a\\\\b\"",
-    "\"a\\/b\"",
-    "\"a/b\"",
-    "\"\\n\"",
-    "\"é\"",
-    "\"\\u00e9\"",
-    "\"\\u00E9\"",
-    "\"e\\u0301\"",
-    "\"\\ud83d\\ude00\"",
-    "\"😀\"",
-    "\"null\"",
-    "\"true\"",
-    "\"1\"",
-    "\"1.5\"",
-    "\"2.50\"",
-    "\"-0\"",
-    "\"007\"",
-    "\"1.\"",
-    "\"1e2\"",
-    "\"+1\"",
-    "\" 1\"",
-    "\"x@acme.com\"",
-    "\"x@acme.co\\u006d\"",
-    "\"x@acme.com\\\\\"",
-    "\"acme.com\"",
-    "\"0061cme\"",
-    "\"\\\\0061cme\"",
-    "\"2025-01-02\"",
-    "\"2025-1-2\"",
-    "\"2025-02-29\"",
-    "\"2024-02-29\"",
-    "\"1900-02-29\"",
-    "\"2000-02-29\"",
-    "\"0001-01-01\"",
-    "\"9999-12-31\"",
-    "\"2025-01-02T03:04:05Z\"",
-    "\"2025-01-02T03:04:05z\"",
-    "\"2025-01-02t03:04:05Z\"",
-    "\"2025-01-02 03:04:05Z\"",
-    "\"2025-01-02T03:04:05.000Z\"",
-    "\"2025-01-02T03:04:05.0001Z\"",
-    "\"2025-01-02T03:04:05.000000001Z\"",
-    "\"2025-01-02T03:04:05.0000000001Z\"",
-    "\"2025-01-02T03:04:05.Z\"",
-    "\"2025-01-02T03:04:05,5Z\"",
-    "\"2025-01-02T04:04:05+01:00\"",
-    "\"2025-01-02T03:04:05+00:00\"",
-    "\"2025-01-02T03:04:05-00:00\"",
-    "\"2025-01-01T22:04:05-05:00\"",
-    "\"2025-01-02T03:04:05+25:00\"",
-    "\"2025-01-02T03:04:05+01\"",
-    "\"2025-01-02T03:04:05\"",
-    "\"2025-01-02T03:04Z\"",
-    "\"2025-01-02T24:00:00Z\"",
-    "\"2025-01-02T23:59:60Z\"",
-    "\"2025-13-02T03:04:05Z\"",
-    "\"2025-01-32T03:04:05Z\"",
-    "\"2025-06-31T03:04:05Z\"",
-    "\"9999-12-31T23:59:59Z\"",
-    "\"0001-01-01T00:00:00Z\"",
-    "\"1799-12-31T23:59:59Z\"",
-    "\"1800-01-01T00:00:00+14:00\"",
-    "\"2199-12-31T23:59:59.999999999Z\"",
-    "\"2025-01-02T03:04:05Z[UTC]\"",
-    "\"2025-01-02T03:04:05\\u005a\"",
-    "\"１２３\"",
-    "\"90m\"",
-    "\"1h30m\"",
-    "\"5400s\"",
-    "[]",
-    "[\"acme\"]",
-    "[\"a\", \"acme\"]",
-    "[null]",
-    "[1,2]",
-    "[1,\"a\"]",
-    "{}",
-    "{\"tier\":\"gold\"}",
-    "{\"tier\":null}",
-    "{\"a\":1,\"a\":2}",
-    "{\"a\":1,\"\\u0061\":2}",
-    "[[[]]]",
-];
+/// Valid JSON, as hostile as an upstream can send it; ` | ` between values.
+const RAWS: &str = r#"null | true | false | 0 | -0 | 1 | -1 | 2 | 7 | 10 | 42 | 1.0 | 1.00 | -1.0 | 1e0 | 1E0 | 10e-1 | 0.1 | 0.10
+0.1000000000000000055 | 0.3 | 2.5 | 2.50 | -2.5 | 1250.00 | 0.000000000000000001 | 0.0000000000000000001
+9007199254740992 | 9007199254740993 | -9007199254740993 | 9007199254740993.0 | 999999999999999999
+1000000000000000000 | 9223372036854775807 | -9223372036854775808 | 9223372036854775808 | 18446744073709551615
+123456789012345678901234567890 | 1e999 | -1e999 | 1e-400 | "" | "a" | "acme" | "ACME" | "acme " | "acm"
+"acmee" | "\u0061cme" | "acm\u0065" | "acme\u0000" | "\u0061" | "\"a\"" | "a\\b" | "a\/b" | "a/b" | "\n" | "é"
+"\u00e9" | "\u00E9" | "e\u0301" | "\ud83d\ude00" | "😀" | "null" | "true" | "1" | "1.5" | "2.50" | "-0" | "007"
+"1." | "1e2" | "+1" | " 1" | "x@acme.com" | "x@acme.co\u006d" | "x@acme.com\\" | "acme.com" | "0061cme"
+"\\0061cme" | "2025-01-02" | "2025-1-2" | "2025-02-29" | "2024-02-29" | "1900-02-29" | "2000-02-29"
+"0001-01-01" | "9999-12-31" | "2025-01-02T03:04:05Z" | "2025-01-02T03:04:05z" | "2025-01-02t03:04:05Z"
+"2025-01-02 03:04:05Z" | "2025-01-02T03:04:05.000Z" | "2025-01-02T03:04:05.0001Z"
+"2025-01-02T03:04:05.000000001Z" | "2025-01-02T03:04:05.0000000001Z" | "2025-01-02T03:04:05.Z"
+"2025-01-02T03:04:05,5Z" | "2025-01-02T04:04:05+01:00" | "2025-01-02T03:04:05+00:00"
+"2025-01-02T03:04:05-00:00" | "2025-01-01T22:04:05-05:00" | "2025-01-02T03:04:05+25:00"
+"2025-01-02T03:04:05+01" | "2025-01-02T03:04:05" | "2025-01-02T03:04Z" | "2025-01-02T24:00:00Z"
+"2025-01-02T23:59:60Z" | "2025-13-02T03:04:05Z" | "2025-01-32T03:04:05Z" | "2025-06-31T03:04:05Z"
+"9999-12-31T23:59:59Z" | "0001-01-01T00:00:00Z" | "1799-12-31T23:59:59Z" | "1800-01-01T00:00:00+14:00"
+"2199-12-31T23:59:59.999999999Z" | "2025-01-02T03:04:05Z[UTC]" | "2025-01-02T03:04:05\u005a" | "１２３" | "90m"
+"1h30m" | "5400s" | [] | ["acme"] | ["a", "acme"] | [null] | [1,2] | [1,"a"] | {} | {"tier":"gold"}
+{"tier":null} | {"a":1,"a":2} | {"a":1,"\u0061":2} | [[[]]]"#;
+
+fn raws() -> impl Iterator<Item = &'static str> {
+    RAWS.lines().flat_map(|line| line.split(" | "))
+}
 
 const TEXTS: [&str; 17] = [
     "",
@@ -313,7 +200,7 @@ fn every_comparison_is_what_the_interpreter_says() {
     let case = Case::new();
     let constants = constants();
     let records: Vec<Slots<'_>> =
-        RAWS.iter().map(|raw| case.slots(Some(raw), Some("{}"))).chain([case.slots(None, Some("{}"))]).collect();
+        raws().map(|raw| case.slots(Some(raw), Some("{}"))).chain([case.slots(None, Some("{}"))]).collect();
     for of in TYPES {
         for nullable in [false, true] {
             for (number, part) in operands(&case, of, nullable).into_iter().enumerate() {
@@ -376,107 +263,12 @@ fn lists_functions_and_presence_are_what_the_interpreter_says() {
                 let condition = Condition::new(expr.clone());
                 let parents = [None, Some("{}"), Some("null"), Some("[]")];
                 let missing = parents.map(|parent| case.slots(None, parent));
-                let there = RAWS.iter().map(|raw| case.slots(Some(raw), Some("{}")));
+                let there = raws().map(|raw| case.slots(Some(raw), Some("{}")));
                 for slots in there.chain(missing) {
                     check(&expr, &condition, &slots).unwrap_or_else(|wrong| panic!("{of}, {wrong}"));
                 }
             }
         }
-    }
-}
-
-fn raw() -> impl Strategy<Value = String> {
-    let digits = "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?";
-    let time = "\"(1[789]|20|21|22)[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9](\\.[0-9]{1,10})?(Z|[+-][01][0-9]:[0-5][0-9])\"";
-    let escaped = "\"(a|c|m|e|\\\\u006[1-5]|\\\\\\\\|\\\\\"|é|\\\\u00[eE]9|/){0,6}\"";
-    prop_oneof![
-        4 => select(RAWS).prop_map(str::to_owned),
-        2 => digits,
-        2 => time,
-        2 => escaped,
-        1 => "\"-?[0-9]{1,20}(\\.[0-9]{1,20})?\"",
-        1 => Just(format!("\"{}acme\"", "x".repeat(700))),
-    ]
-}
-
-fn constant() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        4 => select(constants()),
-        1 => any::<i64>().prop_map(Value::Int),
-        1 => any::<f64>().prop_map(Value::Double),
-        1 => "-?[0-9]{1,12}(\\.[0-9]{1,8})?".prop_map(|text| Value::Decimal(Decimal::parse(&text).expect("a number"))),
-        1 => "[acmeé/]{0,4}".prop_map(Value::string),
-        1 => (-6_000_000_000_i64..8_000_000_000, 0..1_000_000_000).prop_map(|(second, nano)| {
-            Value::Timestamp(Timestamp::new(second, nano).expect("in range"))
-        }),
-    ]
-}
-
-fn leaf() -> impl Strategy<Value = Expr> {
-    let part = (select(&TYPES[..]), any::<[bool; 2]>(), 0_usize..9).prop_map(|(of, [nullable, absent], number)| {
-        let case = Case::new();
-        let bare = Expr::Field(case.field(of, nullable, absent));
-        operands(&case, of, nullable).into_iter().nth(number).unwrap_or(bare)
-    });
-    let case = Case::new();
-    let has = Expr::HasField { field: case.field("json", true, false), parent: case.parent };
-    prop_oneof![
-        6 => (select(&COMPARISONS[..]), part.clone(), constant())
-            .prop_map(|(operator, part, value)| Expr::Binary(operator, part.into(), known(value))),
-        2 => (select(&COMPARISONS[..]), constant(), part.clone())
-            .prop_map(|(operator, value, part)| Expr::Binary(operator, known(value), part.into())),
-        2 => (part.clone(), select(lists())).prop_map(|(part, list)| Expr::Binary(Operator::In, part.into(), known(list))),
-        1 => (part.clone(), part.clone()).prop_map(|(a, b)| Expr::Binary(Operator::Equal, a.into(), b.into())),
-        1 => part.clone().prop_map(|part| Expr::call("getFullYear", true, vec![part]))
-            .prop_map(|year| Expr::Binary(Operator::Equal, year.into(), known(Value::Int(2025)))),
-        1 => (part.clone(), select(lists())).prop_map(|(part, list)| {
-            let body = Expr::Binary(Operator::Equal, Expr::Variable(0).into(), part.into());
-            Expr::Each(Each { kind: EachKind::Exists, range: *known(list), variable: 0, pairs: false, filter: None, body }.into())
-        }),
-        1 => part.prop_map(|part| Expr::Condition(part.into())),
-        1 => Just(has),
-        1 => any::<bool>().prop_map(|truth| Expr::Constant(Value::Bool(truth))),
-        1 => select(vec![Failure::Missing, Failure::Type, Failure::Division]).prop_map(Expr::Fails),
-    ]
-}
-
-fn condition() -> impl Strategy<Value = Expr> {
-    leaf().prop_recursive(5, 32, 2, |inner| {
-        prop_oneof![
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| Expr::And(a.into(), b.into())),
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| Expr::Or(a.into(), b.into())),
-            inner.clone().prop_map(|of| Expr::Not(of.into())),
-            (inner.clone(), inner.clone(), inner).prop_map(|(c, a, b)| Expr::Choice([c, a, b].into())),
-        ]
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Whatever is combined with whatever, the first error is the same too.
-    #[test]
-    fn any_condition_is_what_the_interpreter_says(
-        expr in condition(),
-        raws in proptest::collection::vec(proptest::option::weighted(0.9, raw()), 4),
-        parent in select(vec![None, Some("{}"), Some("null"), Some("7")]),
-    ) {
-        let case = Case::new();
-        let condition = Condition::new(expr.clone());
-        for raw in &raws {
-            let slots = case.slots(raw.as_deref(), parent);
-            prop_assert_eq!(check(&expr, &condition, &slots), Ok(()));
-        }
-    }
-
-    /// What no scanner lets through is an error or an answer, never a panic.
-    #[test]
-    fn bytes_that_are_no_json_do_not_panic(expr in condition(), raw in proptest::collection::vec(any::<u8>(), 0..24)) {
-        let case = Case::new();
-        let mut slots = Slots::empty(&case.layout);
-        prop_assert!(slots.fill(case.slot, &raw));
-        let condition = Condition::new(expr);
-        prop_assert!(matches!(condition.holds(Some(&slots), None), Ok(_) | Err(_)));
     }
 }
 

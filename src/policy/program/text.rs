@@ -181,3 +181,40 @@ impl Hasher for Seed {
         self.state
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_escape_is_found_wherever_it_stands() {
+        for length in 0..150 {
+            // Neighbours of the backslash in ASCII, and bytes that borrow from each other.
+            for fill in [b'a', b'[', b']', b'\\' - 0x40, 0xDC, 0xFF, 0] {
+                let mut text = vec![fill; length];
+                assert!(!has_escape(&text), "{length} times {fill}");
+                for at in 0..length {
+                    text[at] = b'\\';
+                    assert!(has_escape(&text), "at {at} of {length}");
+                    text[at] = fill;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn known_texts_are_found_and_no_others() {
+        for count in [0, 1, 8, 9, 1000] {
+            let known: Vec<Name> = (0..count).map(|n| "x".repeat(n % 20).as_str().into()).collect();
+            let known: Vec<Name> = known.into_iter().enumerate().map(|(n, x)| format!("{n}{x}").into()).collect();
+            let texts = Texts::new(known.iter());
+            for text in &known {
+                assert_eq!(texts.hold(Content::Quoted, format!("\"{text}\"").as_bytes()), Some(true), "{text}");
+                assert_eq!(texts.hold(Content::Quoted, format!("\"{text}\\u0000\"").as_bytes()), None);
+                assert_eq!(texts.hold(Content::Quoted, format!("\"{text}.\"").as_bytes()), Some(false));
+            }
+            assert_eq!(texts.hold(Content::Quoted, b"\"\""), Some(false));
+            assert_eq!(texts.hold(Content::Quoted, b"7"), None);
+        }
+    }
+}
