@@ -85,7 +85,7 @@ pub(crate) fn many_policies() -> Vec<String> {
     let policy = |number: usize| {
         let mut text = format!("table: {}\n{SHARING}\ngrants:\n", table_name(number));
         for place in 0..8 {
-            let clock = place == 7 && number % 10 == 0;
+            let clock = place == 7 && number.is_multiple_of(10);
             let shapes = SHAPES.iter().filter(|shape| clock == (shape.name == "age"));
             let Some(shape) = shapes.cycle().nth(number + place) else { continue };
             grant(&mut text, &format!("grant_{place}"), "list, read", shape.rows, "clear: all, except: [phone]");

@@ -16,7 +16,9 @@ const TRIES: usize = 4;
 
 /// A power of two of places: with few grants one for each set of them, otherwise shared by what hashes alike.
 #[derive(Debug)]
-pub(super) struct Plans(Box<[OnceLock<(Grants, Arc<FieldPlan>)>]>);
+pub(super) struct Plans(Box<[Place]>);
+
+type Place = OnceLock<(Grants, Arc<FieldPlan>)>;
 
 impl Plans {
     /// For so many grants.
