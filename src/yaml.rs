@@ -28,6 +28,13 @@ pub struct Text {
 }
 
 impl Text {
+    /// One that stands alone, for tests of what reads it.
+    #[cfg(test)]
+    pub fn whole(value: &str) -> Self {
+        let source = Source::new("text", value);
+        Self { value: value.to_owned(), span: Span::new(&source, 0..value.len()), runs: vec![(0, 0)] }
+    }
+
     /// The place in the file of a byte range of `value`, through quotes, escapes, folds and block indentation.
     pub fn part(&self, range: Range<usize>) -> Span {
         let place = |offset: usize| {

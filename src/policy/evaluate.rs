@@ -59,6 +59,12 @@ pub(super) fn with_variables(expr: &Expr, variables: Vec<Value>) -> Result<Value
     scene.value(expr).map(Cow::into_owned)
 }
 
+/// The value of an expression that reads one record.
+#[cfg(test)]
+pub(super) fn of_record(expr: &Expr, record: &Slots<'_>) -> Result<Value, Failure> {
+    Scene { record: Some(record), after: None, variables: Vec::new(), steps: MAX_STEPS }.owned(expr)
+}
+
 /// What a record holds where a field is read.
 pub(super) fn field(field: &Field, slots: &Slots<'_>) -> Result<Value, Failure> {
     let value = match slots.get(field.slot) {
@@ -204,7 +210,7 @@ impl<'s> Scene<'s> {
                     self.spend(if each { weight(&b) } else { items.len() / 8 })?;
                     Ok(items.iter().any(|item| equal(&a, item)).into())
                 }
-                Value::Map(members) => Ok(a.as_key().is_some_and(|key| members.contains_key(&key)).into()),
+                map @ Value::Map(_) => element(map, &a).map(|found| found.is_some().into()),
                 _ => Err(Failure::Type),
             },
             _ => {

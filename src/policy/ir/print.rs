@@ -21,10 +21,34 @@ enum Level {
     Member,
 }
 
-/// In parentheses where it would otherwise read differently.
+/// A part that stands for a value. A dynamically typed condition is tested there as well as where it is one.
+struct Part<'e>(&'e Expr);
+
+impl Display for Part<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Expr::Condition(of) => write!(f, "({} && true)", Side(of, Level::Relation)),
+            part => part.fmt(f),
+        }
+    }
+}
+
+/// A part in parentheses where it would otherwise read differently.
 struct Within<'e>(&'e Expr, Level);
 
 impl Display for Within<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Expr::Condition(_) => Part(self.0).fmt(f),
+            part => Side(part, self.1).fmt(f),
+        }
+    }
+}
+
+/// A part that is a condition.
+struct Side<'e>(&'e Expr, Level);
+
+impl Display for Side<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if level(self.0) < self.1 { write!(f, "({})", self.0) } else { self.0.fmt(f) }
     }
@@ -71,34 +95,37 @@ impl Display for Expr {
                 literal::selected(name, f)?;
                 f.write_str(")")
             }
-            Self::Index(of, key) => write!(f, "{}[{key}]", Within(of, Level::Member)),
+            Self::Index(of, key) => write!(f, "{}[{}]", Within(of, Level::Member), Part(key)),
             Self::Maybe(of, key) => match &**key {
                 Self::Constant(Value::String(name)) if literal::is_word(name) => {
                     write!(f, "{}.?{name}", Within(of, Level::Member))
                 }
-                _ => write!(f, "{}[?{key}]", Within(of, Level::Member)),
+                _ => write!(f, "{}[?{}]", Within(of, Level::Member), Part(key)),
             },
             Self::Condition(of) => of.fmt(f),
-            Self::Not(of) => write!(f, "!{}", Within(of, Level::Member)),
+            Self::Not(of) => write!(f, "!{}", Side(of, Level::Member)),
             Self::Negate(of) => write!(f, "-{}", Within(of, Level::Member)),
             Self::And(a, b) => junction(Level::And, a, " && ", b, f),
             Self::Or(a, b) => junction(Level::Or, a, " || ", b, f),
             Self::Choice(parts) => {
                 let [condition, yes, no] = &**parts;
-                let [condition, yes, no] = [condition, yes, no].map(|part| Within(part, Level::Relation));
+                let condition = Side(condition, Level::Relation);
+                let [yes, no] = [yes, no].map(|part| Within(part, Level::Relation));
                 write!(f, "{condition} ? {yes} : {no}")
             }
             Self::Binary(operator, a, b) => binary(*operator, a, b, f),
             Self::Call(function, arguments) => call(function, arguments, f),
             Self::Otherwise(otherwise) => {
                 let name = if otherwise.unwraps { "orValue" } else { "or" };
-                write!(f, "{}.{name}({})", Within(&otherwise.of, Level::Member), otherwise.other)
+                write!(f, "{}.{name}({})", Within(&otherwise.of, Level::Member), Part(&otherwise.other))
             }
             Self::Each(each) => comprehension(each, f),
-            Self::Bind(bind) => write!(f, "cel.bind(x{}, {}, {})", bind.variable, bind.value, bind.body),
+            Self::Bind(bind) => {
+                write!(f, "cel.bind(x{}, {}, {})", bind.variable, Part(&bind.value), Part(&bind.body))
+            }
             Self::Then(then) => {
                 let name = if then.flat { "optFlatMap" } else { "optMap" };
-                write!(f, "{}.{name}(x{}, {})", Within(&then.of, Level::Member), then.variable, then.body)
+                write!(f, "{}.{name}(x{}, {})", Within(&then.of, Level::Member), then.variable, Part(&then.body))
             }
             Self::List(items) => {
                 f.write_str("[")?;
@@ -110,26 +137,26 @@ impl Display for Expr {
                 for (index, (key, value)) in entries.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
                     match value {
-                        Self::Present(value) => write!(f, "{comma}?{key}: {value}")?,
-                        value => write!(f, "{comma}{key}: {value}")?,
+                        Self::Present(value) => write!(f, "{comma}?{}: {}", Part(key), Part(value))?,
+                        value => write!(f, "{comma}{}: {}", Part(key), Part(value))?,
                     }
                 }
                 f.write_str("}")
             }
-            Self::Present(of) => write!(f, "?{of}"),
+            Self::Present(of) => write!(f, "?{}", Part(of)),
         }
     }
 }
 
 /// Sides of the same kind run on; `&&` and `||` beside each other get parentheses, though CEL needs none.
 fn junction(own: Level, a: &Expr, sign: &str, b: &Expr, f: &mut Formatter<'_>) -> fmt::Result {
-    let side = |part| Within(part, if level(part) == own { own } else { Level::Relation });
+    let side = |part| Side(part, if level(part) == own { own } else { Level::Relation });
     write!(f, "{}{sign}{}", side(a), side(b))
 }
 
 fn binary(operator: Operator, a: &Expr, b: &Expr, f: &mut Formatter<'_>) -> fmt::Result {
     if operator == Operator::In && matches!(b, Expr::Fact(Fact::Reports)) {
-        return write!(f, "principal.manages({a})");
+        return write!(f, "principal.manages({})", Part(a));
     }
     let (left, right) = match operator {
         Operator::Add | Operator::Subtract => (Level::Sum, Level::Product),
@@ -141,7 +168,7 @@ fn binary(operator: Operator, a: &Expr, b: &Expr, f: &mut Formatter<'_>) -> fmt:
 
 fn separated(items: &[Expr], f: &mut Formatter<'_>) -> fmt::Result {
     for (index, item) in items.iter().enumerate() {
-        write!(f, "{}{item}", if index == 0 { "" } else { ", " })?;
+        write!(f, "{}{}", if index == 0 { "" } else { ", " }, Part(item))?;
     }
     Ok(())
 }
@@ -184,7 +211,10 @@ fn comprehension(each: &Each, f: &mut Formatter<'_>) -> fmt::Result {
     if let Some(filter) = &each.filter {
         write!(f, "{filter}, ")?;
     }
-    write!(f, "{})", each.body)
+    match each.kind {
+        EachKind::All | EachKind::Exists | EachKind::ExistsOne | EachKind::Filter => write!(f, "{})", each.body),
+        _ => write!(f, "{})", Part(&each.body)),
+    }
 }
 
 impl Display for Field {

@@ -18,7 +18,7 @@ use crate::policy::value::{Key, Value};
 const MAX_NODES: usize = 2048;
 
 /// What is left of an expression for this question.
-pub(super) fn fold(expr: &Expr, question: &Question<'_>) -> Expr {
+pub(in crate::policy) fn fold(expr: &Expr, question: &Question<'_>) -> Expr {
     with(expr, &|fact| Some(known(fact, question)))
 }
 
@@ -301,7 +301,7 @@ fn is_open(part: &Expr, depth: u8) -> bool {
 }
 
 /// Null or missing in an attribute is an error, so that `null == null` grants nothing.
-fn known(fact: &Fact, question: &Question<'_>) -> Result<Value, Failure> {
+pub(in crate::policy) fn known(fact: &Fact, question: &Question<'_>) -> Result<Value, Failure> {
     let principal = question.principal;
     Ok(match fact {
         Fact::Id => Value::String(Arc::clone(&principal.id)),

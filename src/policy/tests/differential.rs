@@ -1,108 +1,252 @@
-//! Conditions judged by this engine and by the `cel` crate's own interpreter, on generated expressions and records.
+//! Conditions judged in every way that there is, on generated expressions and records: by the interpreter with all facts in
+//! place, folded first, as what is left prints, as a program over raw JSON, and by the `cel` crate's own interpreter.
+//!
+//! `SCRIM_DIFFERENTIAL_CASES` says how many pairs of an expression and a record are judged, `SCRIM_DIFFERENTIAL_SEED` from
+//! where the choices start.
 
+mod choices;
+mod expressions;
+mod oracle;
+mod records;
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cel::{Context, ExecutionError};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
-use super::support::*;
+use super::corpus::is_same;
+use super::support::{CATALOG, put, rep, schema};
+use crate::model::Name;
+use crate::policy::evaluate;
+use crate::policy::ir::{Expr, Fact, Failure};
+use crate::policy::parse::on_large_stack;
+use crate::policy::program::Condition;
+use crate::policy::residual::fold;
+use crate::policy::slots::{Layout, Slots};
+use crate::policy::types::{self, Kind, Phase, Scope, Typed};
+use crate::policy::value::Value;
+use crate::yaml::Text;
+use choices::Choices;
+use expressions::Generator;
+use records::Record;
 
-/// Expressions over one record that mean the same in both: no decimals, and ints that JSON writes without a sign too.
-fn expression() -> impl Strategy<Value = String> {
-    let number = prop_oneof![
-        Just("record.qty".to_owned()),
-        Just("record.id".to_owned()),
-        (-3_i64..4).prop_map(|n| if n < 0 { format!("({n})") } else { n.to_string() }),
-    ];
-    let text = prop_oneof![
-        Just("record.region".to_owned()),
-        Just("record.name".to_owned()),
-        "[ab]{0,2}".prop_map(|text| format!("'{text}'")),
-    ];
-    let number = (number.clone(), prop_oneof!["\\+", "-", "\\*", "/", "%"], number)
-        .prop_map(|(a, o, b)| format!("({a} {o} {b})"));
-    let leaf = prop_oneof![
-        (number.clone(), prop_oneof!["==", "!=", "<", "<=", ">", ">="], number.clone())
-            .prop_map(|(a, o, b)| format!("{a} {o} {b}")),
-        (text.clone(), prop_oneof!["==", "!=", "<", ">"], text.clone()).prop_map(|(a, o, b)| format!("{a} {o} {b}")),
-        (text.clone(), prop_oneof!["startsWith", "endsWith", "contains"], text.clone())
-            .prop_map(|(a, f, b)| format!("{a}.{f}({b})")),
-        (text.clone(), text.clone(), text.clone()).prop_map(|(a, b, c)| format!("{a} in [{b}, {c}]")),
-        (text.clone(), text).prop_map(|(a, b)| format!("size({a} + {b}) > 2")),
-        number.prop_map(|n| format!("[1, 2, 3].exists(x, x == {n})")),
-        Just("record.custom.a == 1".to_owned()),
-        Just("has(record.custom.a)".to_owned()),
-        Just("record.custom != null".to_owned()),
-    ];
-    leaf.prop_recursive(4, 24, 3, |inner| {
-        prop_oneof![
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
-            inner.clone().prop_map(|a| format!("!({a})")),
-            (inner.clone(), inner.clone(), inner).prop_map(|(c, a, b)| format!("({c} ? {a} : {b})")),
-        ]
-    })
+const CASES: u64 = 4_000;
+/// Judged by each expression.
+const RECORDS: usize = 60;
+/// From which those are taken.
+const POOL: usize = 600;
+
+/// What was met, for a run that would show nothing to be noticed.
+#[derive(Default)]
+struct Met {
+    cases: Cell<u64>,
+    told: Cell<u64>,
+    values: Cell<u64>,
+    refused: Cell<u64>,
+    expressions: Cell<u64>,
+    reprinted: Cell<u64>,
+    unread: Cell<u64>,
 }
 
-fn record() -> impl Strategy<Value = Vec<(&'static str, String)>> {
-    let number = || prop_oneof![(-3_i64..4).prop_map(|n| n.to_string()), Just(i64::MAX.to_string())];
-    let text = || "[ab]{0,3}".prop_map(|text| format!("\"{text}\""));
-    let custom =
-        prop_oneof![Just("null"), Just("{}"), Just("{\"a\":1}"), Just("{\"a\":\"x\"}")].prop_map(str::to_owned);
-    (number(), number(), text(), text(), custom, any::<[bool; 5]>()).prop_map(
-        |(qty, id, region, name, custom, there)| {
-            let all = [("qty", qty), ("id", id), ("region", region), ("name", name), ("custom", custom)];
-            all.into_iter().zip(there).filter(|(_, there)| *there).map(|(member, _)| member).collect()
-        },
-    )
-}
-
-/// `None`: an error, or no bool.
-fn oracle(expression: &str, record: &[(&str, String)]) -> Option<bool> {
-    let literal: Vec<String> =
-        record.iter().map(|(name, value)| format!("'{name}': {}", value.replace('"', "'"))).collect();
-    let program = cel::Env::stdlib().compile(&format!("{{{}}}", literal.join(", "))).expect("a map");
-    let record = program.execute(&cel::Context::default()).expect("a value");
-    let mut context = cel::Context::default();
-    context.add_variable_from_value("record", record);
-    match cel::Env::stdlib().compile(expression).expect("an expression").execute(&context) {
-        Ok(cel::Value::Bool(truth)) => Some(truth),
-        _ => None,
+impl fmt::Display for Met {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [cases, expressions, told, values] =
+            [&self.cases, &self.expressions, &self.told, &self.values].map(Cell::get);
+        let [reprinted, refused, unread] = [&self.reprinted, &self.refused, &self.unread].map(Cell::get);
+        write!(
+            f,
+            "{cases} cases of {expressions} expressions ({refused} more were too large), {reprinted} of them printed and read again; "
+        )?;
+        write!(
+            f,
+            "{told} cases told to the oracle, {values} of them values, {unread} with a field that it is not told of"
+        )
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+fn more(of: &Cell<u64>) {
+    of.set(of.get() + 1);
+}
 
-    #[test]
-    fn conditions_mean_what_cel_says(expression in expression(), record in record()) {
-        let text = granting("things", "list", &expression, "");
-        let members: Vec<String> = record.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-        let set = set(&[&text]);
-        let negated = set_of_denial(&expression);
-        let expected = oracle(&expression, &record);
-        let body = ours(&members.join(","));
-        let granted = match ask(&set, &rep(), "things", "list") {
-            crate::policy::Decision::Deny(..) => false,
-            decision => word(&judge(residual(&decision), &body).verdict) == "visible",
+fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn every_way_to_judge_a_record_says_the_same() {
+    let cases = from_env("SCRIM_DIFFERENTIAL_CASES").unwrap_or(CASES);
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seed = from_env("SCRIM_DIFFERENTIAL_SEED").unwrap_or(clock);
+    println!("seed {seed}");
+    on_large_stack(|| run(cases, seed)).expect("no panic").unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
+}
+
+fn run(cases: u64, seed: u64) -> Result<(), String> {
+    let mut bytes = [0; 32];
+    bytes.iter_mut().zip(seed.to_be_bytes()).for_each(|(byte, of)| *byte = of);
+    let config = ProptestConfig {
+        cases: u32::try_from(cases.div_ceil(RECORDS as u64)).expect("not so many"),
+        failure_persistence: None,
+        max_shrink_iters: 4000,
+        ..ProptestConfig::default()
+    };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let numbers = |count: std::ops::Range<usize>| prop::collection::vec(any::<u16>(), count);
+    let pool = numbers(80 * POOL..80 * POOL + 1).new_tree(&mut runner).expect("numbers").current();
+    let records: Vec<Record> = pool.chunks(80).map(|part| Record::new(&mut Choices::new(part))).collect();
+    let world = World { contexts: oracle::contexts(&records, &principal()), records, met: Met::default() };
+    let outcome = runner.run(&(0..POOL - RECORDS, numbers(0..120)), |(first, choices)| {
+        let text = Generator::new(Choices::new(&choices)).expression();
+        world.expression(&text, first).map_err(TestCaseError::fail)
+    });
+    outcome.map_err(|wrong| match wrong {
+        TestError::Fail(reason, _) | TestError::Abort(reason) => reason.message().to_owned(),
+    })?;
+    let met = &world.met;
+    println!("{met}");
+    let (all, told) = (met.cases.get(), met.told.get());
+    assert!(all >= cases * 9 / 10, "too few expressions were judged: {met}");
+    assert!(met.unread.get() <= told / 1000, "too much is not read: {met}");
+    assert!(told >= all / 3 && met.values.get() >= told / 4, "too few cases say anything: {met}");
+    Ok(())
+}
+
+/// Whose attributes are known, missing and null.
+fn principal() -> crate::model::Principal {
+    let mut principal = rep();
+    principal.attributes.insert("team".into(), crate::model::Value::Null);
+    principal
+}
+
+struct World {
+    records: Vec<Record>,
+    contexts: Vec<Option<Context<'static, 'static>>>,
+    met: Met,
+}
+
+type Outcome = Result<Value, Failure>;
+
+impl World {
+    fn expression(&self, text: &expressions::Text, first: usize) -> Result<(), String> {
+        let mut layout = Layout::default();
+        let Some(typed) = checked(&text.ours, &mut layout).map_err(|wrong| format!("{}: {wrong}", text.ours))? else {
+            more(&self.met.refused);
+            return Ok(());
         };
-        prop_assert_eq!(granted, expected == Some(true), "a grant: {} on {}", expression, body);
-        let decision = ask(&negated, &rep(), "things", "list");
-        let denied = word(&judge(residual(&decision), &body).verdict) == "denied";
-        prop_assert_eq!(denied, expected != Some(false), "a denial: {} on {}", expression, body);
-    }
-
-    /// Facts substituted first or written into the expression as literals: the record is judged the same.
-    #[test]
-    fn residual_then_record_is_full_evaluation(expression in expression(), record in record()) {
-        let with_fact = expression.replace("'a'", "principal.id");
-        let with_value = expression.replace("'a'", "'u1'");
-        let members: Vec<String> = record.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-        let body = ours(&members.join(","));
-        let decision = ask(&set_of_denial(&with_fact), &rep(), "things", "list");
-        let denied = word(&judge(residual(&decision), &body).verdict) == "denied";
-        prop_assert_eq!(denied, oracle(&with_value, &record) != Some(false), "{} on {}", with_fact, body);
+        more(&self.met.expressions);
+        let (expr, is_condition) = (typed.expr, typed.kind == Kind::Bool);
+        let as_condition = |expr: Expr| if is_condition { Expr::Condition(expr.into()) } else { expr };
+        let principal = principal();
+        let (whole, folded) = put(&principal, "samples", "list", |question| {
+            (substituted(&expr, &|fact| fold::known(fact, question)), fold::fold(&expr, question))
+        });
+        let program =
+            Condition::new(if is_condition { folded.clone() } else { Expr::Condition(folded.clone().into()) });
+        let printed = folded.to_string();
+        let again = checked(&printed, &mut layout).ok().flatten();
+        if again.is_some() {
+            more(&self.met.reprinted);
+        }
+        let again = again.map(|again| as_condition(again.expr));
+        let told = text.oracle.as_deref().map(oracle::compile);
+        for (record, context) in self.records.iter().zip(&self.contexts).skip(first).take(RECORDS) {
+            let slots = record.slots(&layout);
+            let own = judged(&whole, &slots);
+            if own == Err(Failure::Budget) {
+                continue;
+            }
+            more(&self.met.cases);
+            let on = |what: &str| format!("{} on {}: {own:?}, but {what}", text.ours, record.raw());
+            let left = judged(&folded, &slots);
+            if !same(&own, &left) {
+                return Err(on(&format!("{left:?} of what is left: {folded}")));
+            }
+            if let Some(again) = &again
+                && !same(&own, &judged(again, &slots))
+            {
+                return Err(on(&format!("{:?} of what it prints as: {printed}", judged(again, &slots))));
+            }
+            let (holds, truth) = (program.holds(Some(&slots), None), truth(&own));
+            if holds.is_ok() != truth.is_ok() || holds.is_ok() && holds != truth {
+                return Err(on(&format!("{holds:?} as a program: {folded}")));
+            }
+            let (Some(told), Some(context)) = (&told, context) else { continue };
+            more(&self.met.told);
+            let told = told.execute(context);
+            match (&own, &told) {
+                (_, Err(wrong)) if oracle::errs(wrong) => {}
+                (Ok(own), Ok(told)) if oracle::agree(own, told) => more(&self.met.values),
+                (Err(_), Err(_)) => {}
+                // What is beside null is not read, and so not found to be wrong.
+                (Ok(_), Err(ExecutionError::NoSuchKey(name)))
+                    if record.wrong.iter().any(|wrong| *wrong == name.as_str()) =>
+                {
+                    more(&self.met.unread);
+                }
+                _ => return Err(on(&format!("the oracle says {told:?}"))),
+            }
+        }
+        Ok(())
     }
 }
 
-fn set_of_denial(expression: &str) -> crate::policy::PolicySet {
-    let text = granting("things", "list", "all", "");
-    set(&[&format!("{text}denials:\n  - name: d\n    actions: [list]\n    rows: {expression:?}\n")])
+/// `Ok(None)`: larger than an expression may be. `Err`: no expression of a policy.
+fn checked(source: &str, layout: &mut Layout) -> Result<Option<Typed>, String> {
+    let dimensions: [Name; 2] = ["organization_id".into(), "app_id".into()];
+    let mut diagnostics = Vec::new();
+    let principal = schema();
+    let mut scope = Scope {
+        catalog: &CATALOG,
+        table: CATALOG.table_named("samples").expect("a table"),
+        principal: &principal,
+        dimensions: &dimensions,
+        lets: BTreeMap::new(),
+        used: BTreeSet::new(),
+        layout,
+        diagnostics: &mut diagnostics,
+    };
+    let typed = types::expression(&mut scope, &Text::whole(source), Phase::Rows);
+    match (typed, diagnostics.first()) {
+        (Some((typed, _)), None) => Ok(Some(typed)),
+        (_, Some(wrong))
+            if wrong.code == "cel-too-large"
+                || wrong.message.contains("at most")
+                || wrong.message.contains("more than") =>
+        {
+            Ok(None)
+        }
+        (_, wrong) => Err(format!("{wrong:?}")),
+    }
+}
+
+/// With its facts in place, and otherwise as it is.
+fn substituted(expr: &Expr, known: &impl Fn(&Fact) -> Result<Value, Failure>) -> Expr {
+    match expr {
+        Expr::Fact(fact) => known(fact).map_or_else(Expr::Fails, Expr::Constant),
+        expr => expr.of_parts(&mut |part| substituted(part, known)),
+    }
+}
+
+fn judged(expr: &Expr, slots: &Slots<'_>) -> Outcome {
+    evaluate::of_record(expr, slots)
+}
+
+fn truth(outcome: &Outcome) -> Result<bool, Failure> {
+    match outcome {
+        Ok(Value::Bool(truth)) => Ok(*truth),
+        Ok(_) => Err(Failure::Type),
+        Err(failure) => Err(*failure),
+    }
+}
+
+fn same(a: &Outcome, b: &Outcome) -> bool {
+    match (a, b) {
+        (Ok(a), Ok(b)) => is_same(a, b),
+        (a, b) => a.is_err() && b.is_err(),
+    }
 }

@@ -11,7 +11,7 @@ use crate::model::{Action, Method, Name, Principal, Reason, RequestFacts, Tenant
 use crate::policy::*;
 
 /// `name:type`, `?` for nullable, `!` for secret; `name>table:by` is to-one, `name*table` to-many.
-const TABLES: [(&str, &str, &str); 9] = [
+const TABLES: [(&str, &str, &str); 10] = [
     (
         "users",
         "",
@@ -44,6 +44,11 @@ const TABLES: [(&str, &str, &str); 9] = [
     ),
     ("things", "", "id:int organization_id:string app_id:string qty:int region:string name:string custom:json?"),
     ("currencies", "", "id:string name:string"),
+    (
+        "samples",
+        "",
+        "id:int organization_id:string app_id:string qty:int price:double amount:decimal? name:string note:string? active:bool vip:bool? at:timestamp seen:timestamp? born:date took:duration tags:list(string) scores:list(int) labels:map(string) custom:json? extra:json account_id:int account>accounts:account_id",
+    ),
     (
         "tickets",
         "owner_id",
@@ -125,12 +130,15 @@ fn catalog() -> Catalog {
 }
 
 pub(super) fn compile(files: &[Arc<Source>]) -> Result<(PolicySet, Vec<Diagnostic>), Vec<Diagnostic>> {
+    PolicySet::compile(files, &CATALOG, &schema(), &["organization_id".into(), "app_id".into()])
+}
+
+pub(super) fn schema() -> PrincipalSchema {
     let attributes = [("regions", "list(string)"), ("mfa", "bool"), ("limit", "decimal"), ("team", "string")];
-    let schema = PrincipalSchema {
+    PrincipalSchema {
         roles: ["sales_rep", "sales_manager", "support", "analyst"].map(Name::from).into(),
         attributes: attributes.map(|(name, of)| (name.into(), Type::parse(of).expect("a type"))).into(),
-    };
-    PolicySet::compile(files, &CATALOG, &schema, &["organization_id".into(), "app_id".into()])
+    }
 }
 
 pub(super) fn set(files: &[&str]) -> PolicySet {
@@ -161,17 +169,24 @@ pub(super) fn rep() -> Principal {
     }
 }
 
-pub(super) fn ask(set: &PolicySet, principal: &Principal, table: &str, action: &str) -> Decision {
+pub(super) const NOW: &str = "2025-06-15T12:00:00Z";
+
+/// What is asked by a principal of acme's shop, of one table.
+pub(super) fn put<T>(principal: &Principal, table: &str, action: &str, to: impl FnOnce(&Question<'_>) -> T) -> T {
     let dimensions: [Name; 2] = ["organization_id".into(), "app_id".into()];
     let tenant = TenantScope::new(&dimensions, |d| Some(if d == "app_id" { "shop" } else { "acme" })).expect("whole");
-    set.decide(&Question {
+    to(&Question {
         principal: &Caller::new(principal),
         tenant: &tenant,
         request: &RequestFacts { method: http::Method::GET, ip: [10, 0, 0, 1].into() },
-        now: "2025-06-15T12:00:00Z".parse().expect("an instant"),
+        now: NOW.parse().expect("an instant"),
         table: CATALOG.table_named(table).expect("a table").id,
         action: &Action::parse(action),
     })
+}
+
+pub(super) fn ask(set: &PolicySet, principal: &Principal, table: &str, action: &str) -> Decision {
+    put(principal, table, action, |question| set.decide(question))
 }
 
 pub(super) fn refusal(decision: &Decision) -> Option<(Reason, Option<&str>)> {

@@ -76,8 +76,12 @@ pub(super) fn each(expr: Expr) -> Expr {
     };
     let wanted = match &each.body {
         Expr::Binary(found, a, b) if *found == operator && !each.pairs => match (&**a, &**b) {
-            (Expr::Variable(place), wanted @ Expr::Constant(_)) if *place == each.variable => Some(wanted.clone()),
-            (wanted @ Expr::Constant(_), Expr::Variable(place)) if *place == each.variable => Some(wanted.clone()),
+            (Expr::Variable(place), Expr::Constant(wanted)) | (Expr::Constant(wanted), Expr::Variable(place))
+                // What can't be a key must not be looked for in a map.
+                if *place == each.variable && wanted.to_key().is_some() =>
+            {
+                Some(Expr::Constant(wanted.clone()))
+            }
             _ => None,
         },
         _ => None,
