@@ -26,6 +26,7 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     pub upstreams: BTreeMap<Name, Upstream>,
     pub principal: PrincipalSchema,
+    pub places: Places,
     pub authn: Authn,
     pub tenancy: Tenancy,
     pub hierarchy: Hierarchy,
@@ -38,6 +39,16 @@ pub struct Config {
     pub masking_key: Option<Secret>,
     /// SHA-256 of the file as read, in hex.
     pub hash: String,
+}
+
+/// Where the gateway file names what is found wrong only beside other files.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// Of each of the principal's roles, in their order.
+    pub roles: Vec<Span>,
+    /// Of each API description.
+    pub apis: Vec<Span>,
+    pub policies: Option<Span>,
 }
 
 impl Config {

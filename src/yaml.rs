@@ -5,6 +5,9 @@
 //! several documents in a file are errors. Two traps of YAML get their own: `rows: !record.private` is a tag, so a
 //! naive reader sees no condition, and `rows: mine #&& record.ok` ends at the comment.
 
+mod message;
+mod types;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -76,7 +79,8 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
             Ok((event, span)) => builder.event(event, &span),
             Err(error) => {
                 let at = error.marker().byte_offset().unwrap_or_default();
-                builder.fail("yaml-syntax", at..at + 1, error.kind().to_string(), None);
+                let (message, at, help) = message::explain(&error.kind().to_string(), &source.text, at);
+                builder.fail("yaml-syntax", at, message, help);
                 break;
             }
         }
@@ -163,7 +167,7 @@ impl Builder<'_> {
         if anchor != 0 {
             self.fail(
                 "yaml-anchor",
-                at.clone(),
+                anchor_before(&self.source.text, at.start).unwrap_or_else(|| at.clone()),
                 "anchors are not allowed",
                 Some("write the value out where it is needed"),
             );
@@ -171,7 +175,9 @@ impl Builder<'_> {
         if tag.is_some() {
             let place = span.tag_span().and_then(|tag| tag.byte_range()).unwrap_or_else(|| at.clone());
             let word = self.source.text.get(place.clone()).unwrap_or("!").to_owned();
-            self.fail("yaml-tag", place, format!("`{word}` is a YAML tag, not a part of the value"), Some(QUOTE_HELP));
+            // `!!str` is meant as a tag; `!record.private` is not.
+            let help = if word.starts_with("!!") { "leave the tag out" } else { QUOTE_HELP };
+            self.fail("yaml-tag", place, format!("`{word}` is a YAML tag, not a part of the value"), Some(help));
         }
     }
 
@@ -231,6 +237,14 @@ impl Builder<'_> {
             None => {}
         }
     }
+}
+
+/// Where the anchor of the node at a place is written.
+fn anchor_before(file: &str, node: usize) -> Option<Range<usize>> {
+    let before = file.get(..node)?;
+    let start = before.rfind('&')?;
+    let name = before.get(start..)?.split_whitespace().next()?;
+    Some(start..start + name.len())
 }
 
 /// Finds for each byte of a scalar's value its place in the file: equal characters advance together, a folded line
@@ -297,10 +311,12 @@ impl Reader {
             Value::Map(entries) => entries,
             _ => {
                 self.error("expected-mapping", &node.span, format!("{what} must be a mapping of keys to values"));
-                return Fields { what, span: node.span.clone(), entries: &[], known: Vec::new(), broken: true };
+                let (span, known, missing) = (node.span.clone(), Vec::new(), Vec::new());
+                return Fields { what, span, entries: &[], known, missing, broken: true };
             }
         };
-        Fields { what, span: node.span.clone(), entries, known: Vec::new(), broken: false }
+        let (known, missing) = (Vec::new(), Vec::new());
+        Fields { what, span: node.span.clone(), entries, known, missing, broken: false }
     }
 
     /// The entries of a mapping whose keys the operator chooses, such as `let` or `tables`.
@@ -329,7 +345,12 @@ impl Reader {
         match &node.value {
             Value::Plain(text) if !matches!(text.value.as_str(), "" | "null" | "~") => Some(text.clone()),
             Value::Quoted(text) if !text.value.trim().is_empty() => Some(text.clone()),
-            _ => {
+            Value::List(_) | Value::Map(_) => {
+                let wrong = self.error("expected-text", &node.span, format!("{what} must be text"));
+                wrong.help = Some("a text that begins with a bracket must be quoted: \"[…] …\"".to_owned());
+                None
+            }
+            Value::Plain(_) | Value::Quoted(_) => {
                 self.error("expected-text", &node.span, format!("{what} must be text and not empty"));
                 None
             }
@@ -373,10 +394,17 @@ pub struct Fields<'n> {
     pub span: Span,
     entries: &'n [(Text, Node)],
     known: Vec<&'static str>,
+    /// Keys whose absence was said.
+    missing: Vec<&'static str>,
     broken: bool,
 }
 
 impl<'n> Fields<'n> {
+    /// Where a mapping begins: what it lacks is shown at its first key, not under all of it.
+    pub fn head(&self) -> Span {
+        self.entries.first().map_or_else(|| self.span.clone(), |(name, _)| name.span.clone())
+    }
+
     pub fn take(&mut self, key: &'static str) -> Option<&'n Node> {
         self.known.push(key);
         self.entries.iter().find(|(name, _)| name.value == key).map(|(_, node)| node)
@@ -386,15 +414,26 @@ impl<'n> Fields<'n> {
     pub fn require(&mut self, key: &'static str, reader: &mut Reader) -> Option<&'n Node> {
         let found = self.take(key);
         if found.is_none() && !self.broken {
-            reader.error("missing-key", &first_line(&self.span), format!("{} needs `{key}`", self.what));
+            reader.error("missing-key", &self.head(), self.lacks(key));
+            self.missing.push(key);
         }
         found
+    }
+
+    fn lacks(&self, key: &str) -> String {
+        format!("{} needs `{key}`", self.what)
     }
 
     pub fn finish(self, reader: &mut Reader) {
         for (name, _) in self.entries {
             if !self.known.contains(&name.value.as_str()) {
-                let help = nearest(&name.value, self.known.iter().copied())
+                let near = nearest(&name.value, self.known.iter().copied());
+                // A key that is misspelled is not missing besides.
+                if let Some(missing) = near.filter(|near| self.missing.contains(near)) {
+                    let (head, said) = (self.head(), self.lacks(missing));
+                    reader.diagnostics.retain(|other| other.span != head || other.message != said);
+                }
+                let help = near
                     .map(|known| format!("did you mean `{known}`?"))
                     .unwrap_or_else(|| format!("known keys: {}", self.known.join(", ")));
                 let what = self.what;
@@ -403,13 +442,6 @@ impl<'n> Fields<'n> {
             }
         }
     }
-}
-
-/// The first line of a span: a missing key is shown at the head of its mapping, not under all of it.
-fn first_line(span: &Span) -> Span {
-    let text = span.source.text.get(span.range.clone()).unwrap_or_default();
-    let length = text.find('\n').unwrap_or(text.len());
-    Span::new(&span.source, span.range.start..span.range.start + length)
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
         }
     }
     if tables.is_empty() && opaque.is_empty() && reader.diagnostics.is_empty() {
-        reader.error("missing-key", &fields.span, "an API description needs `tables`");
+        reader.error("missing-key", &fields.head(), "an API description needs `tables`");
     }
     fields.finish(reader);
     Api { name, upstream, rest, tenant_headers, tables, opaque }

@@ -294,7 +294,7 @@ fn memberships(fields: &mut yaml::Fields<'_>, parts: &Parts<'_>, reader: &mut Re
         nodes.extend(reader.list(list, "`tenants`"));
     }
     if nodes.is_empty() {
-        reader.error("missing-key", &fields.span, "an API key needs `tenant` or `tenants`");
+        reader.error("missing-key", &fields.head(), "an API key needs `tenant` or `tenants`");
     }
     let scope = |node: &Node| Some((membership(node, parts, reader)?, node.span.clone()));
     let mut found: Vec<(TenantScope, Span)> = nodes.into_iter().filter_map(scope).collect();

@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::raw::{self, distinct, header, path, text, unknown, warn};
-use super::{Audit, Config, Credential, Draft, Fsync, Hierarchy, Limits, Listener, Scheme, Tls, TlsVersion, Upstream};
+use super::{
+    Audit, Config, Credential, Draft, Fsync, Hierarchy, Limits, Listener, Places, Scheme, Tls, TlsVersion, Upstream,
+};
 use super::{identity, limits};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
@@ -51,7 +53,7 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     let tenancy = fields.require("tenancy", reader).map(|node| identity::tenancy(node, reader));
     let authn = fields.require("authn", reader).map(|node| {
         let none = super::PrincipalSchema::default();
-        let schema = principal.as_ref().unwrap_or(&none);
+        let schema = principal.as_ref().map_or(&none, |(schema, _)| schema);
         let dimensions = tenancy.as_ref().map_or(&[][..], |tenancy| &tenancy.dimensions);
         identity::authn(node, folder, schema, dimensions, &mut secrets, reader)
     });
@@ -66,17 +68,22 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     let limits = fields.take("limits").map_or_else(Limits::default, |node| limits::limits(node, reader));
     let audit = fields.require("audit", reader).and_then(|node| limits::audit(node, folder, reader));
     let apis = distinct(fields.require("apis", reader), "`apis`", reader);
-    let policies = path(fields.require("policies", reader), "`policies`", folder, reader);
+    let policies = fields.require("policies", reader);
+    let places = Places { policies: policies.map(|node| node.span.clone()), ..Places::default() };
+    let policies = path(policies, "`policies`", folder, reader);
     fields.finish(reader);
     secrets.report_unused(reader);
     let (upstream_names, upstreams) = upstreams?;
     let none = Audit { file: PathBuf::new(), fsync: Fsync::Always, serve_without: false };
+    let (principal, roles) = principal.unwrap_or_default();
+    let places = Places { roles, apis: apis.iter().map(|text| text.span.clone()).collect(), ..places };
     let config = Config {
         path: file.to_owned(),
         listeners: listeners.unwrap_or_default(),
         admin,
         upstreams,
-        principal: principal.unwrap_or_default(),
+        principal,
+        places,
         authn: authn.unwrap_or_default(),
         tenancy: tenancy.filter(|tenancy| !tenancy.dimensions.is_empty())?,
         hierarchy: hierarchy.unwrap_or(Hierarchy::None),

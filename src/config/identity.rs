@@ -8,7 +8,7 @@ use super::compile::Secrets;
 use super::raw::{self, claim_path, distinct, duration, identifier, name, path, text, unknown};
 use super::{Algorithm, ApiKeys, Authn, ClaimMap, ClaimPath, ClaimValue, Hierarchy, HierarchyTable, Ids, Jwks};
 use super::{JwtIssuer, PrincipalSchema, Scheme, Tenancy};
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, Span};
 use crate::model::Name;
 use crate::model::value::Type;
 use crate::yaml::{Node, Reader, Text};
@@ -17,26 +17,21 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MIN_REFRESH: Duration = Duration::from_secs(30);
 const DEFAULT_REFRESH: Duration = Duration::from_secs(300);
 
-pub(super) fn principal(node: &Node, reader: &mut Reader) -> PrincipalSchema {
+/// With the places of its roles.
+pub(super) fn principal(node: &Node, reader: &mut Reader) -> (PrincipalSchema, Vec<Span>) {
     let mut fields = reader.fields(node, "`principal`");
     let roles = distinct(fields.require("roles", reader), "`roles`", reader);
     let mut attributes = BTreeMap::new();
     if let Some(node) = fields.take("attributes") {
         for (word, node) in reader.entries(node, "`attributes`") {
             let Some(of) = reader.text(node, "an attribute's type") else { continue };
-            let Some(found) = Type::parse(&of.value) else {
-                let help = nearest(&of.value, Type::WORDS).map_or_else(
-                    || format!("one of {}, list(string)", Type::WORDS.join(", ")),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                reader.error("unknown-type", &of.span, format!("unknown type `{}`", of.value)).help = Some(help);
-                continue;
-            };
+            let Some(found) = reader.field_type(&of) else { continue };
             attributes.insert(identifier(word, reader), found);
         }
     }
     fields.finish(reader);
-    PrincipalSchema { roles: roles.iter().map(|role| role.value.as_str().into()).collect(), attributes }
+    let places = roles.iter().map(|role| role.span.clone()).collect();
+    (PrincipalSchema { roles: roles.iter().map(|role| role.value.as_str().into()).collect(), attributes }, places)
 }
 
 pub(super) fn tenancy(node: &Node, reader: &mut Reader) -> Tenancy {
@@ -81,7 +76,7 @@ pub(super) fn authn(
         Some(ApiKeys { file: file?, key: key?, ids })
     });
     if issuers.is_empty() && keys.is_none() {
-        reader.error("nobody-comes-in", &fields.span, "`authn` declares no way to prove who one is").help =
+        reader.error("nobody-comes-in", &fields.head(), "`authn` declares no way to prove who one is").help =
             Some("declare `jwt` or `api_keys`".to_owned());
     }
     fields.finish(reader);
@@ -177,6 +172,7 @@ fn jwks(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Jwks> {
     if url.scheme == Scheme::Http && !url.is_loopback() {
         reader.error("plaintext-keys", &word.span, "keys can't be fetched over plain http").help =
             Some("whoever is on the way could put their own keys in; use https://".to_owned());
+        return None;
     }
     let refresh = match refresh {
         None => DEFAULT_REFRESH,
@@ -205,11 +201,14 @@ fn claim_map(node: &Node, schema: &PrincipalSchema, dimensions: &[Name], reader:
             }
             tenant.extend(path.map(|path| (word.value.as_str().into(), path)));
         }
-        for dimension in dimensions.iter().filter(|name| !entries.iter().any(|(word, _)| word.value == ***name)) {
+        let known = entries.iter().all(|(word, _)| dimensions.iter().any(|name| **name == *word.value));
+        let missing = dimensions.iter().filter(|name| !entries.iter().any(|(word, _)| word.value == ***name));
+        // A dimension that is misspelled is not missing besides.
+        for dimension in missing.filter(|_| known) {
             reader.error("bad-tenant", &node.span, format!("`tenant` has no claim for the dimension `{dimension}`"));
         }
     } else if tenants.is_none() {
-        reader.error("bad-tenant", &fields.span, "`map` needs `tenant` or `tenants`").help =
+        reader.error("bad-tenant", &fields.head(), "`map` needs `tenant` or `tenants`").help =
             Some("a token that names no tenant opens nothing".to_owned());
     }
     let mut attributes = Vec::new();

@@ -8,11 +8,12 @@ use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{Tls, TlsVersion};
 use crate::diagnostic::Diagnostic;
+use crate::files;
 
 /// The certificate in use; connections in progress keep theirs when it changes.
 #[derive(Debug)]
@@ -48,17 +49,25 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
+/// The system's words where a file can't be read at all.
+fn reason(error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => files::reason(error),
+        error => error.to_string(),
+    }
+}
+
 fn read(tls: &Tls) -> Result<Arc<CertifiedKey>, Diagnostic> {
     let fail = |message: String| Diagnostic::error("tls-certificate", tls.span.clone(), message);
     let (cert, key) = (tls.certificate.display(), tls.key.display());
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&tls.certificate)
         .and_then(Iterator::collect)
-        .map_err(|error| fail(format!("cannot read certificates from `{cert}`: {error}")))?;
+        .map_err(|error| fail(format!("can't read certificates from `{cert}`: {}", reason(&error))))?;
     if chain.is_empty() {
         return Err(fail(format!("`{cert}` holds no certificate")));
     }
     let private = PrivateKeyDer::from_pem_file(&tls.key)
-        .map_err(|error| fail(format!("cannot read a private key from `{key}`: {error}")))?;
+        .map_err(|error| fail(format!("can't read a private key from `{key}`: {}", reason(&error))))?;
     let provider = CryptoProvider::get_default().expect("main and every test install a provider first");
     CertifiedKey::from_der(chain, private, provider).map(Arc::new).map_err(|error| {
         fail(format!("`{key}` does not fit `{cert}`: {error}")).help("the first certificate must be the server's own")

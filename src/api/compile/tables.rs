@@ -2,7 +2,6 @@
 
 use super::{Known, unknown};
 use crate::api::{ApiId, Field, FieldId, Shape, Table, Tenancy, raw};
-use crate::diagnostic::nearest;
 use crate::model::value::{Decimal, Type};
 use crate::model::{Name, Value};
 use crate::yaml::{self, Node, Reader, Text};
@@ -102,14 +101,7 @@ fn check_field_name(name: &Text, reader: &mut Reader) {
 }
 
 fn field_type(word: &Text, reader: &mut Reader) -> Option<Type> {
-    let of = Type::parse(&word.value);
-    if of.is_none() {
-        let help = nearest(&word.value, Type::WORDS)
-            .map(|near| format!("did you mean `{near}`?"))
-            .unwrap_or_else(|| format!("one of {}, list(string), map(int)", Type::WORDS.join(", ")));
-        reader.error("unknown-type", &word.span, format!("unknown type `{}`", word.value)).help = Some(help);
-    }
-    of
+    reader.field_type(word)
 }
 
 /// The table of a relation: an upstream can only expand what is its own.
@@ -198,7 +190,10 @@ fn tenancy(
                 }
                 pairs.push((dimension, id));
             }
-            for dimension in known.dimensions.iter().filter(|d| !columns.iter().any(|(name, _)| name.value == ***d)) {
+            let all_known = columns.iter().all(|(name, _)| known.dimensions.iter().any(|d| **d == *name.value));
+            let missing = known.dimensions.iter().filter(|d| !columns.iter().any(|(name, _)| name.value == ***d));
+            // A dimension that is misspelled is not missing besides.
+            for dimension in missing.filter(|_| all_known) {
                 let message = format!("`tenant` names no column for the dimension `{dimension}`");
                 reader.error("bad-tenant", span, message).help =
                     Some("a row belongs to a tenant only if every dimension is known".to_owned());

@@ -258,7 +258,7 @@ const BROKEN: &[(&str, &str, &str)] = &[
     ),
     ("demo/audit.jsonl", "demo/crm-token/audit.jsonl", "error[audit-folder]: the audit file's folder `"),
     ("audit: {", "audti: {", "error[unknown-key]: unknown key `audti` in a gateway file (help: did you mean `audit`?)"),
-    ("audit: {", "audti: {", "1:1: error[missing-key]: a gateway file needs `audit`"),
+    ("audit: {", "# audit: {", "1:1: error[missing-key]: a gateway file needs `audit`"),
     ("[apis/demo-crm.yaml]", "[]", "error[empty-list]: `apis` must name at least one"),
     ("policies: ../policies", "policies: !x ../policies", "error[yaml-tag]: `!x` is a YAML tag"),
 ];
