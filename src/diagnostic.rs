@@ -3,6 +3,8 @@
 //! Every reader of a file (YAML, API descriptions, policies, CEL) collects [`Diagnostic`]s and goes on, so that one
 //! run shows every mistake. Nothing here speaks to clients: see `rejection`.
 
+pub mod codes;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,7 +62,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub severity: Severity,
-    /// Stable and greppable, for example `yaml-duplicate-key`.
+    /// Stable and greppable, for example `yaml-duplicate-key`; one of [`codes::CODES`].
     pub code: &'static str,
     pub span: Span,
     pub message: String,
@@ -69,6 +71,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        debug_assert!(codes::described(code).is_some(), "`{code}` is not described in diagnostic/codes.rs");
         Self { severity: Severity::Error, code, span, message: message.into(), help: None }
     }
 
