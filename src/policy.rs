@@ -25,6 +25,7 @@ mod decode;
 mod evaluate;
 mod functions;
 mod ir;
+mod lint;
 mod parse;
 mod program;
 mod raw;
@@ -101,7 +102,18 @@ impl PolicySet {
         principal: &PrincipalSchema,
         dimensions: &[Name],
     ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
-        let (inner, warnings) = compile::policies(files, catalog, principal, dimensions)?;
+        Self::load(files, catalog, principal, dimensions, true)
+    }
+
+    /// `lints`: whether rules are looked at again for what they can't mean.
+    fn load(
+        files: &[Arc<Source>],
+        catalog: &Arc<Catalog>,
+        principal: &PrincipalSchema,
+        dimensions: &[Name],
+        lints: bool,
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let (inner, warnings) = compile::policies(files, catalog, principal, dimensions, lints)?;
         let decisions = Decisions::new(&inner);
         Ok((Self { inner, decisions }, warnings))
     }
@@ -114,6 +126,11 @@ impl PolicySet {
     /// Where the policies use `hash` or `tokenise`.
     pub fn keyed_masks(&self) -> &[KeyedMask] {
         self.inner.keyed_masks()
+    }
+
+    /// Whether some grant is for a role.
+    pub fn grants_to(&self, role: &str) -> bool {
+        self.inner.grants_to(role)
     }
 
     /// What the caller may do. Needs no record: what depends on the record is in the residual.

@@ -2,6 +2,7 @@
 //!
 //! A configuration that can't be loaded never replaces one that could. At first start there is none, and nothing is served.
 
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ pub fn check(path: &Path) -> Checked {
     if !draft.masks_with_key {
         found.extend(rules.masks_without_key());
     }
+    found.extend(rules.roles_without_grant(draft.config()));
     Checked { found: sorted(found), policies: rules.judged }
 }
 
@@ -72,11 +74,13 @@ impl Rules {
         found: &mut Vec<Diagnostic>,
     ) -> Self {
         let dimensions = &config.tenancy.dimensions;
-        let described = api::read(&config.apis).and_then(|files| Catalog::compile(&files, upstreams, dimensions));
+        let described = api::read(&config.apis).map_err(|wrong| named(wrong, config));
+        let described = described.and_then(|files| Catalog::compile(&files, upstreams, dimensions));
         // Beside an error these may be unnamed, which the gateway file's own diagnostics say.
-        let named = |path: &Path| !path.as_os_str().is_empty();
+        let is_named = |path: &Path| !path.as_os_str().is_empty();
         let catalog = collect(described, found).filter(|_| !config.apis.is_empty()).map(Arc::new);
-        let files = named(&config.policies).then(|| config::policy_files(&config.policies));
+        let files = is_named(&config.policies).then(|| config::policy_files(&config.policies));
+        let files = files.map(|files| files.map_err(|wrong| named(wrong, config)));
         let files = files.and_then(|files| collect(files.map(|files| (files, Vec::new())), found));
         let authenticator = Authenticator::load(config, clock).map(|authenticator| {
             let warnings = authenticator.warnings().to_vec();
@@ -99,6 +103,17 @@ impl Rules {
         let judged = compiled.is_some();
         let policies = compiled.and_then(|compiled| collect(compiled, found));
         Self { catalog, policies, authenticator, hierarchy, judged }
+    }
+
+    /// For whoever has no other role there is no table.
+    fn roles_without_grant(&self, config: &Config) -> impl Iterator<Item = Diagnostic> {
+        let roles = config.principal.roles.iter().zip(&config.places.roles);
+        let idle = roles.filter(|(role, _)| self.policies.as_ref().is_some_and(|set| !set.grants_to(role)));
+        idle.map(|(role, place)| {
+            let message = format!("no grant is for the role `{role}`");
+            let warning = Diagnostic::warning("role-without-grant", place.clone(), message);
+            warning.help("leave it out, or list it under `roles` of a grant")
+        })
     }
 
     /// Without the key these would remove their fields, which nobody meant who wrote them.
@@ -127,6 +142,7 @@ impl Snapshot {
         if config.masking_key.is_none() {
             found.extend(rules.masks_without_key());
         }
+        found.extend(rules.roles_without_grant(&config));
         let found = sorted(found);
         let Rules {
             catalog: Some(catalog),
@@ -155,6 +171,25 @@ impl Snapshot {
         let upstreams = Arc::new(upstreams);
         Ok((Self { config, catalog, policies, authenticator, hierarchy, upstreams, identity_headers }, found))
     }
+}
+
+/// A file or folder that can't be read is shown where the gateway file names it: it has no place of its own.
+fn named(wrong: Vec<Diagnostic>, config: &Config) -> Vec<Diagnostic> {
+    let apis = config.apis.iter().zip(&config.places.apis);
+    let names: Vec<_> = apis.chain(iter::once(&config.policies).zip(&config.places.policies)).collect();
+    let place = |wrong: Diagnostic| {
+        let by = names.iter().find(|(path, _)| {
+            wrong.code == "file-unreadable" && *path.display().to_string() == *wrong.span.source.path
+        });
+        match by {
+            Some((_, place)) => {
+                let message = format!("`{}` {}", wrong.span.source.path, wrong.message);
+                Diagnostic { span: (*place).clone(), message, ..wrong }
+            }
+            None => wrong,
+        }
+    };
+    wrong.into_iter().map(place).collect()
 }
 
 fn collect<T>(result: Result<(T, Vec<Diagnostic>), Vec<Diagnostic>>, found: &mut Vec<Diagnostic>) -> Option<T> {

@@ -13,7 +13,7 @@ use super::decision::Visibility;
 use super::ir::Expr;
 use super::residual::{Fence, Index, Owner};
 use super::types::{self, Macro, Phase, ROOTS, Scope};
-use super::{parse, raw};
+use super::{lint, parse, raw};
 use crate::api::{Catalog, FieldId, RouteKind, Shape, Table, TableId, Tenancy};
 use crate::config::PrincipalSchema;
 use crate::diagnostic::{self, Diagnostic, Source, Span, nearest};
@@ -106,8 +106,9 @@ pub(super) fn policies(
     catalog: &Arc<Catalog>,
     principal: &PrincipalSchema,
     dimensions: &[Name],
+    lints: bool,
 ) -> Result<(Compiled, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let work = || compile(files, catalog, principal, dimensions);
+    let work = || compile(files, catalog, principal, dimensions, lints);
     parse::on_large_stack(work).unwrap_or_else(|| {
         let place = files.first().map_or_else(|| Source::new("policies", ""), Arc::clone);
         Err(vec![Diagnostic::error("internal", Span::new(&place, 0..0), "the policies could not be compiled")])
@@ -119,6 +120,7 @@ fn compile(
     catalog: &Arc<Catalog>,
     principal: &PrincipalSchema,
     dimensions: &[Name],
+    lints: bool,
 ) -> Result<(Compiled, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut reader = Reader::default();
     let policies: Vec<raw::Policy> = files.iter().filter_map(|file| raw::policy(file, &mut reader)).collect();
@@ -141,7 +143,7 @@ fn compile(
         .tables()
         .map(|table| {
             let policy = by_table.get(&table.id);
-            Arc::new(rules(table, policy, catalog, principal, dimensions, &mut diagnostics))
+            Arc::new(rules(table, policy, catalog, principal, dimensions, lints, &mut diagnostics))
         })
         .collect();
     diagnostic::sort(&mut diagnostics);
@@ -173,6 +175,7 @@ fn rules(
     catalog: &Catalog,
     principal: &PrincipalSchema,
     dimensions: &[Name],
+    lints: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Rules {
     let mut layout = Layout::default();
@@ -188,6 +191,7 @@ fn rules(
         used: BTreeSet::new(),
         layout: &mut layout,
         diagnostics,
+        judged: lints.then(Vec::new),
     };
     let empty = Sharing { default: Mode::Private, hierarchy: false, owner: owner.clone() };
     let (sharing, grants, denials, requirements) = match policy {
@@ -196,16 +200,14 @@ fn rules(
             unique_names(policy, scope.diagnostics);
             lets(policy, &mut scope);
             let sharing = sharing(policy, owner, &mut scope);
-            let grants = policy.grants.iter().filter_map(|grant| grants::grant(grant, &sharing, &mut scope)).collect();
+            let grants: Vec<Grant> =
+                policy.grants.iter().filter_map(|grant| grants::grant(grant, &sharing, &mut scope)).collect();
             fields::one_parameter(policy, &mut scope);
-            let denials = policy.denials.iter().filter_map(|denial| self::denial(denial, &mut scope)).collect();
+            let denials: Vec<Denial> =
+                policy.denials.iter().filter_map(|denial| self::denial(denial, &mut scope)).collect();
             let requirements = policy.requirements.iter().filter_map(|r| requirement(r, &mut scope)).collect();
-            for (name, _) in &policy.lets {
-                if scope.lets.contains_key(&name.value) && !scope.used.contains(&name.value) {
-                    let message = format!("`{}` is never used", name.value);
-                    scope.diagnostics.push(Diagnostic::warning("unused-let", name.span.clone(), message));
-                }
-            }
+            let made = lint::Compiled { grants: &grants, denials: &denials };
+            lint::policy(policy, made, &mut scope);
             (sharing, grants, denials, requirements)
         }
     };
@@ -414,6 +416,11 @@ impl Compiled {
 
     pub(super) fn keyed_masks(&self) -> &[KeyedMask] {
         &self.keyed_masks
+    }
+
+    pub(super) fn grants_to(&self, role: &str) -> bool {
+        let mut grants = self.tables.iter().flat_map(|rules| &rules.grants);
+        grants.any(|grant| grant.roles.iter().any(|of| **of == *role))
     }
 
     pub(super) fn layout(&self, table: TableId) -> &Arc<Layout> {

@@ -181,7 +181,7 @@ pub(super) fn read(source: &str, limits: &Limits) -> Result<Node, Wrong> {
             let (position, message) = first.unwrap_or_default();
             return Err(message::explain(source, position, &message));
         }
-        Err(_) => return Err(Wrong::new(0..source.len(), "this expression can't be read")),
+        Err(_) => return Err(Wrong::new(0..source.trim_end().len(), "this expression can't be read")),
     };
     lower::tree(&tree, source, &places, limits.depth)
 }
@@ -190,7 +190,7 @@ pub(super) fn read(source: &str, limits: &Limits) -> Result<Node, Wrong> {
 fn bounded(source: &str, limits: &Limits) -> Result<(), Wrong> {
     if source.len() > limits.bytes {
         let message = format!("an expression of {} bytes; at most {} are allowed", source.len(), limits.bytes);
-        return Err(Wrong::new(0..source.len(), message));
+        return Err(Wrong::new(0..source.trim_end().len(), message));
     }
     let (mut open, mut before) = (Vec::new(), None);
     for (count, (token, at)) in token::tokens(source).into_iter().enumerate() {

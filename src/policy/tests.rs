@@ -5,9 +5,11 @@ mod conformance;
 pub(super) mod corpus;
 mod differential;
 mod judging;
+mod lints;
 mod remembered;
 mod sharing;
 mod support;
+mod wrong;
 
 use support::*;
 

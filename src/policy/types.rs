@@ -6,6 +6,7 @@
 
 mod calls;
 mod each;
+mod hint;
 mod kind;
 mod literals;
 mod names;
@@ -19,6 +20,7 @@ pub(super) use kind::{Kind, Typed};
 pub(super) use operators::as_decimals;
 
 use super::ir::Expr;
+use super::lint::Judged;
 use super::parse::{self, MAX_DEPTH, Node};
 use super::slots::Layout;
 use super::value::Value;
@@ -75,6 +77,17 @@ pub(super) struct Scope<'c> {
     pub(super) used: BTreeSet<String>,
     pub(super) layout: &'c mut Layout,
     pub(super) diagnostics: &'c mut Vec<Diagnostic>,
+    /// What was checked, for a second look; `None` where there is none.
+    pub(super) judged: Option<Vec<Judged>>,
+}
+
+impl Scope<'_> {
+    fn keep(&mut self, text: &Text, node: Node, expr: Expr) -> Expr {
+        self.judged
+            .iter_mut()
+            .for_each(|judged| judged.push(Judged { text: text.clone(), node: node.clone(), expr: expr.clone() }));
+        expr
+    }
 }
 
 pub(super) const ROOTS: [&str; 6] = ["principal", "tenant", "request", "record", "after", "now"];
@@ -84,13 +97,15 @@ pub(super) fn condition(scope: &mut Scope<'_>, text: &Text, phase: Phase) -> Opt
     let node = parse::expression(text, scope.diagnostics)?;
     let mut checker = Checker::new(scope, phase, text);
     let typed = checker.check(&node)?;
-    checker.as_condition(typed, &node)
+    let expr = checker.as_condition(typed, &node)?;
+    Some(scope.keep(text, node, expr))
 }
 
 /// Parses and checks an expression of any type; the node comes back for its literals.
 pub(super) fn expression(scope: &mut Scope<'_>, text: &Text, phase: Phase) -> Option<(Typed, Node)> {
     let node = parse::expression(text, scope.diagnostics)?;
     let typed = Checker::new(scope, phase, text).check(&node)?;
+    scope.keep(text, node.clone(), typed.expr.clone());
     Some((typed, node))
 }
 
@@ -172,6 +187,7 @@ impl<'s, 'c> Checker<'s, 'c> {
             Syntax::MaybeIndex(of, key) => self.maybe_index(of, key, node),
             Syntax::Not(of) => {
                 let typed = self.check(of)?;
+                let typed = self.negated(typed, of)?;
                 let of = self.as_condition(typed, of)?;
                 Some(Typed::new(Expr::Not(of.into()), Kind::Bool))
             }

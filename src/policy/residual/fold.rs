@@ -23,7 +23,6 @@ pub(in crate::policy) fn fold(expr: &Expr, question: &Question<'_>) -> Expr {
 }
 
 /// What is left of an expression whoever asks.
-#[allow(dead_code, reason = "for what is said of a policy when it is loaded")]
 pub(in crate::policy) fn simplify(expr: &Expr) -> Expr {
     with(expr, &|_| None)
 }

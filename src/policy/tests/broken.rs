@@ -14,7 +14,8 @@ fn mistakes(text: &str) -> Vec<(&'static str, String, String)> {
 }
 
 fn rows(condition: &str) -> String {
-    format!("table: accounts\ngrants:\n  - {{ name: g, roles: [sales_rep], actions: [list], rows: \"{condition}\" }}\n")
+    let grant = "name: g, roles: [sales_rep], actions: [list], read: { clear: all }";
+    format!("table: accounts\ngrants:\n  - {{ {grant}, rows: \"{condition}\" }}\n")
 }
 
 fn grant(table: &str, inner: &str) -> String {

@@ -3,7 +3,7 @@
 
 use super::super::ir::{Expr, Fact, Function, Operator, Otherwise};
 use super::super::parse::{Kind as Syntax, Node};
-use super::{Checker, Kind, ROOTS, Typed, signature};
+use super::{Checker, Kind, ROOTS, Typed, hint, signature};
 use crate::diagnostic::nearest;
 use crate::policy::functions;
 
@@ -88,7 +88,8 @@ impl Checker<'_, '_> {
     }
 
     fn unknown<'a>(&mut self, name: &str, known: impl Iterator<Item = &'a str>, node: &Node) -> Option<Typed> {
-        let help = nearest(name, known).map(|known| format!("did you mean `{known}`?"));
+        let near = || nearest(name, known).map(|known| format!("did you mean `{known}`?"));
+        let help = hint::function(name).or_else(near);
         self.fail("unknown-function", &node.span, format!("unknown function `{name}`"), help);
         None
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::ir::{Expr, Fact, Field, Subject};
 use super::super::parse::{Kind as Syntax, Node};
-use super::{Checker, Kind, Phase, ROOTS, Typed, Variable};
+use super::{Checker, Kind, Phase, ROOTS, Typed, Variable, hint};
 use crate::api::{FieldId, Shape, Table};
 use crate::diagnostic::nearest;
 use crate::model::Name;
@@ -52,7 +52,8 @@ impl Checker<'_, '_> {
             .collect();
         let help = nearest(name, known)
             .map(|known| format!("did you mean `{known}`?"))
-            .or_else(|| self.scope.table.field_named(name).map(|_| format!("did you mean `record.{name}`?")));
+            .or_else(|| self.scope.table.field_named(name).map(|_| format!("did you mean `record.{name}`?")))
+            .or_else(|| Some(hint::name(name)));
         self.fail("unknown-name", &node.span, format!("unknown name `{name}`"), help);
         None
     }
@@ -266,8 +267,10 @@ impl Checker<'_, '_> {
             // A column of that name is what is meant; where there is none, `key` is the key whatever its column's name.
             let key = (*member == "key").then_some(table.key);
             let Some(id) = table.field_named(member).or(key) else {
-                let known = table.fields.iter().map(|field| &*field.name);
-                let help = nearest(member, known).map(|known| format!("did you mean `{known}`?"));
+                let known: Vec<&str> = table.fields.iter().map(|field| &*field.name).collect();
+                let help = nearest(member, known.iter().copied())
+                    .map(|known| format!("did you mean `{known}`?"))
+                    .or_else(|| Some(format!("known: {}", known.join(", "))));
                 let message = format!("table `{}` has no field `{member}`", table.name);
                 self.fail("unknown-field", &node.span, message, help);
                 return None;

@@ -2,7 +2,7 @@
 
 use super::super::ir::{Expr, Operator};
 use super::super::parse::{Kind as Syntax, Node};
-use super::{Checker, Kind, Typed};
+use super::{Checker, Kind, Typed, hint};
 use crate::model::value::Decimal;
 use crate::policy::value::Value;
 
@@ -24,7 +24,7 @@ impl Checker<'_, '_> {
 
     fn mismatch(&mut self, operator: Operator, a: &Kind, b: &Kind, node: &Node) -> Option<Kind> {
         let sign = operator.sign();
-        let help = match (a, b) {
+        let help = hint::operator(operator, a, b).or(match (a, b) {
             (Kind::Timestamp, Kind::String) | (Kind::String, Kind::Timestamp) => {
                 Some("write `timestamp('2025-01-31T00:00:00Z')`")
             }
@@ -35,7 +35,7 @@ impl Checker<'_, '_> {
             }
             (Kind::Int, Kind::Double) | (Kind::Double, Kind::Int) => Some("convert one side: `double(…)` or `int(…)`"),
             _ => None,
-        };
+        });
         let message = format!("`{sign}` is not defined between `{a}` and `{b}`");
         self.fail("type-mismatch", &node.span, message, help.map(str::to_owned));
         None
