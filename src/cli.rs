@@ -46,9 +46,12 @@ pub enum Command {
     Demo(crate::demo::Options),
     /// Check the configuration, the API descriptions and the policies, and show every mistake at once
     ///
-    /// Nothing is started and no service is asked. Example:
+    /// Nothing is started and no service is asked. Errors are what can't be served and what no author of a policy can
+    /// have meant, such as a condition that never holds; warnings are what most who write it do not mean. Exits with 1 on
+    /// errors, and on warnings with --deny-warnings. Examples:
     ///
     ///     scrim check --config config/gateway.yaml --deny-warnings
+    ///     scrim check --format sarif > scrim.sarif
     #[command(verbatim_doc_comment)]
     Check(Check),
     /// Ask a running gateway whether it is ready; exits with 0 if so
@@ -81,10 +84,10 @@ pub struct Check {
     /// The gateway's configuration file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, default_value = CONFIG)]
     pub config: PathBuf,
-    /// How to show what was found
+    /// How to show what was found; text goes to stderr, the others to stdout
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Fail on warnings too
+    /// Exit with 1 on warnings too
     #[arg(long)]
     pub deny_warnings: bool,
 }
@@ -95,6 +98,8 @@ pub enum Format {
     Text,
     /// For machines: one JSON array
     Json,
+    /// For code hosts and editors: SARIF 2.1.0
+    Sarif,
 }
 
 #[derive(Debug, Args)]
