@@ -11,6 +11,7 @@
 mod support;
 
 mod cases;
+mod diagnostics;
 mod matrix;
 mod path;
 mod readme;
