@@ -209,6 +209,7 @@ fn checked(source: &str, layout: &mut Layout) -> Result<Option<Typed>, String> {
         used: BTreeSet::new(),
         layout,
         diagnostics: &mut diagnostics,
+        judged: None,
     };
     let typed = types::expression(&mut scope, &Text::whole(source), Phase::Rows);
     match (typed, diagnostics.first()) {
