@@ -67,7 +67,7 @@ impl Format {
         let [b'"', text @ .., b'"'] = raw else { return None };
         match text.split_first_chunk() {
             Some((time, rest)) if self != Self::Date => {
-                let clock = Clock::read(time)?;
+                let clock = TimeOfDay::read(time)?;
                 let (nano, zone) = fraction(rest)?;
                 // Texts of one length and form have the order of the instants that they spell.
                 if zone == b"Z" {
@@ -80,7 +80,7 @@ impl Format {
                 let mut midnight = *b"0000-00-00T00:00:00";
                 let (day, _) = midnight.split_first_chunk_mut()?;
                 *day = <[u8; 10]>::try_from(text).ok()?;
-                Clock::read(&midnight)?;
+                TimeOfDay::read(&midnight)?;
                 Some(midnight.cmp(&known.text).then(0.cmp(&known.moment.nano)))
             }
             _ => None,
@@ -89,13 +89,13 @@ impl Format {
 }
 
 /// The digits of `YYYY-MM-DDTHH:MM:SS` in three words, which overlap.
-struct Clock {
+struct TimeOfDay {
     month: u64,
     minute: u64,
     second: u64,
 }
 
-impl Clock {
+impl TimeOfDay {
     /// `None` unless it is a time that exists, of a year that is read.
     fn read(text: &[u8; 19]) -> Option<Self> {
         let (month, rest) = text.split_first_chunk()?;
