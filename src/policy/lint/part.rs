@@ -20,6 +20,9 @@ pub(super) struct Part<'a> {
     pub(super) expr: &'a Expr,
 }
 
+/// A text that stands in an expression, with its node.
+pub(super) type Literal<'a> = (&'a str, &'a Node);
+
 /// How a condition is made of conditions.
 pub(super) enum Shape<'a> {
     Not(Part<'a>),
@@ -104,7 +107,7 @@ impl<'a> Part<'a> {
     }
 
     /// The function's name, what it is called on, and the texts among its other arguments.
-    pub(super) fn call(self) -> Option<(&'a str, Self, Vec<(&'a str, &'a Node)>)> {
+    pub(super) fn call(self) -> Option<(&'a str, Self, Vec<Literal<'a>>)> {
         let (Syntax::Call { function, target, arguments }, Expr::Call(_, values)) = (&self.node.kind, self.expr) else {
             return None;
         };

@@ -110,7 +110,7 @@ impl<'a> Lints<'a> {
             self.warn("grants-nothing", at(action.name()), message, Some(help));
         }
         let owner = |field: &FieldId| self.table.owner == Some(*field);
-        if has(&Action::Update) && made.write.iter().all(|field| owner(field)) && !has(&Action::Transfer) {
+        if has(&Action::Update) && made.write.iter().all(owner) && !has(&Action::Transfer) {
             let help = "name the fields that may change: `write: [ … ]`";
             self.warn("grants-nothing", at("update"), "`update` without a field that may change", Some(help));
         }
