@@ -201,7 +201,7 @@ pub struct Intent {
 pub struct Outcome {
     /// `allowed`, `refused`, `failed` (upstream or gateway), `aborted` (client left, panic, stream cut).
     pub result: &'static str,
-    /// The status that was sent; 0 if none was.
+    /// The status that was sent, or was about to be; 0 if none was.
     pub status: u16,
     /// Label of the `Reason`, or of what cut the exchange short.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -228,6 +228,8 @@ pub struct Outcome {
     pub rows_dropped: u64,
     pub tenant_violations: u64,
     pub upstream_requests: u32,
+    /// Of the answer's body.
+    pub bytes_sent: u64,
     pub opaque: bool,
     pub duration_us: u64,
 }

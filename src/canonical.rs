@@ -93,6 +93,11 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
 }
 
 impl Canonical {
+    /// The method whose route and rules apply: a HEAD is a GET whose answer's body is kept back (RFC 9110, section 9.3.2).
+    pub fn judged_as(&self) -> &Method {
+        if self.method == Method::HEAD { &Method::GET } else { &self.method }
+    }
+
     /// For logs of the audit: the path as it was understood, percent-encoded again.
     pub fn path(&self) -> String {
         target::print_path(&self.segments)
@@ -106,9 +111,8 @@ impl Canonical {
 
 fn method(method: &Method) -> Result<(), Reason> {
     match *method {
-        Method::GET | Method::POST | Method::PATCH | Method::PUT | Method::DELETE => Ok(()),
+        Method::GET | Method::HEAD | Method::POST | Method::PATCH | Method::PUT | Method::DELETE => Ok(()),
         Method::CONNECT => Err(Reason::UpgradeNotDeclared),
-        // HEAD too: an answer to GET is judged by its body, which HEAD does not have.
         _ => Err(Reason::MethodNotSupported),
     }
 }

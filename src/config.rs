@@ -3,6 +3,7 @@
 //! `raw` reads the file as written; `compile` checks it. Relative paths are resolved against the file's folder.
 //! Secrets are read when the configuration is loaded and never shown.
 
+mod coding;
 mod compile;
 mod identity;
 mod limits;
@@ -18,6 +19,7 @@ use crate::diagnostic::{self, Diagnostic, Source, Span};
 use crate::model::Name;
 use crate::model::value::Type;
 use crate::secret::Secret;
+pub use coding::Coding;
 
 #[derive(Debug)]
 pub struct Config {
@@ -34,6 +36,8 @@ pub struct Config {
     /// A folder; every `*.yaml` in it that is not `*_test.yaml` is a policy.
     pub policies: PathBuf,
     pub limits: Limits,
+    /// What answers may be compressed with for clients that accept it, the best first. Empty: none is.
+    pub compression: Vec<Coding>,
     pub audit: Audit,
     /// Keys the masks `hash` and `tokenise`.
     pub masking_key: Option<Secret>,
@@ -127,6 +131,8 @@ pub struct Upstream {
     pub base_path: String,
     pub ca: Option<PathBuf>,
     pub credential: Option<Credential>,
+    /// What it is asked to compress its answers with. Empty: nothing.
+    pub accept_encoding: Vec<Coding>,
     /// Where the file names the URL, for errors found when it is used.
     pub span: Span,
 }
@@ -272,9 +278,16 @@ pub struct Limits {
     pub headers: usize,
     pub header_bytes: usize,
     pub request_body: usize,
+    /// An answer that is held as a whole.
     pub response_body: usize,
     /// One record of an answer, or one member of its envelope: what is held while a long answer passes.
     pub record: usize,
+    /// An answer that passes as a stream: no memory is at stake, but there is no body without an end.
+    pub streamed_body: u64,
+    /// An answer is held as a whole up to here although it could be streamed, so that a late error can still refuse it.
+    pub buffered_body: usize,
+    /// Bytes that may come out of a compressed answer for each that went in.
+    pub decoded_ratio: usize,
     pub json_depth: usize,
     pub in_flight: usize,
     pub upstream_connections: usize,
@@ -288,8 +301,10 @@ pub struct Limits {
     pub upstream_head_time: Duration,
     /// Between two reads of an answer's body.
     pub upstream_read_time: Duration,
-    /// For the whole exchange.
+    /// Until an exchange's answer is there; of a streamed one, until it begins.
     pub exchange_time: Duration,
+    /// From there until a streamed answer has passed.
+    pub stream_time: Duration,
     pub drain_time: Duration,
 }
 

@@ -115,6 +115,13 @@ pub struct Walk {
     pub step: Option<u64>,
 }
 
+impl Walk {
+    /// How each of its pages is redacted.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.base.purpose.plan
+    }
+}
+
 impl<'a> Case<'a> {
     pub fn decide(&self, table: TableId, action: &Action) -> Decision {
         self.decided(table, action).decision
@@ -188,9 +195,11 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// A list of records. `pairs` is the client's query.
+    /// A list of records, or an export of one: nothing but its records, and none of other tables, for each table's export is
+    /// granted apart. `pairs` is the client's query.
     pub fn list(
         &self,
+        action: &Action,
         route: &Route,
         variables: &[(Name, String)],
         residual: Arc<Residual>,
@@ -201,12 +210,16 @@ impl<'a> Case<'a> {
         let Dialect::Rest(dialect) = &api.dialect;
         let query = rest::parse(dialect, table, pairs)?;
         query::check(&query, table, Some(&residual))?;
+        let exports = *action == Action::Export;
+        if exports && !query.expand.is_empty() {
+            return Err(Reason::QueryNotAllowed);
+        }
         let exact = residual.is_total() && rest::is_tenant_pushed(table);
         let frame = match &dialect.list {
             Records::Array(records) => Frame::List {
                 records: records.clone(),
-                total: dialect.total.clone(),
-                keep: dialect.keep.clone(),
+                total: dialect.total.clone().filter(|_| !exports),
+                keep: if exports { Vec::new() } else { dialect.keep.clone() },
                 exact,
             },
             Records::Lines => Frame::Lines,
@@ -342,7 +355,6 @@ pub fn hierarchy(
 fn headers(api: &Api, tenant: &TenantScope) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static("scrim"));
     for (name, dimension) in &api.tenant_headers {
         headers.insert(name.clone(), HeaderValue::from_str(tenant.value(dimension)?).ok()?);

@@ -165,21 +165,41 @@ impl Exchange {
         &self.metrics
     }
 
+    /// The head of the answer leaves, or is about to.
+    pub fn answers(&mut self, status: u16) {
+        self.outcome.status = status;
+    }
+
+    /// Bytes of the answer's body have left.
+    pub fn passes(&mut self, bytes: usize) {
+        self.outcome.bytes_sent += bytes as u64;
+    }
+
+    /// Ends it short of a complete answer: what has left stays as it was put on record.
+    pub async fn cut(mut self, reason: Reason) {
+        let announced = self.announce().await;
+        self.outcome.result = "aborted";
+        self.finish(Some(reason), announced.is_ok());
+    }
+
     /// Ends it with what was sent. A refusal that was never announced is announced first, so that both lines exist.
     pub async fn end(mut self, status: u16, reason: Option<Reason>) {
         let announced = self.announce().await;
         self.outcome.status = status;
-        self.outcome.reason = reason.map(Reason::label);
         self.outcome.result = match reason {
             None => "allowed",
-            Some(Reason::ClientGone) => "aborted",
             Some(_) if status >= 500 => "failed",
             Some(_) => "refused",
         };
+        self.finish(reason, announced.is_ok());
+    }
+
+    fn finish(mut self, reason: Option<Reason>, announced: bool) {
+        self.outcome.reason = reason.map(Reason::label);
         if let Some(reason) = reason {
             self.metrics.refusals.with_label_values(&[reason.label()]).inc();
         }
-        if announced.is_ok() {
+        if announced {
             self.close();
         }
         self.count();
@@ -226,7 +246,6 @@ impl Drop for Exchange {
         }
         // Last: whoever waits for none to be in flight finds every outcome queued.
         self.metrics.in_flight.dec();
-        // Last: who waits until nothing is in flight finds every outcome queued.
     }
 }
 

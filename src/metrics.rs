@@ -19,6 +19,8 @@ pub struct Metrics {
     pub phase_seconds: HistogramVec,
     pub upstream_seconds: Histogram,
     pub upstream_requests: IntCounterVec,
+    /// Answers that left while they still came in, by `end`: `complete`, `cut`.
+    pub streams: IntCounterVec,
     pub rows_returned: IntCounter,
     pub rows_dropped: IntCounter,
     /// Fields changed by `how`: `masked`, `removed`, `undeclared`, and `mismatched` for those not of their declared type.
@@ -88,6 +90,11 @@ impl Metrics {
                 )),
             ),
             upstream_requests: counters("scrim_upstream_requests_total", "Upstream requests by outcome.", &["outcome"]),
+            streams: counters(
+                "scrim_streamed_answers_total",
+                "Answers that were streamed, by how they ended.",
+                &["end"],
+            ),
             rows_returned: counter("scrim_rows_returned_total", "Records that reached a caller."),
             rows_dropped: counter("scrim_rows_dropped_total", "Records that the policy kept from a caller."),
             fields_redacted: counters("scrim_fields_redacted_total", "Fields masked or removed.", &["how"]),

@@ -232,6 +232,7 @@ pub enum Reason {
     UpstreamRefused,
     PreconditionFailed,
     ClientGone,
+    ClientSlow,
     // the gateway itself
     AuditUnavailable,
     NotReady,
@@ -287,6 +288,7 @@ impl Reason {
             Self::UpstreamCannotGuard => "upstream_cannot_guard",
             Self::UpstreamRefused => "upstream_refused",
             Self::ClientGone => "client_gone",
+            Self::ClientSlow => "client_slow",
             Self::PreconditionFailed => "precondition_failed",
             Self::AuditUnavailable => "audit_unavailable",
             Self::NotReady => "not_ready",

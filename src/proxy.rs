@@ -2,10 +2,18 @@
 //!
 //! `Proxy::serve` reads like the list of steps. It speaks to pingora's HTTP session directly and makes its own exchange with
 //! the upstream, so that the status can still change after the body was looked at, and there is no filter to fall through.
-//! Nothing reaches a client before the whole answer has been judged.
+//! An answer reaches its client once the whole of it was judged or, where it is a long list, record by record; one that
+//! turns out to be broken by then is cut, so that it never looks complete.
 
+mod changes;
 mod client;
+mod delivery;
+mod encode;
+mod export;
+mod flow;
+mod negotiation;
 mod records;
+mod reply;
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -16,10 +24,14 @@ use std::task::Poll;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode};
+use http::Method;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
+
+use delivery::{Times, deliver};
+use negotiation::Format;
+use reply::Reply;
 
 use crate::api::RouteKind;
 use crate::audit::Log;
@@ -46,33 +58,6 @@ pub struct Proxy {
     options: HttpServerOptions,
 }
 
-/// What a client gets.
-#[derive(Debug)]
-struct Reply {
-    status: StatusCode,
-    content_type: HeaderValue,
-    body: Bytes,
-}
-
-impl Reply {
-    fn json(status: StatusCode, body: Vec<u8>) -> Self {
-        Self { status, content_type: HeaderValue::from_static("application/json"), body: body.into() }
-    }
-
-    fn empty() -> Self {
-        Self {
-            status: StatusCode::NO_CONTENT,
-            content_type: HeaderValue::from_static("application/json"),
-            body: Bytes::new(),
-        }
-    }
-
-    fn refused(rejection: &Rejection) -> Self {
-        let content_type = HeaderValue::from_static("application/problem+json");
-        Self { status: rejection.status, content_type, body: rejection.body().into() }
-    }
-}
-
 impl Proxy {
     pub fn new(in_force: Arc<ArcSwapOption<Snapshot>>, clock: Clock, log: Arc<Log>, metrics: Metrics) -> Self {
         // pingora keeps an HTTP/2 connection without streams for ever if it is not told otherwise.
@@ -87,7 +72,9 @@ impl Proxy {
     async fn exchange(&self, session: &mut ServerSession) -> bool {
         let client = client::address(session);
         let mut exchange = Exchange::begin(self.clock.now(), client, &self.log, &self.metrics);
-        let served = match self.in_force.load_full() {
+        let snapshot = self.in_force.load_full();
+        let times = Times::new(snapshot.as_deref());
+        let served = match &snapshot {
             None => Err(Reason::NotReady),
             Some(snapshot) if self.metrics.in_flight.get() > snapshot.config.limits.in_flight as i64 => {
                 Err(Reason::Overloaded)
@@ -95,8 +82,8 @@ impl Proxy {
             Some(snapshot) => {
                 client::set_deadlines(session, &snapshot.config.limits);
                 // Pinned where it lies: a future of this size costs more to move than many a request.
-                let steps = pin!(self.serve(session, &snapshot, client, &mut exchange));
-                let in_time = tokio::time::timeout(snapshot.config.limits.exchange_time, unless_panicked(steps));
+                let steps = pin!(self.serve(session, snapshot, client, &mut exchange));
+                let in_time = tokio::time::timeout(times.exchange, unless_panicked(steps));
                 in_time.await.unwrap_or(Err(Reason::UpstreamTimeout))
             }
         };
@@ -108,20 +95,23 @@ impl Proxy {
         let reason = served.as_ref().err().copied();
         // Nobody is left to read an answer; and what a broken connection still holds is no request.
         if reason == Some(Reason::ClientGone) {
-            exchange.end(0, reason).await;
+            exchange.cut(Reason::ClientGone).await;
             return false;
         }
         let reply = served.unwrap_or_else(|reason| Reply::refused(&Rejection::from(reason)));
-        let id = exchange.id;
-        if let Some(reason) = reason.filter(|_| reply.status.is_server_error()) {
-            tracing::warn!(request_id = %id, status = reply.status.as_u16(), reason = reason.label(), "an exchange failed");
+        let (id, status) = (exchange.id, reply.status);
+        if let Some(reason) = reason.filter(|_| status.is_server_error()) {
+            tracing::warn!(request_id = %id, status = status.as_u16(), reason = reason.label(), "an exchange failed");
         }
         client::close_unless_read(session);
         let to_head = session.req_header().method == Method::HEAD;
-        match client::write(session, &reply, id, to_head).await {
-            Ok(()) => exchange.end(reply.status.as_u16(), reason).await,
-            Err(_) => {
-                exchange.end(0, Some(Reason::ClientGone)).await;
+        match deliver(session, reply, to_head, &times, &mut exchange).await {
+            Ok(()) => exchange.end(status.as_u16(), reason).await,
+            Err(reason) => {
+                if !matches!(reason, Reason::ClientGone | Reason::ClientSlow) {
+                    tracing::warn!(request_id = %id, status = status.as_u16(), reason = reason.label(), "an answer was cut");
+                }
+                exchange.cut(reason).await;
                 return false;
             }
         }
@@ -130,13 +120,13 @@ impl Proxy {
     }
 
     /// The steps of the path, in order. Nothing is sent to the client here.
-    async fn serve(
+    async fn serve<'u>(
         &self,
         session: &mut ServerSession,
-        snapshot: &Snapshot,
+        snapshot: &'u Snapshot,
         client: IpAddr,
         exchange: &mut Exchange,
-    ) -> Result<Reply, Reason> {
+    ) -> Result<Reply<'u>, Reason> {
         let config = &snapshot.config;
         exchange.under(snapshot.policies.hash(), &config.hash);
 
@@ -177,7 +167,7 @@ impl Proxy {
         let api = snapshot.catalog.api(target.api);
         let route = api.routes.get(target.route).ok_or(Reason::RouteUnknown)?;
 
-        let facts = RequestFacts { method: request.method.clone(), ip: client };
+        let facts = RequestFacts { method: request.judged_as().clone(), ip: client };
         let caller = Caller::new(&principal);
         let case = Case {
             catalog: &snapshot.catalog,
@@ -201,6 +191,10 @@ impl Proxy {
             let work = pin!(records::opaque(snapshot, &permit, exchange));
             return until_client_leaves(session, work).await;
         };
+        let headers = &session.req_header().headers;
+        let format = negotiation::format(headers, *action == Action::List);
+        let compression = negotiation::compression(headers, &config.compression);
+        let action = if format == Ok(Format::Csv) { &Action::Export } else { action };
         exchange.about(&api.name, &snapshot.catalog.table(*table).name, action, key.as_deref());
 
         let timer = self.phase("decide");
@@ -211,7 +205,9 @@ impl Proxy {
             return Err(Reason::TableHidden);
         }
         // Not before: which types a table takes would tell that it exists.
-        client::check_media_types(session, &request)?;
+        client::check_content_type(headers, &request)?;
+        format?;
+        let compression = compression?;
         let residual = match decision {
             Decision::Allow(residual) | Decision::Conditional(residual) => residual,
             Decision::Deny(reason, rule) => {
@@ -237,7 +233,7 @@ impl Proxy {
                 refusal.reason
             };
             match (action, key) {
-                (Action::List | Action::Export, _) => step.list(exchange).await,
+                (Action::List | Action::Export, _) => step.list(action, exchange).await,
                 (Action::Read, Some(key)) => step.read(key, exchange).await,
                 (Action::Create, _) => step.create(&body, exchange).await.map_err(|refusal| refuse(exchange, refusal)),
                 (Action::Delete, Some(key)) => {
@@ -251,7 +247,9 @@ impl Proxy {
                 }
             }
         };
-        until_client_leaves(session, pin!(work)).await
+        let mut reply = until_client_leaves(session, pin!(work)).await?;
+        reply.compress(compression, !config.compression.is_empty()).await?;
+        Ok(reply)
     }
 
     fn count_remembered(&self, what: &str, remembered: bool) {
@@ -312,8 +310,12 @@ impl HttpServerApp for Proxy {
                 session.set_keepalive(None);
                 let reason = exchange.announce().await.err().unwrap_or(Reason::MalformedRequest);
                 let rejection = Rejection::from(reason);
-                let sent = client::write(&mut session, &Reply::refused(&rejection), exchange.id, false).await;
-                exchange.end(if sent.is_ok() { rejection.status.as_u16() } else { 0 }, Some(reason)).await;
+                // Of a head that can't be read, it can't be told what it asks for: the refusal has a body.
+                let times = Times::new(self.in_force.load().as_deref());
+                match deliver(&mut session, Reply::refused(&rejection), false, &times, &mut exchange).await {
+                    Ok(()) => exchange.end(rejection.status.as_u16(), Some(reason)).await,
+                    Err(reason) => exchange.cut(reason).await,
+                }
                 session.shutdown().await;
                 return None;
             }
@@ -350,7 +352,7 @@ mod tests {
         };
         let found: Result<(), Reason> = unless_panicked(pin!(work)).await;
         assert_eq!(found, Err(Reason::Internal));
-        assert_eq!(Rejection::from(Reason::Internal).status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(Rejection::from(Reason::Internal).status, http::StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(unless_panicked(pin!(async { Ok(1) })).await, Ok(1));
     }
 }

@@ -118,8 +118,19 @@ impl Redactor {
 
     /// The answer is complete: appends the rest to `out` and says what was done. A single record that may not be seen
     /// appends nothing, and is not kept in the tally.
-    pub fn finish(self, out: &mut Vec<u8>) -> Result<Tally, Unreadable> {
-        self.stream.finish(out)
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<Tally, Unreadable> {
+        self.end(out)?;
+        Ok(self.stop())
+    }
+
+    /// The answer is complete: appends the rest to `out`.
+    pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Unreadable> {
+        self.stream.end(out)
+    }
+
+    /// What was done up to here, whether or not the answer is complete; of one that failed, some may not have left.
+    pub fn stop(self) -> Tally {
+        self.stream.stop()
     }
 }
 

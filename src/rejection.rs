@@ -68,9 +68,11 @@ impl From<Reason> for Rejection {
             Reason::MediaTypeUnsupported => {
                 says(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", "The body must be application/json.")
             }
-            Reason::NotAcceptable => {
-                says(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "Only application/json can be answered.")
-            }
+            Reason::NotAcceptable => says(
+                StatusCode::NOT_ACCEPTABLE,
+                "not_acceptable",
+                "None of the accepted types or encodings can be answered.",
+            ),
             Reason::ActionNotGranted
             | Reason::Denied
             | Reason::RequirementUnmet
@@ -104,8 +106,9 @@ impl From<Reason> for Rejection {
                 "not_accepted",
                 "The service behind this gateway did not accept the change.",
             ),
-            // Nobody is left to read this one.
+            // Nobody is left to read these.
             Reason::ClientGone => says(StatusCode::BAD_REQUEST, "client_gone", "The client closed the connection."),
+            Reason::ClientSlow => says(StatusCode::BAD_REQUEST, "client_slow", "The client read too slowly."),
             Reason::PreconditionFailed => {
                 says(StatusCode::PRECONDITION_FAILED, "precondition_failed", "The record was changed by somebody else.")
             }

@@ -39,7 +39,7 @@ fn only<'a>(
     tenant: &TenantScope,
 ) -> Option<Target> {
     let mut matching = routes
-        .filter(|(_, _, route)| route.method == request.method)
+        .filter(|(_, _, route)| route.method == *request.judged_as())
         .filter_map(|(api, at, route)| Some((api, at, route, route.path.matches(&request.segments, tenant)?)));
     let (api, at, route, variables) = matching.next()?;
     if matching.next().is_some() {
@@ -108,6 +108,13 @@ mod tests {
         ];
         for (path, route, kind) in cases {
             assert_eq!(resolve(Method::GET, &path), Some((route, kind)), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_means_what_a_get_means() {
+        for path in [&["v1", "contacts"][..], &["v1", "contacts", "7"], &["logo", "big"], &["nothing"]] {
+            assert_eq!(resolve(Method::HEAD, path), resolve(Method::GET, path), "{path:?}");
         }
     }
 

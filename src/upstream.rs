@@ -1,8 +1,11 @@
 //! The services behind the gateway: peers, pooled connections, deadlines, credentials.
 //!
 //! Only a [`Permit`]'s request is ever sent. Names are resolved here, because the pool's own resolver blocks and panics. An
-//! empty server name would turn certificate verification off in the TLS stack, so it can't be configured. An answer that is
-//! not read to its end closes its connection; one that is goes back to the pool before it is transformed.
+//! empty server name would turn certificate verification off in the TLS stack, so it can't be configured. An answer comes
+//! as its reader asks for it; see [`answer`].
+
+pub mod answer;
+mod decode;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -10,18 +13,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
-use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 
-use crate::config::{Credential, Limits, Scheme, Upstream};
+use crate::config::{Coding, Credential, Limits, Scheme, Upstream};
 use crate::enforcement::{Outgoing, Permit};
 use crate::metrics::Metrics;
 use crate::model::{Name, Reason};
+use answer::InUse;
+pub use answer::{Answer, Body, Held, Whole};
 
 /// How long a resolved name is used before it is looked up again.
 const RESOLVED_FOR: Duration = Duration::from_secs(30);
@@ -41,6 +45,12 @@ pub enum Failure {
     Broken,
     #[error("the answer is larger than the limit")]
     TooLarge,
+    #[error("the answer is compressed in a way that is not known, or in several")]
+    UnknownCoding,
+    #[error("the answer is not compressed as it says, or was cut short")]
+    Undecodable,
+    #[error("the answer expands further than the limit")]
+    Expanded,
 }
 
 impl Failure {
@@ -48,22 +58,15 @@ impl Failure {
         match self {
             Self::Unknown | Self::Unresolved | Self::Unreachable => Reason::UpstreamUnreachable,
             Self::Timeout => Reason::UpstreamTimeout,
-            Self::Broken => Reason::UpstreamBroken,
-            Self::TooLarge => Reason::UpstreamTooLarge,
+            Self::Broken | Self::Undecodable => Reason::UpstreamBroken,
+            Self::TooLarge | Self::Expanded => Reason::UpstreamTooLarge,
+            Self::UnknownCoding => Reason::UpstreamMediaType,
         }
     }
 
     fn label(self) -> &'static str {
         self.reason().label()
     }
-}
-
-/// An answer, read to its end.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
 }
 
 /// Every upstream of one configuration, each with a pool of its own, so that no connection crosses trust domains.
@@ -81,6 +84,7 @@ struct Peer {
     port: u16,
     base_path: String,
     host_header: HeaderValue,
+    accept_encoding: HeaderValue,
     credential: Option<(header::HeaderName, HeaderValue)>,
 }
 
@@ -97,21 +101,19 @@ impl Upstreams {
         Ok(Self { by_name, limits: limits.clone(), metrics: metrics.clone() })
     }
 
-    /// Sends a permitted request and reads its answer. One retry: on a reused connection that turned out to be dead, with an
-    /// idempotent method (RFC 9110, section 9.2.2). Dropping the future closes the connection.
-    pub async fn send<Purpose>(&self, permit: &Permit<Purpose>) -> Result<Answer, Failure> {
-        let timer = self.metrics.upstream_seconds.start_timer();
-        let result = match self.by_name.get(permit.upstream()) {
+    /// Sends a permitted request and reads the head of its answer. One retry: on a reused connection that turned out to be
+    /// dead, with an idempotent method (RFC 9110, section 9.2.2). Dropping the future closes the connection.
+    pub async fn send<Purpose>(&self, permit: &Permit<Purpose>) -> Result<Answer<'_>, Failure> {
+        let sent = match self.by_name.get(permit.upstream()) {
             Some(peer) => self.exchange(peer, permit.outgoing()).await,
             None => Err(Failure::Unknown),
         };
-        timer.observe_duration();
-        let outcome = result.as_ref().map_or_else(|failure| failure.label(), |_| "answered");
-        self.metrics.upstream_requests.with_label_values(&[outcome]).inc();
-        result
+        // An answer counts itself once it is known how it ended.
+        sent.inspect_err(|failure| self.metrics.upstream_requests.with_label_values(&[failure.label()]).inc())
     }
 
-    async fn exchange(&self, peer: &Peer, outgoing: &Outgoing) -> Result<Answer, Failure> {
+    async fn exchange<'u>(&'u self, peer: &'u Peer, outgoing: &Outgoing) -> Result<Answer<'u>, Failure> {
+        let timer = self.metrics.upstream_seconds.start_timer();
         let address = peer.resolve().await?;
         let target = peer.target(address, &self.limits);
         let head = peer.head(outgoing).ok_or(Failure::Broken)?;
@@ -123,13 +125,8 @@ impl Upstreams {
                 .await
                 .map_err(|error| failure_of(&error, Failure::Unreachable))?;
             let mut session = InUse::new(session, &self.metrics);
-            match self.answer(&mut session, &head, &outgoing.body).await {
-                Ok(answer) => {
-                    if let Some(session) = session.take() {
-                        peer.connector.release_http_session(session, &target, Some(self.limits.idle_time)).await;
-                    }
-                    return Ok(answer);
-                }
+            match self.ask(&mut session, &head, &outgoing.body).await {
+                Ok(()) => return Answer::new(session, peer, target, self, timer),
                 Err(Broken { failure, nothing_read }) => {
                     session.close().await;
                     if reused
@@ -147,13 +144,13 @@ impl Upstreams {
         }
     }
 
-    async fn answer(&self, session: &mut InUse, head: &RequestHeader, body: &Bytes) -> Result<Answer, Broken> {
+    /// Sends the request and reads the head of the answer to it.
+    async fn ask(&self, session: &mut InUse<'_>, head: &RequestHeader, body: &Bytes) -> Result<(), Broken> {
         let limits = &self.limits;
         let Some(session) = session.session.as_mut() else { return Err(Broken::before(Failure::Broken)) };
         session.set_write_timeout(Some(limits.upstream_head_time));
         session.set_read_timeout(Some(limits.upstream_read_time));
         let sent = async {
-            let session = &mut *session;
             session.write_request_header(Box::new(head.clone())).await?;
             if !body.is_empty() {
                 session.write_request_body(body.clone(), true).await?;
@@ -173,38 +170,11 @@ impl Upstreams {
             }
         };
         match tokio::time::timeout(limits.upstream_head_time, sent).await {
-            Err(_) => return Err(Broken::before(Failure::Timeout)),
-            Ok(Err(error)) => return Err(Broken::before(failure_of(&error, Failure::Broken))),
-            Ok(Ok(false)) => return Err(Broken::after(Failure::Broken)),
-            Ok(Ok(true)) => {}
+            Err(_) => Err(Broken::before(Failure::Timeout)),
+            Ok(Err(error)) => Err(Broken::before(failure_of(&error, Failure::Broken))),
+            Ok(Ok(false)) => Err(Broken::after(Failure::Broken)),
+            Ok(Ok(true)) => Ok(()),
         }
-        let Some(head) = session.response_header() else { return Err(Broken::after(Failure::Broken)) };
-        let (status, headers) = (head.status, head.headers.clone());
-        let expected =
-            headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
-        if expected.is_some_and(|length| length > limits.response_body) {
-            return Err(Broken::after(Failure::TooLarge));
-        }
-        let mut body: Option<Bytes> = None;
-        let mut joined = BytesMut::new();
-        while let Some(chunk) =
-            session.read_response_body().await.map_err(|error| Broken::after(failure_of(&error, Failure::Broken)))?
-        {
-            let length = body.as_ref().map_or(0, Bytes::len) + joined.len() + chunk.len();
-            if length > limits.response_body {
-                return Err(Broken::after(Failure::TooLarge));
-            }
-            if body.is_none() && joined.is_empty() {
-                body = Some(chunk);
-                continue;
-            }
-            if let Some(first) = body.take() {
-                joined.reserve(expected.unwrap_or(length));
-                joined.extend_from_slice(&first);
-            }
-            joined.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, headers, body: body.unwrap_or_else(|| joined.freeze()) })
     }
 }
 
@@ -242,6 +212,7 @@ impl Peer {
             port: upstream.port,
             base_path: upstream.base_path.clone(),
             host_header: HeaderValue::from_str(&authority).ok()?,
+            accept_encoding: accept_encoding(&upstream.accept_encoding)?,
             credential,
         })
     }
@@ -283,8 +254,9 @@ impl Peer {
     fn head(&self, outgoing: &Outgoing) -> Option<RequestHeader> {
         let path = format!("{}{}", self.base_path, outgoing.target);
         let mut head =
-            RequestHeader::build(outgoing.method.clone(), path.as_bytes(), Some(outgoing.headers.len() + 3)).ok()?;
+            RequestHeader::build(outgoing.method.clone(), path.as_bytes(), Some(outgoing.headers.len() + 4)).ok()?;
         head.insert_header(header::HOST, self.host_header.clone()).ok()?;
+        head.insert_header(header::ACCEPT_ENCODING, self.accept_encoding.clone()).ok()?;
         for (name, value) in &outgoing.headers {
             head.append_header(name.clone(), value.clone()).ok()?;
         }
@@ -296,6 +268,16 @@ impl Peer {
             head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(outgoing.body.len())).ok()?;
         }
         Some(head)
+    }
+}
+
+/// What an upstream is asked to answer in: without a wish it may choose (RFC 9110, section 12.5.3), so there is always one.
+fn accept_encoding(codings: &[Coding]) -> Option<HeaderValue> {
+    let names: Vec<&str> = codings.iter().map(|coding| coding.name()).collect();
+    if names.is_empty() {
+        Some(HeaderValue::from_static("identity"))
+    } else {
+        HeaderValue::from_str(&names.join(", ")).ok()
     }
 }
 
@@ -322,34 +304,5 @@ fn failure_of(error: &pingora::Error, otherwise: Failure) -> Failure {
         | ErrorType::WriteTimedout
         | ErrorType::TLSHandshakeTimedout => Failure::Timeout,
         _ => otherwise,
-    }
-}
-
-/// A session that counts as in use until it is given back or closed; a dropped one closes its connection.
-struct InUse {
-    session: Option<HttpSession>,
-    metrics: Metrics,
-}
-
-impl InUse {
-    fn new(session: HttpSession, metrics: &Metrics) -> Self {
-        metrics.upstream_in_use.inc();
-        Self { session: Some(session), metrics: metrics.clone() }
-    }
-
-    fn take(&mut self) -> Option<HttpSession> {
-        self.session.take()
-    }
-
-    async fn close(&mut self) {
-        if let Some(mut session) = self.session.take() {
-            session.shutdown().await;
-        }
-    }
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        self.metrics.upstream_in_use.dec();
     }
 }

@@ -2,13 +2,17 @@
 //! log says, and that nothing is left behind.
 
 mod admin;
+mod bodies;
 mod client;
 mod demo;
+mod encodings;
+mod export;
 mod hierarchy;
 mod http2;
 mod lifecycle;
 mod process;
 mod reload;
+mod source;
 mod tls;
 mod upstream;
 mod wire;

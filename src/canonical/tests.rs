@@ -22,6 +22,9 @@ fn limits() -> Limits {
         request_body: 65_536,
         response_body: 65_536,
         record: 65_536,
+        streamed_body: 65_536,
+        buffered_body: 65_536,
+        decoded_ratio: 1,
         json_depth: 96,
         in_flight: 1,
         upstream_connections: 1,
@@ -33,6 +36,7 @@ fn limits() -> Limits {
         upstream_head_time: second,
         upstream_read_time: second,
         exchange_time: second,
+        stream_time: second,
         drain_time: second,
     }
 }
@@ -331,7 +335,9 @@ fn a_head_that_parsers_forgive_is_refused() {
         ("", MalformedRequest),
         ("\r\n\r\n", MalformedRequest),
         ("get /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
-        ("HEAD /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
+        ("HEAD /c HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", BodyExpected),
+        ("HEAD /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", BodyExpected),
+        ("head /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
         ("OPTIONS /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
         ("TRACE /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
         ("SEARCH /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
@@ -365,7 +371,8 @@ fn an_http2_head_that_speaks_of_another_connection_is_refused() {
         ("GET", Some("a"), &[("x_app_id", "1")], AmbiguousHeader),
         ("GET", Some("a"), &[("content-length", "1")], BodyExpected),
         ("CONNECT", Some("a"), &[], UpgradeNotDeclared),
-        ("HEAD", Some("a"), &[], MethodNotSupported),
+        ("HEAD", Some("a"), &[("content-length", "1")], BodyExpected),
+        ("OPTIONS", Some("a"), &[], MethodNotSupported),
     ];
     for (method, authority, lines, reason) in cases {
         assert_eq!(http2(method, "/c", *authority, lines), Err(*reason), "{method} {authority:?} {lines:?}");

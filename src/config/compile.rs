@@ -12,7 +12,7 @@ use super::raw::{self, distinct, header, path, text, unknown, warn};
 use super::{
     Audit, Config, Credential, Draft, Fsync, Hierarchy, Limits, Listener, Places, Scheme, Tls, TlsVersion, Upstream,
 };
-use super::{identity, limits};
+use super::{Coding, coding, identity, limits};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
 use crate::model::Name;
@@ -66,6 +66,9 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     });
     let masks_with_key = masking.is_some();
     let limits = fields.take("limits").map_or_else(Limits::default, |node| limits::limits(node, reader));
+    let compression = fields
+        .take("compression")
+        .map_or_else(Vec::new, |node| coding::codings(node, "`compression`", &Coding::WRITTEN, reader));
     let audit = fields.require("audit", reader).and_then(|node| limits::audit(node, folder, reader));
     let apis = distinct(fields.require("apis", reader), "`apis`", reader);
     let policies = fields.require("policies", reader);
@@ -90,6 +93,7 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
         apis: apis.iter().map(|text| folder.join(&text.value)).collect(),
         policies: policies.unwrap_or_default(),
         limits,
+        compression,
         audit: audit.unwrap_or(none),
         masking_key: masking.flatten(),
         hash: sha256(source),
@@ -312,6 +316,9 @@ fn upstream(name: Name, node: &Node, folder: &Path, secrets: &mut Secrets, reade
     let word = text(fields.require("url", reader), "`url`", reader);
     let ca = path(fields.take("ca"), "`ca`", folder, reader);
     let credential = fields.take("credential").map(|node| credential(node, secrets, reader));
+    let accept_encoding = fields
+        .take("accept_encoding")
+        .map_or_else(Vec::new, |node| coding::codings(node, "`accept_encoding`", &Coding::READ, reader));
     fields.finish(reader);
     let word = word?;
     let url = raw::url(&word, reader)?;
@@ -335,6 +342,7 @@ fn upstream(name: Name, node: &Node, folder: &Path, secrets: &mut Secrets, reade
         base_path: url.path,
         ca,
         credential,
+        accept_encoding,
         span: word.span,
     })
 }

@@ -22,6 +22,9 @@ impl Default for Limits {
             request_body: MIB,
             response_body: 16 * MIB,
             record: MIB,
+            streamed_body: GIB as u64,
+            buffered_body: 64 * KIB,
+            decoded_ratio: 200,
             json_depth: 64,
             in_flight: 1024,
             upstream_connections: 128,
@@ -33,6 +36,7 @@ impl Default for Limits {
             upstream_head_time: seconds(15),
             upstream_read_time: seconds(15),
             exchange_time: seconds(60),
+            stream_time: seconds(600),
             drain_time: seconds(60),
         }
     }
@@ -47,11 +51,16 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("request_body", "`request_body`", KIB, GIB, &mut limits.request_body),
         ("response_body", "`response_body`", KIB, GIB, &mut limits.response_body),
         ("record", "`record`", KIB, 64 * MIB, &mut limits.record),
+        ("buffered_body", "`buffered_body`", KIB, 64 * MIB, &mut limits.buffered_body),
     ];
     for (key, what, least, most, place) in sizes {
         if let Some(found) = fields.take(key).and_then(|node| size(node, what, least..=most, reader)) {
             *place = found;
         }
+    }
+    let range = KIB..=1024 * GIB;
+    if let Some(found) = fields.take("streamed_body").and_then(|node| size(node, "`streamed_body`", range, reader)) {
+        limits.streamed_body = found as u64;
     }
     let counts = [
         ("headers", "`headers`", 1, 1_000, &mut limits.headers),
@@ -60,6 +69,7 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("in_flight", "`in_flight`", 1, 1_000_000, &mut limits.in_flight),
         ("upstream_connections", "`upstream_connections`", 1, 100_000, &mut limits.upstream_connections),
         ("scanned_rows", "`scanned_rows`", 1, 10_000_000, &mut limits.scanned_rows),
+        ("decoded_ratio", "`decoded_ratio`", 1, 100_000, &mut limits.decoded_ratio),
     ];
     for (key, what, least, most, place) in counts {
         let found = fields.take(key).and_then(|node| reader.integer(node, what, least..=most));
@@ -83,6 +93,7 @@ fn times(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
         ("upstream_head_time", "`upstream_head_time`", &mut limits.upstream_head_time),
         ("upstream_read_time", "`upstream_read_time`", &mut limits.upstream_read_time),
         ("exchange_time", "`exchange_time`", &mut limits.exchange_time),
+        ("stream_time", "`stream_time`", &mut limits.stream_time),
         ("drain_time", "`drain_time`", &mut limits.drain_time),
     ];
     for (key, what, place) in times {

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::StatusCode;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::columns::Columns;
 use super::edges::{Edges, Faults};
-use crate::api::{Catalog, Dialect, Table};
+use crate::api::{Catalog, Dialect, Records, Table};
 use crate::config::{Config, HierarchyTable};
 use crate::diagnostic::Diagnostic;
 use crate::dialect::rest;
@@ -49,8 +49,6 @@ pub enum Unread {
     Upstream(Failure),
     #[error("the hierarchy's table was answered with {0}")]
     Status(StatusCode),
-    #[error("the hierarchy's table was not answered in JSON")]
-    MediaType,
     #[error("the hierarchy's table is unreadable: {0}")]
     Unreadable(Unreadable),
     #[error("a row of the hierarchy's table lacks its key or the column that names the manager")]
@@ -260,11 +258,13 @@ impl People {
                 };
             };
             let answer = upstreams.send(&permit).await.map_err(Unread::Upstream)?;
+            let answer = answer.whole().await.map_err(Unread::Upstream)?;
             if answer.status != StatusCode::OK {
                 return Err(Unread::Status(answer.status));
             }
-            if answer.headers.contains_key(header::CONTENT_ENCODING) {
-                return Err(Unread::MediaType);
+            // Only the framing tells whether the last line was the last.
+            if dialect.list == Records::Lines && !answer.framed {
+                return Err(Unread::Upstream(Failure::Broken));
             }
             // An upstream that does not page answers the same for ever.
             if page > 0 && answer.body == before {

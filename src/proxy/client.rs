@@ -1,17 +1,16 @@
-//! The client's side of an exchange: its head and body as pingora read them, and the answer to it.
+//! The client's side of an exchange: its head and body as pingora read them, and what is written to it.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, header};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
-use super::Reply;
 use crate::canonical::{Canonical, Head};
 use crate::config::Limits;
-use crate::model::{Reason, RequestId};
+use crate::model::Reason;
 
 /// For a connection's first head while no configuration is in force.
 pub(super) const FIRST_HEAD: Duration = Duration::from_secs(10);
@@ -52,39 +51,20 @@ pub(super) fn head<'s>(session: &'s ServerSession, raw: Option<&'s [u8]>, client
     }
 }
 
-/// Only JSON is read and only JSON is answered where records are meant.
-pub(super) fn check_media_types(session: &ServerSession, request: &Canonical) -> Result<(), Reason> {
-    let headers = &session.req_header().headers;
-    if request.has_body {
-        let declared = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .ok_or(Reason::MediaTypeUnsupported)?;
-        let (kind, parameters) = declared.split_once(';').unwrap_or((declared, "charset=utf-8"));
-        let utf8 = parameters.trim().eq_ignore_ascii_case("charset=utf-8");
-        if !kind.trim().eq_ignore_ascii_case("application/json")
-            || !utf8
-            || headers.contains_key(header::CONTENT_ENCODING)
-        {
-            return Err(Reason::MediaTypeUnsupported);
-        }
-    }
-    let mut accepted = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .peekable();
-    if accepted.peek().is_none() {
+/// Only JSON is read where records are meant, and only as it is.
+pub(super) fn check_content_type(headers: &HeaderMap, request: &Canonical) -> Result<(), Reason> {
+    if !request.has_body {
         return Ok(());
     }
-    let json = |range: &str| {
-        let mut parts = range.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or_default();
-        let refused = parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        !refused && ["*/*", "application/*", "application/json"].iter().any(|known| kind.eq_ignore_ascii_case(known))
-    };
-    if accepted.any(json) { Ok(()) } else { Err(Reason::NotAcceptable) }
+    let declared =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or(Reason::MediaTypeUnsupported)?;
+    let (kind, parameters) = declared.split_once(';').unwrap_or((declared, "charset=utf-8"));
+    let utf8 = parameters.trim().eq_ignore_ascii_case("charset=utf-8");
+    if kind.trim().eq_ignore_ascii_case("application/json") && utf8 && !headers.contains_key(header::CONTENT_ENCODING) {
+        Ok(())
+    } else {
+        Err(Reason::MediaTypeUnsupported)
+    }
 }
 
 /// The request's body, whole: within its size and time limits or not at all.
@@ -155,31 +135,35 @@ pub(super) async fn discard_rest(session: &mut ServerSession) {
     tokio::time::timeout(DISCARD_TIME, read).await.ok();
 }
 
-/// Sends the answer, its head alone if the request was a HEAD.
-pub(super) async fn write(
+/// Sends a head. Errors: the client is gone or reads too slowly, as for all that is written.
+pub(super) async fn write_head(
     session: &mut ServerSession,
-    reply: &Reply,
-    id: RequestId,
-    to_head: bool,
-) -> pingora::Result<()> {
-    let mut head = ResponseHeader::build(reply.status, Some(8))?;
-    if reply.status != StatusCode::NO_CONTENT {
-        head.insert_header(header::CONTENT_TYPE, reply.content_type.clone())?;
-        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(reply.body.len()))?;
+    head: ResponseHeader,
+    limit: Duration,
+) -> Result<(), Reason> {
+    // Of a head alone, pingora's own deadline for writing knows nothing.
+    match tokio::time::timeout(limit, session.write_response_header(Box::new(head))).await {
+        Ok(written) => written.map_err(|error| unwritten(&error)),
+        Err(_) => Err(Reason::ClientSlow),
     }
-    head.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"))?;
-    head.insert_header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))?;
-    if reply.status == StatusCode::UNAUTHORIZED {
-        head.insert_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))?;
+}
+
+/// Sends bytes of a body, the last ones or not.
+pub(super) async fn write(session: &mut ServerSession, bytes: Bytes, last: bool) -> Result<(), Reason> {
+    session.write_response_body(bytes, last).await.map_err(|error| unwritten(&error))
+}
+
+/// Sends what says that the answer is complete.
+pub(super) async fn finish(session: &mut ServerSession, limit: Duration) -> Result<(), Reason> {
+    match tokio::time::timeout(limit, session.finish_body()).await {
+        Ok(finished) => finished.map_err(|error| unwritten(&error)),
+        Err(_) => Err(Reason::ClientSlow),
     }
-    if reply.status == StatusCode::SERVICE_UNAVAILABLE {
-        head.insert_header(header::RETRY_AFTER, HeaderValue::from_static("1"))?;
-    }
-    head.insert_header("x-request-id", id.to_string())?;
-    session.write_response_header(Box::new(head)).await?;
-    if to_head || reply.status == StatusCode::NO_CONTENT {
-        session.finish_body().await
-    } else {
-        session.write_response_body(reply.body.clone(), true).await
+}
+
+fn unwritten(error: &pingora::Error) -> Reason {
+    match error.etype() {
+        pingora::ErrorType::WriteTimedout => Reason::ClientSlow,
+        _ => Reason::ClientGone,
     }
 }

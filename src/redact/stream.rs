@@ -165,19 +165,37 @@ impl Stream {
         self.run(body, true, false, out).map(|_| ())
     }
 
-    /// Nothing more comes.
+    /// Nothing more comes: appends the rest and says what was done.
     pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Result<Tally, Unreadable> {
-        if let Some(failed) = self.failed {
-            return Err(failed);
-        }
+        self.end(out)?;
+        Ok(self.stop())
+    }
+
+    /// Nothing more comes. An error stays.
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Unreadable> {
+        self.records.clear();
+        let ended = match self.failed {
+            Some(failed) => Err(failed),
+            None => self.rest(out),
+        };
+        self.failed = ended.err();
+        ended
+    }
+
+    fn rest(&mut self, out: &mut Vec<u8>) -> Result<(), Unreadable> {
         let carry = std::mem::take(&mut self.carry);
         if !carry.is_empty() {
             self.run(&carry, true, false, out)?;
         }
         match self.next {
-            Next::End | Next::Line | Next::LineEnd { .. } => Ok(self.writer.finish(&self.root)),
+            Next::End | Next::Line | Next::LineEnd { .. } => Ok(()),
             _ => Err(Unreadable::Incomplete),
         }
+    }
+
+    /// What was done so far.
+    pub(super) fn stop(self) -> Tally {
+        self.writer.finish(&self.root)
     }
 
     fn count(&mut self, chunk: &[u8]) -> Result<(), Unreadable> {

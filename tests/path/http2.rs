@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
+use super::source::{Ending, Script, Source, shown, shown_of};
 use super::tls::Identity;
 use super::{CREATION, clean, contact, contact_answers, seen, told, words};
 use crate::support::upstream::Then;
@@ -120,10 +121,92 @@ async fn a_refusal_arrives_while_the_body_is_still_on_its_way() {
 async fn an_answer_to_head_has_no_body() {
     let identity = Identity::new();
     let world = identity.setup("").start().await;
-    let response = client(&identity).request(request(&world, "HEAD", "/contacts", "")).await.expect("an answer");
-    assert_eq!(response.status().as_u16(), 400);
-    assert!(response.into_body().collect().await.expect("no stream error").to_bytes().is_empty());
-    clean(&world, 1).await;
+    contact_answers(&world);
+    for (path, status, length) in [("/contacts/1", 200, Some("30")), ("/nothing", 404, Some("87"))] {
+        let response = client(&identity).request(request(&world, "HEAD", path, "")).await.expect("an answer");
+        assert_eq!(response.status().as_u16(), status);
+        let found = response.headers().get("content-length").map(|value| value.to_str().expect("text").to_owned());
+        assert_eq!(found.as_deref(), length);
+        assert!(response.into_body().collect().await.expect("no stream error").to_bytes().is_empty());
+    }
+    clean(&world, 2).await;
+}
+
+/// All of a body that comes before its end or an error, and whether it has an end.
+async fn read(mut body: hyper::body::Incoming) -> (Vec<u8>, bool) {
+    let mut received = Vec::new();
+    loop {
+        match body.frame().await {
+            None => return (received, true),
+            Some(Err(_)) => return (received, false),
+            Some(Ok(frame)) => received.extend_from_slice(&frame.into_data().unwrap_or_default()),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_leaves_on_its_stream_and_is_reset_if_it_breaks() {
+    let identity = Identity::new();
+    for (end, whole) in [(Ending::Whole, true), (Ending::Cut, false), (Ending::Record("\"SECRET\""), false)] {
+        let source = Source::start(Script { end, ..Script::default() }).await;
+        let mut setup = identity.setup("");
+        setup.upstream = Some(source.address);
+        let world = setup.start().await;
+        let client = client(&identity);
+        // A reset overtakes what was still queued, even the head.
+        let (received, complete) = match client.request(request(&world, "GET", "/contacts", "")).await {
+            Ok(response) => {
+                assert_eq!((response.status().as_u16(), response.headers().get("content-length")), (200, None));
+                read(response.into_body()).await
+            }
+            Err(_) => (Vec::new(), false),
+        };
+        assert_eq!(complete, whole, "{end:?}");
+        let text = String::from_utf8(received).expect("text");
+        assert!(shown(5_000).starts_with(&text), "{end:?}: {}", text.len());
+        assert_eq!(text.len() == shown(5_000).len(), whole, "{end:?}");
+        let wanted = if whole { words(200, "allowed", "") } else { words(200, "aborted", "upstream_broken") };
+        assert_eq!(told(&world).await, wanted, "{end:?}");
+        // The connection serves other streams on.
+        assert_eq!(ask(&client, request(&world, "GET", "/nothing", "")).await.0, 404);
+        clean(&world, 2).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_not_read_holds_the_upstream_back() {
+    let identity = Identity::new();
+    let source = Source::start(Script { records: 60_000, name: 300, ..Script::default() }).await;
+    let mut setup = identity.setup("");
+    setup.upstream = Some(source.address);
+    let world = setup.start().await;
+    let client = client(&identity);
+    let response = client.request(request(&world, "GET", "/contacts", "")).await.expect("an answer");
+    source.held().await;
+    assert!(source.sent() < 20 << 20, "{}", source.sent());
+    // Another stream of the same connection is not held back with it.
+    assert_eq!(ask(&client, request(&world, "GET", "/nothing", "")).await.0, 404);
+    let (received, complete) = read(response.into_body()).await;
+    assert!(complete && received == shown_of(60_000, 300).into_bytes());
+    clean(&world, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_reset_in_the_middle_cancels_the_upstream() {
+    let identity = Identity::new();
+    let source = Source::start(Script { end: Ending::Stall, ..Script::default() }).await;
+    let mut setup = identity.setup("");
+    setup.upstream = Some(source.address);
+    let world = setup.start().await;
+    let client = client(&identity);
+    let response = client.request(request(&world, "GET", "/contacts", "")).await.expect("an answer");
+    let mut body = response.into_body();
+    body.frame().await.expect("a frame").expect("no error");
+    drop(body);
+    source.left().await;
+    assert_eq!(told(&world).await, words(200, "aborted", "client_gone"));
+    assert_eq!(ask(&client, request(&world, "GET", "/nothing", "")).await.0, 404);
+    clean(&world, 2).await;
 }
 
 /// Whether the gateway ends a connection on which only these bytes are sent.

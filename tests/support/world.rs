@@ -30,6 +30,8 @@ pub struct Setup {
     pub listener: String,
     /// Where the upstream is, if it is not the world's own.
     pub upstream: Option<SocketAddr>,
+    /// Further members of the upstream, each after a comma.
+    pub upstream_keys: String,
     /// Further files of the folder, by name.
     pub files: BTreeMap<String, String>,
     /// The value of `hierarchy`.
@@ -47,6 +49,7 @@ impl Default for Setup {
             audit: None,
             listener: "{ address: 127.0.0.1:0, plaintext: true }".to_owned(),
             upstream: None,
+            upstream_keys: String::new(),
             files: BTreeMap::new(),
             hierarchy: "{ claim: claims.reports }".to_owned(),
             more: String::new(),
@@ -111,7 +114,7 @@ impl Setup {
             "listeners: [{}]\n\
              admin: {{ address: 127.0.0.1:0 }}\n\
              secrets: {{ token: {{ file: token }}, masking: {{ file: masking }} }}\n\
-             upstreams: {{ crm: {{ url: \"http://{}\", credential: {{ bearer: {{ secret: token }} }} }} }}\n\
+             upstreams: {{ crm: {{ url: \"http://{}\", credential: {{ bearer: {{ secret: token }} }}{} }} }}\n\
              principal:\n  roles: [rep, manager, support, analyst]\n  attributes: {{ regions: list(string), mfa: bool, level: int }}\n\
              authn:\n  jwt:\n    - issuer: {ISSUER}\n      audience: crm\n      jwks: {{ file: jwks.json }}\n      algorithms: [ES256]\n      \
              organizations: [acme, globex]\n      map: {{ id: claims.sub, roles: claims.roles, groups: claims.groups, \
@@ -124,6 +127,7 @@ impl Setup {
              apis: [api.yaml]\npolicies: policies\n{limits}{}",
             self.listener,
             upstream,
+            self.upstream_keys,
             self.hierarchy,
             audit.display(),
             self.more,

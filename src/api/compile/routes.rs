@@ -87,7 +87,7 @@ fn table_route(
         Action::Transfer | Action::Export => {
             let help = match action {
                 Action::Transfer => "changing the owner is an `update`; a policy grants `transfer` beside it",
-                _ => "declare the route that answers with a file under `opaque`",
+                _ => "a list answers `Accept: text/csv` where a policy grants `export`",
             };
             reader.error("bad-route", &word.span, format!("`{action}` has no route of its own")).help =
                 Some(help.to_owned());

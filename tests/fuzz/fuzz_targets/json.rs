@@ -30,7 +30,7 @@ fn plan() -> Option<Arc<Plan>> {
     let route = WORLD.catalog.api(table.api).routes.first()?;
     let pairs = [("expand".to_owned(), "account".to_owned())];
     let plan = |permit: &scrim::enforcement::Permit<scrim::enforcement::Fetch>| Arc::clone(&permit.purpose().plan);
-    match case.list(route, &[], residual, &pairs).ok()? {
+    match case.list(&Action::List, route, &[], residual, &pairs).ok()? {
         Listing::Page(permit) => Some(plan(&permit)),
         Listing::Walk(walk) => Some(plan(&case.page(&walk, 0))),
     }

@@ -1,0 +1,114 @@
+//! The answer on its way to the client: held or streamed, complete or cut, and on record either way.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+
+use super::flow::Flow;
+use super::reply::{Content, Reply};
+use super::{client, unless_panicked, until_client_leaves};
+use crate::config::Limits;
+use crate::exchange::Exchange;
+use crate::model::Reason;
+use crate::snapshot::Snapshot;
+
+/// How long an exchange, a streamed answer and a single write to the client may take.
+pub(super) struct Times {
+    pub exchange: Duration,
+    stream: Duration,
+    write: Duration,
+}
+
+impl Times {
+    pub(super) fn new(snapshot: Option<&Snapshot>) -> Self {
+        let limits = snapshot.map(|snapshot| &snapshot.config.limits);
+        let time = |of: fn(&Limits) -> Duration| limits.map_or(client::FIRST_HEAD, of);
+        Self {
+            exchange: time(|limits| limits.exchange_time),
+            stream: time(|limits| limits.stream_time),
+            write: time(|limits| limits.client_write_time),
+        }
+    }
+}
+
+/// Sends an answer, its head alone if the request was a HEAD. Errors: why it was cut short.
+pub(super) async fn deliver(
+    session: &mut ServerSession,
+    reply: Reply<'_>,
+    to_head: bool,
+    times: &Times,
+    exchange: &mut Exchange,
+) -> Result<(), Reason> {
+    let status = reply.status.as_u16();
+    let head = reply.head(exchange.id, to_head).map_err(|_| Reason::Internal)?;
+    exchange.answers(status);
+    if to_head || matches!(reply.content, Content::Nothing) {
+        // What there was of it was judged; the upstream is let go.
+        if let Content::Flow(flow) = reply.content {
+            drop(Underway { flow, exchange });
+        }
+        client::write_head(session, head, times.write).await?;
+        return client::finish(session, times.write).await;
+    }
+    match reply.content {
+        Content::Nothing => Ok(()),
+        Content::Whole(body) => {
+            client::write_head(session, head, times.write).await?;
+            let length = body.len();
+            client::write(session, body, true).await?;
+            exchange.passes(length);
+            Ok(())
+        }
+        Content::Flow(flow) => pass(session, head, Underway { flow, exchange }, times).await,
+    }
+}
+
+/// Sends an answer at the pace of both sides.
+async fn pass(
+    session: &mut ServerSession,
+    head: ResponseHeader,
+    mut flow: Underway<'_, '_>,
+    times: &Times,
+) -> Result<(), Reason> {
+    // Whom to blame for running out of time.
+    let mut writes = true;
+    let passing = async {
+        client::write_head(session, head, times.write).await?;
+        loop {
+            writes = false;
+            let Some(bytes) = until_client_leaves(session, pin!(flow.next())).await? else { break };
+            writes = true;
+            let length = bytes.len();
+            client::write(session, bytes, false).await?;
+            flow.exchange.passes(length);
+        }
+        writes = true;
+        client::finish(session, times.write).await
+    };
+    let passed = tokio::time::timeout(times.stream, unless_panicked(pin!(passing))).await;
+    let passed = passed.unwrap_or(Err(if writes { Reason::ClientSlow } else { Reason::UpstreamTimeout }));
+    let end = if passed.is_ok() { "complete" } else { "cut" };
+    flow.exchange.metrics().streams.with_label_values(&[end]).inc();
+    passed
+}
+
+/// A flow on its way: whatever becomes of it, the exchange learns what has left.
+struct Underway<'e, 'u> {
+    flow: Box<Flow<'u>>,
+    exchange: &'e mut Exchange,
+}
+
+impl Underway<'_, '_> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Reason> {
+        self.flow.next().await.map_err(|cut| cut.told(self.exchange))
+    }
+}
+
+impl Drop for Underway<'_, '_> {
+    fn drop(&mut self) {
+        self.flow.account(self.exchange);
+    }
+}

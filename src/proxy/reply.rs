@@ -1,0 +1,134 @@
+//! What a client gets: a head made here, of which nothing comes from the upstream, and a body held or on its way.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use pingora::http::ResponseHeader;
+
+use super::encode::{self, Encoder};
+use super::export::{self, Rows};
+use super::flow::Flow;
+use super::negotiation::Compression;
+use crate::config::Coding;
+use crate::model::{Reason, RequestId};
+use crate::rejection::Rejection;
+
+/// Bytes that are compressed before others get their turn.
+const TURN: usize = 256 * 1024;
+
+pub(super) struct Reply<'u> {
+    pub status: StatusCode,
+    pub content: Content<'u>,
+    content_type: HeaderValue,
+    disposition: Option<HeaderValue>,
+    coding: Option<Coding>,
+    /// Whether it would be another one for a client that accepts other codings.
+    varies: bool,
+}
+
+pub(super) enum Content<'u> {
+    /// None at all, not even an empty one.
+    Nothing,
+    Whole(Bytes),
+    Flow(Box<Flow<'u>>),
+}
+
+impl<'u> Reply<'u> {
+    pub(super) fn of(status: StatusCode, content_type: HeaderValue, content: Content<'u>) -> Self {
+        Self { status, content, content_type, disposition: None, coding: None, varies: false }
+    }
+
+    pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Self {
+        Self::of(status, HeaderValue::from_static("application/json"), Content::Whole(body.into()))
+    }
+
+    pub(super) fn empty() -> Self {
+        Self::of(StatusCode::NO_CONTENT, HeaderValue::from_static("application/json"), Content::Nothing)
+    }
+
+    pub(super) fn refused(rejection: &Rejection) -> Self {
+        let content_type = HeaderValue::from_static("application/problem+json");
+        Self::of(rejection.status, content_type, Content::Whole(rejection.body().into()))
+    }
+
+    /// A list as it is written: CSV, or what the upstream's list is.
+    pub(super) fn list(rows: Option<&Rows>, media_type: &'static str, content: Content<'u>) -> Self {
+        let Some(rows) = rows else {
+            return Self::of(StatusCode::OK, HeaderValue::from_static(media_type), content);
+        };
+        let mut reply = Self::of(StatusCode::OK, HeaderValue::from_static(export::MEDIA_TYPE), content);
+        reply.disposition = HeaderValue::from_str(&rows.disposition()).ok();
+        reply
+    }
+
+    pub(super) fn flow(media_type: &'static str, flow: Flow<'u>) -> Self {
+        let disposition = flow.rows().and_then(|rows| HeaderValue::from_str(&rows.disposition()).ok());
+        let content_type = if flow.rows().is_some() { export::MEDIA_TYPE } else { media_type };
+        let content = Content::Flow(Box::new(flow));
+        Self { disposition, ..Self::of(StatusCode::OK, HeaderValue::from_static(content_type), content) }
+    }
+
+    /// Compresses the body, now or as it comes, where that is worth it. `offered`: whether any client could have it so.
+    pub(super) async fn compress(&mut self, how: Compression, offered: bool) -> Result<(), Reason> {
+        self.varies = offered;
+        let Some(coding) = how.coding else { return Ok(()) };
+        match &mut self.content {
+            Content::Nothing => return Ok(()),
+            Content::Whole(body) if body.len() < encode::LEAST && how.optional => return Ok(()),
+            Content::Whole(body) => {
+                let mut encoder = Encoder::new(coding).map_err(|_| Reason::Internal)?;
+                let mut out = Vec::with_capacity(body.len() / 4);
+                for part in body.chunks(TURN) {
+                    out.append(&mut encoder.push(part).map_err(|_| Reason::Internal)?);
+                    if body.len() > TURN {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                out.append(&mut encoder.finish().map_err(|_| Reason::Internal)?);
+                if how.optional && out.len() >= body.len() {
+                    return Ok(());
+                }
+                *body = out.into();
+            }
+            Content::Flow(flow) => flow.compress(coding).map_err(|_| Reason::Internal)?,
+        }
+        self.coding = Some(coding);
+        Ok(())
+    }
+
+    /// Its head. `to_head`: no body will follow, whatever it says.
+    pub(super) fn head(&self, id: RequestId, to_head: bool) -> pingora::Result<ResponseHeader> {
+        let mut head = ResponseHeader::build(self.status, Some(10))?;
+        let length = match &self.content {
+            Content::Nothing => None,
+            Content::Whole(body) => Some(body.len() as u64),
+            Content::Flow(flow) => flow.length(),
+        };
+        if !matches!(self.content, Content::Nothing) {
+            head.insert_header(header::CONTENT_TYPE, self.content_type.clone())?;
+            match length {
+                Some(length) => head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?,
+                None if to_head => {}
+                None => head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?,
+            }
+        }
+        if let Some(disposition) = &self.disposition {
+            head.insert_header(header::CONTENT_DISPOSITION, disposition.clone())?;
+        }
+        if let Some(coding) = self.coding {
+            head.insert_header(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()))?;
+        }
+        if self.varies {
+            head.insert_header(header::VARY, HeaderValue::from_static("accept-encoding"))?;
+        }
+        head.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"))?;
+        head.insert_header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))?;
+        if self.status == StatusCode::UNAUTHORIZED {
+            head.insert_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))?;
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            head.insert_header(header::RETRY_AFTER, HeaderValue::from_static("1"))?;
+        }
+        head.insert_header("x-request-id", id.to_string())?;
+        Ok(head)
+    }
+}
