@@ -52,7 +52,8 @@ fn judge(policy: &str) {
     };
     let case = Case { policies: &policies, ..world.case() };
     for action in [Action::List, Action::Update, Action::Create] {
-        let (Decision::Allow(residual) | Decision::Conditional(residual)) = case.decide(world.contacts().id, &action) else {
+        let (Decision::Allow(residual) | Decision::Conditional(residual)) = case.decide(world.contacts().id, &action)
+        else {
             continue;
         };
         let printed = residual.explain();

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use scrim::dialect::rest;
-use scrim_fuzz::WORLD;
+use scrim_fuzz::{WORLD, bounded};
 
 const TENANT: &str = "organization_id=acme&app_id=shop";
 
@@ -28,7 +28,9 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fuzz_target!(|text: &str| {
+fuzz_target!(|text: &str| bounded(|| hold(text)));
+
+fn hold(text: &str) {
     let world = &*WORLD;
     let (dialect, table) = (world.dialect(), world.contacts());
     let Ok(query) = rest::parse(dialect, table, &pairs(text)) else { return };
@@ -44,4 +46,4 @@ fuzz_target!(|text: &str| {
         again.limit = None;
     }
     assert_eq!(again, query, "{printed}");
-});
+}

@@ -1,5 +1,7 @@
 //! What the fuzz targets share: one API description, its policies, and somebody who asks.
 
+mod bounds;
+
 use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
@@ -10,6 +12,8 @@ use scrim::enforcement::Case;
 use scrim::model::value::Type;
 use scrim::model::{Method, Name, Principal, RequestFacts, RequestId, TenantScope, Value};
 use scrim::policy::{Caller, PolicySet};
+
+pub use bounds::bounded;
 
 pub struct World {
     pub catalog: Arc<Catalog>,
