@@ -23,11 +23,11 @@
 
 mod edit;
 mod envelope;
+mod expect;
 mod fill;
 mod frame;
 mod kind;
 pub mod mask;
-mod names;
 pub mod plan;
 mod record;
 pub mod request;

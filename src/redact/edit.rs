@@ -91,6 +91,17 @@ impl Siblings {
         self.kept = true;
     }
 
+    /// Items that stay and were not told of lie behind the last one, or before the first; the last of them ends there.
+    pub(super) fn untold(&mut self, end: usize, tape: &mut Tape<'_, '_>) {
+        if !self.kept
+            && let Some(first) = self.first_dropped
+        {
+            tape.remove(Span { start: first, end: behind_comma(tape.bytes(), self.end) });
+        }
+        self.kept = true;
+        self.end = end;
+    }
+
     /// The item that stays ends here.
     #[inline]
     pub(super) fn passed(&mut self, end: usize) {
@@ -116,26 +127,42 @@ impl Siblings {
     }
 }
 
+/// Where the next item begins behind one that ends there.
+fn behind_comma(bytes: &[u8], end: usize) -> usize {
+    let between = bytes.get(end..).unwrap_or_default().iter();
+    end + between.take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',')).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::redact::scan::Scan;
 
-    /// Removes elements that are 0.
+    /// Removes elements that are 0, and tells nothing of those that are 3.
     fn without_zeros(body: &str) -> String {
         let mut scan = Scan::document(body.as_bytes(), 4);
         let mut out = Vec::new();
         let mut tape = Tape::new(body.as_bytes(), Vec::new(), &mut out);
         scan.enter().expect("an array");
-        let (mut first, mut siblings) = (true, Siblings::default());
+        let (mut first, mut siblings, mut last, mut untold) = (true, Siblings::default(), 0, false);
         while scan.element(&mut first).expect("valid") {
             let span = scan.value().expect("valid");
+            if span.of(body.as_bytes()) == b"3" {
+                (last, untold) = (span.end, true);
+                continue;
+            }
+            if std::mem::take(&mut untold) {
+                siblings.untold(last, &mut tape);
+            }
             if span.of(body.as_bytes()) == b"0" {
                 siblings.drop(span, &mut tape);
             } else {
                 siblings.keep(span.start, &mut tape);
                 siblings.passed(span.end);
             }
+        }
+        if untold {
+            siblings.untold(last, &mut tape);
         }
         siblings.close(&mut tape);
         tape.keep(body.len());
@@ -154,6 +181,9 @@ mod tests {
             ("[1 , 0 , 2]", "[1 , 2]"),
             ("[ 0, 0, 1, 0, 0, 2, 0 ]", "[ 1, 2 ]"),
             (" [ 1 , 2 ] ", " [ 1 , 2 ] "),
+            ("[3 , 0 , 3]", "[3 , 3]"),
+            ("[ 0 , 0 , 3 , 3 , 0 ]", "[ 3 , 3 ]"),
+            ("[0,3,1,0,3,0]", "[3,1,3]"),
         ] {
             let body = body.trim();
             assert_eq!(without_zeros(body), kept.trim(), "{body}");

@@ -135,15 +135,35 @@ impl<'l> Tracks<'l> {
     ) -> Result<Span, Unreadable> {
         let start = scan.position();
         scan.enter()?;
-        let mut first = true;
-        while scan.next(&mut first, b'}')? {
-            let key = scan.key()?;
-            let byte = scan.colon()?;
+        let (text, room) = (scan.text(), scan.room());
+        let (mut at, mut byte) = text.look(scan.position())?;
+        while byte != b'}' {
+            if byte != b'"' {
+                return Err(Unreadable::Syntax);
+            }
+            let (key, end) = text.key(at)?;
+            let (value, first) = text.after_colon(end)?;
             let below = self.follow(tracks.clone(), &key.name());
-            let start = below.start;
-            self.value(scan, byte, below, fillings)?;
-            self.truncate(start);
+            if below.is_empty() {
+                at = text.value(value, first, room)?;
+            } else {
+                let start = below.start;
+                scan.go(value);
+                at = self.value(scan, first, below, fillings)?.end;
+                self.truncate(start);
+            }
+            (at, byte) = text.look(at)?;
+            if byte == b',' {
+                (at, byte) = text.look(at + 1)?;
+                if byte != b'"' {
+                    return Err(Unreadable::Syntax);
+                }
+            } else if byte != b'}' {
+                return Err(Unreadable::Syntax);
+            }
         }
-        Ok(Span { start, end: scan.position() })
+        scan.go(at);
+        scan.leave();
+        Ok(Span { start, end: at + 1 })
     }
 }

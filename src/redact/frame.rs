@@ -3,6 +3,8 @@
 //! It goes on where the last chunk ended, so that no byte is looked at twice. What it frames is scanned afterwards, and
 //! must then be one valid value to its last byte: on those, both agree.
 
+use super::swar;
+
 /// A value that has begun and whose end wasn't seen yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Framer {
@@ -38,15 +40,18 @@ impl Framer {
             match self.within {
                 Within::Escape => self.within = Within::String,
                 Within::String => {
-                    let Some(stop) = memchr::memchr2(b'"', b'\\', bytes.get(at..)?) else { return None };
-                    at += stop;
-                    if bytes.get(at) == Some(&b'\\') {
-                        self.within = Within::Escape;
-                    } else {
-                        self.within = Within::Container;
-                        if self.open == 0 {
-                            return Some(at + 1);
+                    while let Some(word) = swar::word(bytes, at) {
+                        let marks = swar::quoting(word);
+                        at += swar::first(marks);
+                        if marks != 0 {
+                            break;
                         }
+                    }
+                    match bytes.get(at)? {
+                        b'\\' => self.within = Within::Escape,
+                        b'"' if self.open == 0 => return Some(at + 1),
+                        b'"' => self.within = Within::Container,
+                        _ => {}
                     }
                 }
                 Within::Container => match byte {

@@ -26,20 +26,41 @@ impl Kinds {
     pub(super) const ALL: Self = Self(0x3F);
 
     /// The kind of a valid value that begins with this byte.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(first: u8) -> Self {
-        match first {
-            b'"' => Self::STRING,
-            b'n' => Self::NULL,
-            b't' | b'f' => Self::BOOL,
-            b'{' => Self::OBJECT,
-            b'[' => Self::ARRAY,
-            _ => Self::NUMBER,
-        }
+        const BY_BYTE: [Kinds; 256] = {
+            let mut kinds = [Kinds::NONE; 256];
+            let mut digit = b'0';
+            while digit <= b'9' {
+                kinds[digit as usize] = Kinds::NUMBER;
+                digit += 1;
+            }
+            kinds[b'-' as usize] = Kinds::NUMBER;
+            kinds[b'"' as usize] = Kinds::STRING;
+            kinds[b'n' as usize] = Kinds::NULL;
+            kinds[b't' as usize] = Kinds::BOOL;
+            kinds[b'f' as usize] = Kinds::BOOL;
+            kinds[b'{' as usize] = Kinds::OBJECT;
+            kinds[b'[' as usize] = Kinds::ARRAY;
+            kinds
+        };
+        BY_BYTE.get(usize::from(first)).copied().unwrap_or_default()
     }
 
     pub(super) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    pub(super) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(super) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    pub(super) const fn in_both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     #[inline]
@@ -115,7 +136,7 @@ fn all(raw: &[u8], open: u8, passes: impl Fn(&[u8]) -> bool) -> bool {
 
 /// Calls with the unescaped names (empty in arrays) and raw values of a valid container; `None` if it is no such one.
 pub(super) fn each<'b>(raw: &'b [u8], open: u8, mut visit: impl FnMut(&[u8], &'b [u8])) -> Option<()> {
-    let mut scan = Scan::at(raw, 0, MAX_DEPTH);
+    let mut scan = Scan::document(raw, MAX_DEPTH);
     if scan.peek().ok()? != open {
         return None;
     }

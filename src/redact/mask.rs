@@ -102,8 +102,8 @@ impl Masking {
             return None;
         }
         match self {
-            Self::Partial => text::escape(&partial(raw)?, out),
-            Self::Last4 => text::escape(&last4(raw)?, out),
+            Self::Partial => partial(raw, out)?,
+            Self::Last4 => last4(raw, out)?,
             Self::Truncate(truncation) => truncate::truncate(truncation, raw, out)?,
             Self::Hash(hasher) => hasher.as_ref()?.write(raw, out),
             Self::Tokenise(tokeniser) => tokeniser.as_mut()?.write(raw, out)?,
@@ -113,28 +113,43 @@ impl Masking {
     }
 }
 
+/// What stands for what isn't shown.
+const STARS: &str = "***";
+
 /// `a***@example.com` of an address, else the first letter of each word. Words of one letter show nothing: a text of
 /// such words would be shown whole.
-fn partial(raw: &[u8]) -> Option<String> {
+fn partial(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let text = text::string(raw)?;
+    out.push(b'"');
     if let Some((local, domain)) = text.split_once('@')
         && let Some(first) = local.chars().next()
         && !local.contains(char::is_whitespace)
         && is_domain(domain)
     {
-        return Some(format!("{first}***@{domain}"));
-    }
-    let words: Vec<String> = text
-        .split_whitespace()
-        .map(|word| {
+        text::escape_char(first, out);
+        out.extend_from_slice(STARS.as_bytes());
+        out.push(b'@');
+        out.extend_from_slice(domain.as_bytes());
+    } else {
+        let mut words = text.split_whitespace().peekable();
+        if words.peek().is_none() {
+            out.extend_from_slice(STARS.as_bytes());
+        }
+        while let Some(word) = words.next() {
             let mut letters = word.chars();
-            match (letters.next(), letters.next()) {
-                (Some(first), Some(_)) if first.is_alphabetic() => format!("{first}***"),
-                _ => "***".to_owned(),
+            if let (Some(first), Some(_)) = (letters.next(), letters.next())
+                && first.is_alphabetic()
+            {
+                text::escape_char(first, out);
             }
-        })
-        .collect();
-    Some(if words.is_empty() { "***".to_owned() } else { words.join(" ") })
+            out.extend_from_slice(STARS.as_bytes());
+            if words.peek().is_some() {
+                out.push(b' ');
+            }
+        }
+    }
+    out.push(b'"');
+    Some(())
 }
 
 /// What follows an `@` is shown whole, so it must look like nothing but a domain.
@@ -145,18 +160,21 @@ fn is_domain(text: &str) -> bool {
         && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-'))
 }
 
-/// The last four characters, of a text or of a number's digits.
-fn last4(raw: &[u8]) -> Option<String> {
-    let number = || std::str::from_utf8(raw).ok().filter(|_| kind::is_number(raw));
+/// The last four characters, of a text or of a number's digits, if there are twice as many.
+fn last4(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let text = match text::string(raw) {
         Some(text) => text,
-        None => number()?.into(),
+        None => std::str::from_utf8(raw).ok().filter(|_| kind::is_number(raw))?.into(),
     };
-    let count = text.chars().count();
-    if count < 8 {
-        return Some("***".to_owned());
+    out.push(b'"');
+    out.extend_from_slice(STARS.as_bytes());
+    if text.chars().nth(7).is_some()
+        && let Some((last, _)) = text.char_indices().rev().nth(3)
+    {
+        text.get(last..)?.chars().for_each(|shown| text::escape_char(shown, out));
     }
-    Some("***".chars().chain(text.chars().skip(count - 4)).collect())
+    out.push(b'"');
+    Some(())
 }
 
 #[cfg(test)]

@@ -3,17 +3,21 @@
 //! Related records inside it are judged by their own tables in the same pass. Nothing is written here: what may be shown
 //! of a record is known at its end, and of one inside it when the outermost was judged. What was read is a list of
 //! entries in the order of the body, with those of related records behind the member or the element that holds them.
+//!
+//! A member that stays as it is under every field plan that was met so far has no entry. A record that shows under a new
+//! plan is therefore read once more, with entries for all; this happens once for a plan.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Unreadable;
+use super::expect::{At, Expected, Known, START};
 use super::fill::{Filling, Track, Tracks};
 use super::kind::Kinds;
-use super::scan::{Scan, Span};
-use super::view::{Content, Member, View};
+use super::scan::{Scan, Span, Text};
+use super::view::{Content, View};
+use crate::api::{Catalog, FieldId};
 use crate::policy::slots::NodeId;
-use crate::policy::{FieldPlan, Verdict};
+use crate::policy::{FieldPlan, Slot, SlotId, Verdict};
 
 /// A member of a record, or a related record in an array.
 #[derive(Clone, Copy, Debug)]
@@ -21,13 +25,15 @@ pub(super) struct Entry {
     /// From the name's opening quote, or the element's first byte, to the value's end.
     pub(super) span: Span,
     /// Where the value begins.
-    pub(super) value: usize,
-    /// Number of the member; `None` if it is not declared.
-    pub(super) member: Option<u16>,
-    pub(super) kind: Kinds,
-    pub(super) inside: Inside,
+    value: usize,
+    /// Where the member before it ends, whether that has an entry or not; its own beginning, if it is the first one.
+    pub(super) before: usize,
     /// The number of the next entry beside this one.
     pub(super) next: usize,
+    pub(super) inside: Inside,
+    /// `None` if it is not declared.
+    pub(super) field: Option<FieldId>,
+    pub(super) kind: Kinds,
 }
 
 /// What was read of a value.
@@ -35,23 +41,12 @@ pub(super) struct Entry {
 pub(super) enum Inside {
     Nothing,
     /// It is a related record: its number among the judged ones.
-    Record(usize),
+    Record(u32),
     /// It is an array of related records.
     Records,
 }
 
 impl Entry {
-    fn new(at: usize, value: usize, byte: u8, number: usize) -> Self {
-        Self {
-            span: Span { start: at, end: at },
-            value,
-            member: None,
-            kind: Kinds::of(byte),
-            inside: Inside::Nothing,
-            next: number + 1,
-        }
-    }
-
     pub(super) fn value(&self) -> Span {
         Span { start: self.value, end: self.span.end }
     }
@@ -65,6 +60,8 @@ impl Entry {
 pub(super) struct Judged {
     pub(super) verdict: Verdict,
     pub(super) errors: u16,
+    /// Where its last member ends.
+    pub(super) end: usize,
 }
 
 impl Judged {
@@ -83,17 +80,28 @@ pub(super) struct Reader<'b> {
     pub(super) judged: Vec<Judged>,
     /// By view.
     fillings: Vec<Filling<'b>>,
-    notes: Vec<Notes>,
+    notes: Vec<Option<Box<Notes>>>,
+    /// Plans that no record before showed under, with their views.
+    fresh: Vec<(usize, Arc<FieldPlan>)>,
+    /// Whether members may have been left out of the entries that one of those changes.
+    is_short: bool,
+    /// Whether all members have entries.
+    is_full: bool,
 }
 
+/// Where there are more plans, members of all kinds have entries.
+const MAX_PLANS: usize = 64;
+
 /// What is known about the members of one view's records.
-#[derive(Default)]
 struct Notes {
-    /// A bit for each member of the record that is open.
+    expected: Expected,
+    /// A bit for each declared member of the record that is open, from the 64th on.
     seen: Vec<u64>,
-    /// Which member came after each the last time, and before all others which came first: records of one answer are
-    /// rarely ordered differently.
-    after: Vec<u16>,
+    plans: Vec<Arc<FieldPlan>>,
+    /// Kinds by field that stay as they are under each of these.
+    keep: Vec<Kinds>,
+    /// There were too many plans: all members have entries.
+    gave_up: bool,
 }
 
 impl<'b> Reader<'b> {
@@ -101,8 +109,13 @@ impl<'b> Reader<'b> {
         let mut reader = Self::default();
         root.each(&mut |view| {
             reader.fillings.push(Filling::new(view.judge.layout()));
-            let members = view.names.len();
-            reader.notes.push(Notes { seen: vec![0; members.div_ceil(64)], after: vec![0; members + 1] });
+            reader.notes.push(Some(Box::new(Notes {
+                expected: Expected::new(view.fields),
+                seen: vec![0; view.fields.div_ceil(64)],
+                plans: Vec::new(),
+                keep: vec![Kinds::NONE; view.fields],
+                gave_up: false,
+            })));
         });
         reader
     }
@@ -116,212 +129,362 @@ impl<'b> Reader<'b> {
             judged: self.judged,
             fillings: self.fillings.into_iter().map(Filling::recycle).collect(),
             notes: self.notes,
+            fresh: self.fresh,
+            is_short: false,
+            is_full: false,
         }
     }
 
     /// The record that an entry is.
     pub(super) fn judged_at(&self, entry: &Entry) -> Option<&Judged> {
         match entry.inside {
-            Inside::Record(number) => self.judged.get(number),
+            Inside::Record(number) => self.judged.get(number as usize),
             Inside::Nothing | Inside::Records => None,
         }
     }
 
-    /// The value of the outermost record's key.
-    pub(super) fn key(&self, view: &View) -> Option<Span> {
-        let mut at = 0;
-        while let Some(entry) = self.entries.get(at) {
-            if entry.member == Some(view.key.0) {
-                return Some(entry.value());
-            }
-            at = entry.next;
+    /// The key of the record that was read last of this view.
+    pub(super) fn key(&self, view: &View) -> Option<&'b [u8]> {
+        match self.fillings.get(view.id)?.slots.get(view.key?) {
+            Slot::Raw(raw) => Some(raw),
+            Slot::Missing => None,
         }
-        None
     }
 
-    /// Reads an outermost record, before whose brace the scanner stands. Its judgement is the last one.
-    pub(super) fn root(&mut self, scan: &mut Scan<'b>, view: &View) -> Result<Span, Unreadable> {
+    /// Reads an outermost record, before whose brace the scanner stands. Its judgement is the last one. `keep` says which
+    /// kinds of a field stay as they are under a plan.
+    pub(super) fn root<'v>(
+        &mut self,
+        scan: &mut Scan<'b>,
+        catalog: &Catalog,
+        view: &'v View,
+        tracks: &mut Tracks<'v>,
+        keep: &dyn Fn(&View, FieldId, &FieldPlan) -> Kinds,
+    ) -> Result<Span, Unreadable> {
+        let start = scan.clone();
+        let mut span = self.once(scan, catalog, view, tracks)?;
+        if self.fresh.is_empty() {
+            return Ok(span);
+        }
+        if std::mem::take(&mut self.is_short) {
+            *scan = start;
+            self.is_full = true;
+            span = self.once(scan, catalog, view, tracks)?;
+            self.is_full = false;
+            self.is_short = false;
+        }
+        let fresh = std::mem::take(&mut self.fresh);
+        view.each(&mut |view| {
+            for (_, plan) in fresh.iter().filter(|(of, _)| *of == view.id) {
+                if let Some(Some(notes)) = self.notes.get_mut(view.id) {
+                    notes.met(plan, &|field| keep(view, field, plan));
+                }
+            }
+        });
+        Ok(span)
+    }
+
+    fn once<'v>(
+        &mut self,
+        scan: &mut Scan<'b>,
+        catalog: &Catalog,
+        view: &'v View,
+        tracks: &mut Tracks<'v>,
+    ) -> Result<Span, Unreadable> {
         self.entries.clear();
         self.judged.clear();
-        self.record(scan, view, &mut Tracks::default(), 0)
+        tracks.truncate(0);
+        Reading { reader: self, scan, catalog, tracks }.record(view, 0)
+    }
+}
+
+impl Notes {
+    /// Notes a member that has no bit in a word of its own. Whether it may occur: others of the same name didn't.
+    #[inline(never)]
+    fn see(&mut self, field: Option<FieldId>) -> bool {
+        let Some(FieldId(number)) = field else { return true };
+        let bit = 1 << (number % 64);
+        match self.seen.get_mut(usize::from(number / 64)) {
+            Some(seen) if *seen & bit == 0 => {
+                *seen |= bit;
+                true
+            }
+            _ => false,
+        }
     }
 
-    /// Reads a record into which the tracks from a number on lead. Its judgement is the last one.
-    fn record<'l>(
-        &mut self,
-        scan: &mut Scan<'b>,
-        view: &'l View,
-        tracks: &mut Tracks<'l>,
-        around: usize,
-    ) -> Result<Span, Unreadable> {
-        let start = scan.position();
-        scan.enter()?;
-        if let (Some(filling), Some(notes)) = (self.fillings.get_mut(view.id), self.notes.get_mut(view.id)) {
-            filling.clear();
-            notes.seen.fill(0);
+    /// Whether members may be left out of the entries of a record that shows under this plan.
+    fn knows(&self, plan: &Arc<FieldPlan>) -> bool {
+        self.plans.iter().any(|known| Arc::ptr_eq(known, plan))
+    }
+
+    fn met(&mut self, plan: &Arc<FieldPlan>, keep: &dyn Fn(FieldId) -> Kinds) {
+        if self.knows(plan) || self.gave_up {
+            return;
         }
-        let around = around..tracks.len();
-        let layout = view.judge.layout();
-        let (mut first, mut before) = (true, 0);
-        while scan.next(&mut first, b'}')? {
-            let name_at = scan.position();
-            let (number, key) = self.name(scan, view, before)?;
-            let byte = scan.colon()?;
-            let entry = self.entries.len();
-            self.entries.push(Entry { member: number, ..Entry::new(name_at, scan.position(), byte, entry) });
-            let value = match number.and_then(|number| view.member(usize::from(number))) {
-                Some(member) => {
-                    before = usize::from(member.field.0) + 1;
-                    // Most fields are plain, and none but their own table's rules read them.
-                    if around.is_empty() && matches!(member.content, Content::Plain { .. }) {
-                        self.plain(scan, byte, view, member)?
-                    } else {
-                        let name = view.names.name(usize::from(member.field.0));
-                        let below = tracks.follow(around.clone(), name);
-                        if let Some(node) = member.node {
-                            tracks.push(Track { layout, node, of: view.id });
-                        }
-                        let value = self.member(scan, byte, member, tracks, below.start)?;
-                        tracks.truncate(below.start);
-                        value
-                    }
+        let first = self.plans.is_empty();
+        self.gave_up = self.plans.len() >= MAX_PLANS;
+        for (field, kept) in (0..).map(FieldId).zip(&mut self.keep) {
+            *kept = match (first, self.gave_up) {
+                (_, true) => Kinds::NONE,
+                (true, _) => keep(field),
+                (false, _) => kept.in_both(keep(field)),
+            };
+        }
+        self.plans.push(Arc::clone(plan));
+        let keep = &self.keep;
+        self.expected.keep(&|field| keep.get(usize::from(field.0)).copied().unwrap_or_default());
+    }
+}
+
+/// A record on its way.
+struct Reading<'r, 'b, 'v> {
+    reader: &'r mut Reader<'b>,
+    scan: &'r mut Scan<'b>,
+    catalog: &'r Catalog,
+    /// The layouts that lead through what is open.
+    tracks: &'r mut Tracks<'v>,
+}
+
+impl<'v> Reading<'_, '_, 'v> {
+    /// Reads a record into which the tracks from a number on lead. Its judgement is the last one.
+    fn record(&mut self, view: &'v View, around: usize) -> Result<Span, Unreadable> {
+        let start = self.scan.position();
+        self.scan.enter()?;
+        if let Some(filling) = self.reader.fillings.get_mut(view.id) {
+            filling.clear();
+        }
+        // Taken out while they are in use: records of a view never hold records of the same view.
+        let notes = self.reader.notes.get_mut(view.id).and_then(Option::take);
+        let Some(mut notes) = notes else { return Err(Unreadable::Shape) };
+        let read = self.members(view, &mut notes, around);
+        if let Some(place) = self.reader.notes.get_mut(view.id) {
+            *place = Some(notes);
+        }
+        let (end_of_last, end) = read?;
+        self.scan.go(end);
+        self.scan.leave();
+        self.judge(view, end_of_last)?;
+        Ok(Span { start, end: end + 1 })
+    }
+
+    /// Reads all members; where the last one ends, and where the closing brace is.
+    fn members(&mut self, view: &'v View, notes: &mut Notes, around: usize) -> Result<(usize, usize), Unreadable> {
+        let (text, room) = (self.scan.text(), self.scan.room());
+        let (is_alone, is_full) = (around == self.tracks.len(), self.reader.is_full);
+        let (mut step, mut next, mut seen) = (START, notes.expected.first, 0_u64);
+        notes.seen.fill(0);
+        let (mut at, mut byte) = text.look(self.scan.position())?;
+        let mut before = at;
+        while byte != b'}' {
+            if byte != b'"' {
+                return Err(Unreadable::Syntax);
+            }
+            let name_at = at;
+            let known;
+            match notes.expected.meet(next, text.body, at + 1) {
+                Some((number, met)) => {
+                    (step, known, next) = (number, met.known, met.next);
+                    at += 1 + met.length();
                 }
                 None => {
-                    let name = key.unwrap_or_default();
-                    let below = tracks.follow(around.clone(), &name);
-                    if let Some(node) = layout.member(NodeId::ROOT, &name) {
-                        tracks.push(Track { layout, node, of: view.id });
-                    }
-                    let value = tracks.value(scan, byte, below.start..tracks.len(), &mut self.fillings)?;
-                    tracks.truncate(below.start);
-                    value
+                    (step, known, at) = strange_name(text, self.catalog, view, notes, step, at)?;
+                    next = notes.expected.next(step);
                 }
-            };
-            self.close(entry, value.end);
+            }
+            let bit = known.bit();
+            if seen & bit != 0 || bit == 0 && !notes.see(known.field()) {
+                return Err(Unreadable::Duplicate);
+            }
+            seen |= bit;
+            let first;
+            (at, first) = text.look(at)?;
+            let kind = Kinds::of(first);
+            let is_told = is_full || !known.keep().has(kind);
+            if known.is_simple() && is_alone {
+                let value = at;
+                at = text.value(value, first, room)?;
+                if let Some(slot) = known.slot() {
+                    self.fill(view, slot, Span { start: value, end: at })?;
+                }
+                if is_told {
+                    let entry = self.entry(Span { start: name_at, end: at }, value, before, kind);
+                    self.reader.entries.push(Entry { field: known.field(), ..entry });
+                }
+            } else {
+                let number = self.reader.entries.len();
+                if is_told {
+                    let entry = self.entry(Span { start: name_at, end: at }, at, before, kind);
+                    self.reader.entries.push(Entry { field: known.field(), ..entry });
+                }
+                self.scan.go(at);
+                at = self.value(view, known, first, around, name_at)?;
+                if is_told {
+                    self.close(number, at);
+                }
+            }
+            before = at;
+            (at, byte) = text.look(at)?;
+            if byte == b',' {
+                (at, byte) = text.look(at + 1)?;
+                if byte != b'"' {
+                    return Err(Unreadable::Syntax);
+                }
+            } else if byte != b'}' {
+                return Err(Unreadable::Syntax);
+            }
         }
-        let judgement = self.fillings.get(view.id).map(|filling| view.judge.judge(&filling.slots));
-        let judgement = judgement.ok_or(Unreadable::Shape)?;
-        self.judged.push(Judged { verdict: judgement.verdict, errors: judgement.errors });
-        Ok(Span { start, end: scan.position() })
+        Ok((before, at))
     }
 
-    /// A member's name, standing after it: its number, or the name itself if it isn't declared.
+    /// An entry of nothing that is known yet.
+    #[inline(always)]
+    fn entry(&self, span: Span, value: usize, before: usize, kind: Kinds) -> Entry {
+        let next = self.reader.entries.len() + 1;
+        Entry { span, value, before, next, inside: Inside::Nothing, field: None, kind }
+    }
+
     #[inline]
-    fn name(
+    fn fill(&mut self, view: &View, slot: SlotId, value: Span) -> Result<(), Unreadable> {
+        let raw = value.of(self.scan.body());
+        let filling = self.reader.fillings.get_mut(view.id);
+        if filling.is_some_and(|filling| filling.slots.fill(slot, raw)) { Ok(()) } else { Err(Unreadable::Duplicate) }
+    }
+
+    /// A value that more is to be known of than where it ends: a related record, or what rules read in it.
+    fn value(
         &mut self,
-        scan: &mut Scan<'b>,
-        view: &View,
-        before: usize,
-    ) -> Result<(Option<u16>, Option<Cow<'b, [u8]>>), Unreadable> {
-        let Some(notes) = self.notes.get_mut(view.id) else { return Err(Unreadable::Shape) };
-        let expected = notes.after.get(before).copied().unwrap_or_default();
-        let number = match view.names.stands(usize::from(expected), scan.body(), scan.position()) {
-            Some(quoted) => {
-                scan.skip_known(quoted);
-                expected
-            }
-            None => {
-                let key = scan.key()?;
-                let name = key.name();
-                let Some(number) = view.names.find(&name).and_then(|number| u16::try_from(number).ok()) else {
-                    return Ok((None, Some(name)));
-                };
-                if let Some(after) = notes.after.get_mut(before) {
-                    *after = number;
-                }
-                number
-            }
-        };
-        let bit = 1 << (number % 64);
-        match notes.seen.get_mut(usize::from(number / 64)) {
-            Some(seen) if *seen & bit == 0 => *seen |= bit,
-            _ => return Err(Unreadable::Duplicate),
-        }
-        Ok((Some(number), None))
-    }
-
-    /// The value of a plain field that no rules of records around read.
-    #[inline]
-    fn plain(&mut self, scan: &mut Scan<'b>, byte: u8, view: &View, member: &Member) -> Result<Span, Unreadable> {
-        let Some(node) = member.node else { return scan.value_from(byte) };
+        view: &'v View,
+        known: Known,
+        first: u8,
+        around: usize,
+        name_at: usize,
+    ) -> Result<usize, Unreadable> {
+        // The name is asked for rarely enough to be read again.
+        self.scan.go(name_at);
+        let key = self.scan.key()?;
+        self.scan.colon()?;
+        let name = key.name();
+        let below = self.tracks.len();
+        self.tracks.follow(around..below, &name);
         let layout = view.judge.layout();
-        if byte == b'{' && layout.has_members(node) {
-            let mut tracks = Tracks::default();
-            tracks.push(Track { layout, node, of: view.id });
-            return tracks.value(scan, byte, 0..1, &mut self.fillings);
+        if let Some(node) = layout.member(NodeId::ROOT, &name) {
+            self.tracks.push(Track { layout, node, of: view.id });
         }
-        let value = scan.value_from(byte)?;
-        if let Some(filling) = self.fillings.get_mut(view.id) {
-            filling.note(layout, node, value.of(scan.body()))?;
-        }
-        Ok(value)
-    }
-
-    /// The value of any field; the tracks from a number on lead to it.
-    fn member<'l>(
-        &mut self,
-        scan: &mut Scan<'b>,
-        byte: u8,
-        member: &'l Member,
-        tracks: &mut Tracks<'l>,
-        below: usize,
-    ) -> Result<Span, Unreadable> {
-        let entry = self.entries.len() - 1;
-        let value = match (&member.content, byte) {
-            (Content::One(Some(related)), b'{') => {
-                let value = self.record(scan, related, tracks, below)?;
-                self.is(entry, Inside::Record(self.judged.len() - 1));
+        let table = self.catalog.table(view.table);
+        let content = known.field().map(|field| view.content(table, field));
+        let value = match (content, first) {
+            (Some(Content::One(Some(related))), b'{') => {
+                let entry = self.reader.entries.len() - 1;
+                let value = self.record(related, below)?;
+                self.is_record(entry);
                 value
             }
-            (Content::Many(Some(related)), b'[') => {
-                let (value, records) = self.many(scan, related)?;
-                if records {
-                    self.is(entry, Inside::Records);
-                } else {
-                    self.entries.truncate(entry + 1);
-                }
-                value
+            (Some(Content::Many(Some(related))), b'[') => self.many(related)?,
+            _ => {
+                let tracks = below..self.tracks.len();
+                let value = self.tracks.value(self.scan, first, tracks, &mut self.reader.fillings)?;
+                self.tracks.truncate(below);
+                return Ok(value.end);
             }
-            _ => return tracks.value(scan, byte, below..tracks.len(), &mut self.fillings),
         };
-        tracks.note(below..tracks.len(), value.of(scan.body()), &mut self.fillings)?;
-        Ok(value)
+        let raw = value.of(self.scan.body());
+        self.tracks.note(below..self.tracks.len(), raw, &mut self.reader.fillings)?;
+        self.tracks.truncate(below);
+        Ok(value.end)
     }
 
-    /// The elements of an array, and whether each of them is a record.
-    fn many(&mut self, scan: &mut Scan<'b>, related: &View) -> Result<(Span, bool), Unreadable> {
-        let start = scan.position();
-        scan.enter()?;
+    /// An array of related records. If anything else is in it, nothing is known of what is.
+    fn many(&mut self, related: &'v View) -> Result<Span, Unreadable> {
+        let entries = self.reader.entries.len();
+        let start = self.scan.position();
+        self.scan.enter()?;
         let (mut first, mut records) = (true, true);
-        while scan.next(&mut first, b']')? {
-            let byte = scan.peek()?;
+        while self.scan.next(&mut first, b']')? {
+            let byte = self.scan.peek()?;
             if byte != b'{' || !records {
                 records = false;
-                scan.value_from(byte)?;
+                self.scan.value_from(byte)?;
                 continue;
             }
-            let entry = self.entries.len();
-            self.entries.push(Entry::new(scan.position(), scan.position(), byte, entry));
-            let value = self.record(scan, related, &mut Tracks::default(), 0)?;
-            self.is(entry, Inside::Record(self.judged.len() - 1));
+            let entry = self.reader.entries.len();
+            let at = self.scan.position();
+            self.reader.entries.push(self.entry(Span { start: at, end: at }, at, at, Kinds::OBJECT));
+            let value = self.record(related, self.tracks.len())?;
+            self.is_record(entry);
             self.close(entry, value.end);
         }
-        Ok((Span { start, end: scan.position() }, records))
+        if !records {
+            self.reader.entries.truncate(entries);
+        } else if let Some(entry) = self.reader.entries.get_mut(entries - 1) {
+            entry.inside = Inside::Records;
+        }
+        Ok(Span { start, end: self.scan.position() })
     }
 
-    fn is(&mut self, entry: usize, inside: Inside) {
-        if let Some(entry) = self.entries.get_mut(entry) {
-            entry.inside = inside;
+    /// An entry is the record that was judged last.
+    fn is_record(&mut self, entry: usize) {
+        let number = u32::try_from(self.reader.judged.len() - 1).map_or(Inside::Nothing, Inside::Record);
+        if let Some(entry) = self.reader.entries.get_mut(entry) {
+            entry.inside = number;
         }
     }
 
-    /// The entry's value ends here, and what was read of it with it.
+    /// An entry's value ends here, and what was read of it with it.
     #[inline]
     fn close(&mut self, entry: usize, end: usize) {
-        let next = self.entries.len();
-        if let Some(entry) = self.entries.get_mut(entry) {
+        let next = self.reader.entries.len();
+        if let Some(entry) = self.reader.entries.get_mut(entry) {
             entry.span.end = end;
             entry.next = next;
         }
     }
+
+    /// Judges the record that ends here; its last member ends there.
+    fn judge(&mut self, view: &View, end: usize) -> Result<(), Unreadable> {
+        let filling = self.reader.fillings.get(view.id).ok_or(Unreadable::Shape)?;
+        let judgement = view.judge.judge(&filling.slots);
+        if let (Verdict::Visible(plan), Some(Some(notes))) = (&judgement.verdict, self.reader.notes.get(view.id))
+            && !notes.gave_up
+            && !notes.knows(plan)
+        {
+            self.reader.is_short |= !notes.plans.is_empty();
+            self.reader.fresh.push((view.id, Arc::clone(plan)));
+        }
+        self.reader.judged.push(Judged { verdict: judgement.verdict, errors: judgement.errors, end });
+        Ok(())
+    }
+}
+
+/// A member that wasn't expected: it is scanned, looked up, and expected from now on.
+#[inline(never)]
+fn strange_name(
+    text: Text<'_>,
+    catalog: &Catalog,
+    view: &View,
+    notes: &mut Notes,
+    step: At,
+    at: usize,
+) -> Result<(At, Known, usize), Unreadable> {
+    let (key, end) = text.key(at)?;
+    let (at, byte) = text.look(end)?;
+    if byte != b':' {
+        return Err(Unreadable::Syntax);
+    }
+    let name = key.name();
+    let field = catalog.field_named(view.table, &name);
+    let keep = &notes.keep;
+    let known = || {
+        let layout = view.judge.layout();
+        let node = layout.member(NodeId::ROOT, &name);
+        let is_whole = match field.map(|field| view.content(catalog.table(view.table), field)) {
+            Some(Content::One(Some(_)) | Content::Many(Some(_))) => false,
+            Some(Content::Plain { .. } | Content::One(None) | Content::Many(None)) | None => true,
+        };
+        let keep = field.and_then(|field| keep.get(usize::from(field.0))).copied().unwrap_or_default();
+        let simple = is_whole && !node.is_some_and(|node| layout.has_members(node));
+        Known::new(field, node.and_then(|node| layout.slot(node)), keep, simple)
+    };
+    let (step, known) = notes.expected.learn(step, &name, field, &known);
+    Ok((step, known, at + 1))
 }

@@ -42,59 +42,58 @@ impl<'b> Key<'b> {
     }
 }
 
-#[derive(Debug)]
+/// Where the scanner stands.
+#[derive(Clone, Debug)]
 pub(super) struct Scan<'b> {
-    body: &'b [u8],
+    text: Text<'b>,
     at: usize,
     open: usize,
     depth: usize,
-    /// Whether the body's end is a value's end: otherwise a number that reaches it may go on.
-    whole: bool,
 }
 
 impl<'b> Scan<'b> {
     /// At the start of a document that is there as a whole.
     pub(super) fn document(body: &'b [u8], depth: usize) -> Self {
-        Self::at(body, 0, depth)
-    }
-
-    /// At a value inside a body that is there as a whole.
-    pub(super) fn at(body: &'b [u8], at: usize, depth: usize) -> Self {
-        Self { body, at, open: 0, depth: depth.min(MAX_DEPTH), whole: true }
+        Self::part(body, 0, depth, true)
     }
 
     /// At a value with `open` containers around it, in bytes that may go on unless they are `whole`.
     pub(super) fn part(body: &'b [u8], open: usize, depth: usize, whole: bool) -> Self {
-        Self { body, at: 0, open, depth: depth.min(MAX_DEPTH), whole }
+        Self { text: Text { body, whole }, at: 0, open, depth: depth.min(MAX_DEPTH) }
     }
 
     pub(super) fn body(&self) -> &'b [u8] {
-        self.body
+        self.text.body
     }
 
-    #[inline]
+    #[inline(always)]
+    pub(super) fn text(&self) -> Text<'b> {
+        self.text
+    }
+
+    /// Containers that may still be opened here.
+    #[inline(always)]
+    pub(super) fn room(&self) -> usize {
+        self.depth.saturating_sub(self.open)
+    }
+
+    #[inline(always)]
     pub(super) fn position(&self) -> usize {
         self.at
+    }
+
+    /// Goes on from a place that its [`Text`] has told.
+    #[inline(always)]
+    pub(super) fn go(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// The next byte that is no white space; stays before it.
     #[inline]
     pub(super) fn peek(&mut self) -> Result<u8, Unreadable> {
-        match self.body.get(self.at) {
-            Some(byte @ 0x21..) => Ok(*byte),
-            _ => self.peek_beyond_space(),
-        }
-    }
-
-    #[inline(never)]
-    fn peek_beyond_space(&mut self) -> Result<u8, Unreadable> {
-        loop {
-            match self.body.get(self.at) {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                Some(byte) => return Ok(*byte),
-                None => return Err(Unreadable::Incomplete),
-            }
-        }
+        let (at, byte) = self.text.look(self.at)?;
+        self.at = at;
+        Ok(byte)
     }
 
     /// Steps over the byte that [`peek`](Self::peek) has shown.
@@ -106,7 +105,7 @@ impl<'b> Scan<'b> {
     /// Steps over the end of the line, before which nothing but white space may stand; `false` if it isn't there yet.
     pub(super) fn line_end(&mut self) -> Result<bool, Unreadable> {
         loop {
-            let byte = self.body.get(self.at);
+            let byte = self.text.body.get(self.at);
             self.at += usize::from(byte.is_some());
             match byte {
                 Some(b' ' | b'\t' | b'\r') => {}
@@ -155,10 +154,7 @@ impl<'b> Scan<'b> {
 
     /// Inside an array: whether another element follows, standing before it; or after the closing bracket.
     pub(super) fn element(&mut self, first: &mut bool) -> Result<bool, Unreadable> {
-        if !self.next(first, b']')? {
-            return Ok(false);
-        }
-        self.peek().map(|_| true)
+        self.next(first, b']')
     }
 
     /// Inside a container: whether another item follows, standing before it; or after the closing byte.
@@ -185,16 +181,9 @@ impl<'b> Scan<'b> {
         if self.peek()? != b'"' {
             return Err(Unreadable::Syntax);
         }
-        let start = self.at;
-        let escaped = self.string()?;
-        let raw = self.body.get(start + 1..self.at - 1).unwrap_or_default();
-        Ok(Key { start, raw, escaped })
-    }
-
-    /// Steps over a name that is known to stand here, quotes included.
-    #[inline]
-    pub(super) fn skip_known(&mut self, quoted: usize) {
-        self.at += quoted;
+        let (key, end) = self.text.key(self.at)?;
+        self.at = end;
+        Ok(key)
     }
 
     /// Between a name and its value: the value's first byte, standing before it.
@@ -218,125 +207,173 @@ impl<'b> Scan<'b> {
     #[inline]
     pub(super) fn value_from(&mut self, first: u8) -> Result<Span, Unreadable> {
         let start = self.at;
-        match first {
-            b'{' | b'[' => self.container(first)?,
-            _ => self.scalar(first)?,
-        }
+        self.at = self.text.value(start, first, self.room())?;
         Ok(Span { start, end: self.at })
+    }
+}
+
+/// Bytes to be scanned. Its functions take a place and tell another one: where something ends, or what comes after it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'b> {
+    pub(super) body: &'b [u8],
+    /// Whether their end is a value's end: otherwise a number that reaches it may go on.
+    pub(super) whole: bool,
+}
+
+impl<'b> Text<'b> {
+    /// The next byte that is no white space, and its place.
+    #[inline(always)]
+    pub(super) fn look(self, at: usize) -> Result<(usize, u8), Unreadable> {
+        match self.body.get(at) {
+            Some(byte @ 0x21..) => Ok((at, *byte)),
+            _ => self.look_beyond_space(at),
+        }
     }
 
     #[inline(never)]
-    fn container(&mut self, first: u8) -> Result<(), Unreadable> {
-        let outside = self.open;
+    fn look_beyond_space(self, mut at: usize) -> Result<(usize, u8), Unreadable> {
+        loop {
+            match self.body.get(at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => at += 1,
+                Some(byte) => return Ok((at, *byte)),
+                None => return Err(Unreadable::Incomplete),
+            }
+        }
+    }
+
+    /// A name whose opening quote stands there, and where it ends.
+    #[inline]
+    pub(super) fn key(self, start: usize) -> Result<(Key<'b>, usize), Unreadable> {
+        let end = self.string(start)?;
+        let raw = self.body.get(start + 1..end.at - 1).unwrap_or_default();
+        Ok((Key { start, raw, escaped: end.escaped }, end.at))
+    }
+
+    /// Where a value ends that begins there with this byte, and may open so many containers.
+    #[inline(always)]
+    pub(super) fn value(self, at: usize, first: u8, room: usize) -> Result<usize, Unreadable> {
+        match first {
+            b'{' | b'[' => self.container(at, first, room),
+            _ => self.scalar(at, first),
+        }
+    }
+
+    #[inline(never)]
+    fn container(self, mut at: usize, first: u8, room: usize) -> Result<usize, Unreadable> {
         // One bit for each container opened here: 1 for an object. MAX_DEPTH keeps it from running over.
         let mut objects: u128 = 0;
+        let mut open = 0;
         let mut byte = first;
         loop {
             // At a value.
             match byte {
-                b'{' => {
-                    self.enter()?;
-                    objects = objects << 1 | 1;
-                    byte = self.peek()?;
-                    if byte != b'}' {
-                        byte = self.name_to_value(byte)?;
+                b'{' | b'[' => {
+                    if open >= room {
+                        return Err(Unreadable::Depth);
+                    }
+                    open += 1;
+                    objects = objects << 1 | u128::from(byte == b'{');
+                    let next;
+                    (at, next) = self.look(at + 1)?;
+                    // The closing byte is the opening one plus 2, in both kinds.
+                    if next != byte + 2 {
+                        let is_object = byte == b'{';
+                        byte = next;
+                        if is_object {
+                            (at, byte) = self.after_name(at, next)?;
+                        }
                         continue;
                     }
+                    byte = next;
                 }
-                b'[' => {
-                    self.enter()?;
-                    objects <<= 1;
-                    byte = self.peek()?;
-                    if byte != b']' {
-                        continue;
-                    }
-                }
-                _ => {
-                    self.scalar(byte)?;
-                    byte = self.peek()?;
-                }
+                _ => (at, byte) = self.look(self.scalar(at, byte)?)?,
             }
             // After a value, or at the end of an empty container.
             loop {
                 let in_object = objects & 1 == 1;
                 if byte == b',' {
-                    self.at += 1;
-                    byte = self.peek()?;
+                    (at, byte) = self.look(at + 1)?;
                     if in_object {
-                        byte = self.name_to_value(byte)?;
+                        (at, byte) = self.after_name(at, byte)?;
                     }
                     break;
                 }
                 if byte != if in_object { b'}' } else { b']' } {
                     return Err(Unreadable::Syntax);
                 }
-                self.leave();
                 objects >>= 1;
-                if self.open == outside {
-                    return Ok(());
+                open -= 1;
+                if open == 0 {
+                    return Ok(at + 1);
                 }
-                byte = self.peek()?;
+                (at, byte) = self.look(at + 1)?;
             }
         }
     }
 
-    /// Steps over a name and its colon; the value's first byte.
-    #[inline]
-    fn name_to_value(&mut self, first: u8) -> Result<u8, Unreadable> {
+    /// The first byte of the value whose name begins there with this byte, and its place.
+    #[inline(always)]
+    fn after_name(self, at: usize, first: u8) -> Result<(usize, u8), Unreadable> {
         if first != b'"' {
             return Err(Unreadable::Syntax);
         }
-        self.string()?;
-        self.colon()
+        self.after_colon(self.string(at)?.at)
     }
 
-    #[inline]
-    fn scalar(&mut self, first: u8) -> Result<(), Unreadable> {
+    /// The first byte of the value whose name ends there, and its place.
+    #[inline(always)]
+    pub(super) fn after_colon(self, at: usize) -> Result<(usize, u8), Unreadable> {
+        match self.look(at)? {
+            (at, b':') => self.look(at + 1),
+            _ => Err(Unreadable::Syntax),
+        }
+    }
+
+    #[inline(always)]
+    fn scalar(self, at: usize, first: u8) -> Result<usize, Unreadable> {
         match first {
-            b'"' => self.string().map(|_| ()),
-            b'-' | b'0'..=b'9' => self.number(),
-            b't' => self.word(b"true"),
-            b'f' => self.word(b"false"),
-            b'n' => self.word(b"null"),
-            _ => Err(self.no_value()),
+            b'"' => self.string(at).map(|end| end.at),
+            b'-' | b'0'..=b'9' => self.number(at),
+            b't' => self.word(at, b"true"),
+            b'f' => self.word(at, b"false"),
+            b'n' => self.word(at, b"null"),
+            _ => Err(self.no_value(at)),
         }
     }
 
     /// What is wrong with a byte that begins no value.
     #[cold]
-    fn no_value(&self) -> Unreadable {
+    fn no_value(self, at: usize) -> Unreadable {
         const MARK: &[u8] = "\u{feff}".as_bytes();
-        let rest = self.body.get(self.at..).unwrap_or_default();
+        let rest = self.body.get(at..).unwrap_or_default();
         let is_text = rest.utf8_chunks().next().is_some_and(|chunk| !chunk.valid().is_empty());
         if is_text && !rest.starts_with(MARK) { Unreadable::Syntax } else { Unreadable::Encoding }
     }
 
-    #[inline]
-    fn word(&mut self, word: &[u8]) -> Result<(), Unreadable> {
-        let rest = self.body.get(self.at..).unwrap_or_default();
+    #[inline(always)]
+    fn word(self, at: usize, word: &[u8]) -> Result<usize, Unreadable> {
+        let rest = self.body.get(at..).unwrap_or_default();
         if rest.starts_with(word) {
-            self.at += word.len();
-            return Ok(());
+            return Ok(at + word.len());
         }
         Err(if word.starts_with(rest) { Unreadable::Incomplete } else { Unreadable::Syntax })
     }
 
-    #[inline]
-    fn number(&mut self) -> Result<(), Unreadable> {
-        let mut at = self.at;
-        if self.byte(at) == b'-' {
+    #[inline(always)]
+    fn number(self, mut at: usize) -> Result<usize, Unreadable> {
+        if self.part_of_number(at) == b'-' {
             at += 1;
         }
-        match self.byte(at) {
+        match self.part_of_number(at) {
             b'0' => at += 1,
             _ => at = self.digits(at)?,
         }
-        if self.byte(at) == b'.' {
+        if self.part_of_number(at) == b'.' {
             at = self.digits(at + 1)?;
         }
-        if self.byte(at) | 0x20 == b'e' {
+        if self.part_of_number(at) | 0x20 == b'e' {
             at += 1;
-            if matches!(self.byte(at), b'+' | b'-') {
+            if matches!(self.part_of_number(at), b'+' | b'-') {
                 at += 1;
             }
             at = self.digits(at)?;
@@ -344,21 +381,33 @@ impl<'b> Scan<'b> {
         if at >= self.body.len() && !self.whole {
             return Err(Unreadable::Incomplete);
         }
-        self.at = at;
-        Ok(())
+        Ok(at)
     }
 
     /// The byte there, or one that is part of no number.
-    #[inline]
-    fn byte(&self, at: usize) -> u8 {
+    #[inline(always)]
+    fn part_of_number(self, at: usize) -> u8 {
         self.body.get(at).copied().unwrap_or_default()
     }
 
     /// Where the digits end that begin there; there must be one.
-    #[inline]
-    fn digits(&self, start: usize) -> Result<usize, Unreadable> {
+    #[inline(always)]
+    fn digits(self, start: usize) -> Result<usize, Unreadable> {
         let mut at = start;
-        while self.byte(at).is_ascii_digit() {
+        while let Some(word) = swar::word(self.body, at) {
+            let count = swar::first(swar::no_digit(word));
+            at += count;
+            if count < 8 {
+                return if at > start { Ok(at) } else { Err(Unreadable::Syntax) };
+            }
+        }
+        self.last_digits(start, at)
+    }
+
+    /// The same near the end.
+    #[inline(never)]
+    fn last_digits(self, start: usize, mut at: usize) -> Result<usize, Unreadable> {
+        while self.part_of_number(at).is_ascii_digit() {
             at += 1;
         }
         if at > start {
@@ -367,11 +416,10 @@ impl<'b> Scan<'b> {
         Err(if at >= self.body.len() { Unreadable::Incomplete } else { Unreadable::Syntax })
     }
 
-    /// Steps over a string, standing at its opening quote. Whether it holds escapes.
-    #[inline]
-    pub(super) fn string(&mut self) -> Result<bool, Unreadable> {
-        let start = self.at + 1;
-        let mut at = start;
+    /// Where a string ends whose opening quote stands there.
+    #[inline(always)]
+    fn string(self, quote: usize) -> Result<End, Unreadable> {
+        let mut at = quote + 1;
         while let Some(word) = swar::word(self.body, at) {
             let odd = swar::odd(word);
             if odd == 0 {
@@ -379,56 +427,74 @@ impl<'b> Scan<'b> {
                 continue;
             }
             at += swar::first(odd);
-            if self.byte(at) != b'"' {
+            if self.body.get(at) != Some(&b'"') {
                 break;
             }
-            self.at = at + 1;
-            return Ok(false);
+            return Ok(End { at: at + 1, escaped: false });
         }
-        self.string_with_oddities(start, at)
+        self.string_with_oddities(at)
     }
 
     /// The rest of a string from a byte on that is beyond ASCII, escaped, wrong, or near the body's end.
     #[inline(never)]
-    fn string_with_oddities(&mut self, start: usize, mut at: usize) -> Result<bool, Unreadable> {
-        let (mut escaped, mut beyond_ascii) = (false, 0);
+    fn string_with_oddities(self, mut at: usize) -> Result<End, Unreadable> {
+        let mut escaped = false;
         loop {
-            if let Some(word) = swar::word(self.body, at) {
-                let stop = swar::stop(word);
-                beyond_ascii |= word & swar::HIGH & swar::before(stop);
-                if stop == 0 {
-                    at += 8;
-                    continue;
-                }
-                at += swar::first(stop);
-            }
-            match self.body.get(at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
+            match self.byte(at)? {
+                b'"' => return Ok(End { at: at + 1, escaped }),
+                b'\\' => {
                     escaped = true;
                     at = self.escape(at + 1)?;
                 }
-                Some(..0x20) => return Err(Unreadable::Syntax),
-                Some(byte) => {
-                    beyond_ascii |= u64::from(byte & 0x80);
-                    at += 1;
+                ..0x20 => return Err(Unreadable::Syntax),
+                ..0x80 => at += 1,
+                _ => at = self.character(at)?,
+            }
+            while let Some(word) = swar::word(self.body, at) {
+                let odd = swar::odd(word);
+                at += swar::first(odd);
+                if odd != 0 {
+                    break;
                 }
-                None => return Err(Unreadable::Incomplete),
             }
         }
-        let inside = Span { start, end: at }.of(self.body);
-        if beyond_ascii != 0 && std::str::from_utf8(inside).is_err() {
+    }
+
+    fn byte(self, at: usize) -> Result<u8, Unreadable> {
+        self.body.get(at).copied().ok_or(Unreadable::Incomplete)
+    }
+
+    /// Where a character beyond ASCII ends (Unicode, table 3-7).
+    #[inline(always)]
+    fn character(self, at: usize) -> Result<usize, Unreadable> {
+        const LATER: std::ops::RangeInclusive<u8> = 0x80..=0xBF;
+        let rest = self.body.get(at..).unwrap_or_default();
+        let (first, second) = match rest {
+            [first @ 0xC2..=0xF4, second, ..] => (*first, *second),
+            [0xC2..=0xF4] => return Err(Unreadable::Incomplete),
+            _ => return Err(Unreadable::Encoding),
+        };
+        let (length, seconds) = match first {
+            ..=0xDF => (2, LATER),
+            0xE0 => (3, 0xA0..=0xBF),
+            0xED => (3, 0x80..=0x9F),
+            ..=0xEF => (3, LATER),
+            0xF0 => (4, 0x90..=0xBF),
+            0xF4 => (4, 0x80..=0x8F),
+            _ => (4, LATER),
+        };
+        let later = rest.iter().take(length).skip(2);
+        if !seconds.contains(&second) || !later.clone().all(|byte| LATER.contains(byte)) {
             return Err(Unreadable::Encoding);
         }
-        self.at = at + 1;
-        Ok(escaped)
+        if rest.len() < length { Err(Unreadable::Incomplete) } else { Ok(at + length) }
     }
 
     /// Where an escape ends whose backslash stands before `at`.
-    fn escape(&self, at: usize) -> Result<usize, Unreadable> {
-        match self.body.get(at) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
-            Some(b'u') => match self.unit(at + 1)? {
+    fn escape(self, at: usize) -> Result<usize, Unreadable> {
+        match self.byte(at)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 1),
+            b'u' => match self.unit(at + 1)? {
                 0xDC00..=0xDFFF => Err(Unreadable::Encoding),
                 0xD800..=0xDBFF => match self.body.get(at + 5..).unwrap_or_default() {
                     [] | [b'\\'] => Err(Unreadable::Incomplete),
@@ -440,13 +506,12 @@ impl<'b> Scan<'b> {
                 },
                 _ => Ok(at + 5),
             },
-            Some(_) => Err(Unreadable::Syntax),
-            None => Err(Unreadable::Incomplete),
+            _ => Err(Unreadable::Syntax),
         }
     }
 
     /// The code unit of four hex digits.
-    fn unit(&self, at: usize) -> Result<u32, Unreadable> {
+    fn unit(self, at: usize) -> Result<u32, Unreadable> {
         let rest = self.body.get(at..).unwrap_or_default();
         let (digits, is_cut) = match rest.first_chunk::<4>() {
             Some(digits) => (&digits[..], false),
@@ -458,4 +523,11 @@ impl<'b> Scan<'b> {
             Some(unit) => Ok(unit),
         }
     }
+}
+
+/// Where a string ends, and whether it holds escapes.
+#[derive(Clone, Copy)]
+struct End {
+    at: usize,
+    escaped: bool,
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::edit::Tape;
 use super::envelope::{Envelope, Role};
+use super::fill::Tracks;
 use super::frame::Framer;
 use super::mask::Keys;
 use super::plan::{Plan, Tally};
@@ -19,6 +20,7 @@ use super::view::View;
 use super::write::Writer;
 use super::{Limits, Unreadable};
 use crate::api::Catalog;
+use crate::policy::FieldPlan;
 
 /// All that one answer needs.
 pub(super) struct Job {
@@ -90,7 +92,8 @@ enum Sight {
 
 pub(super) struct Stream {
     envelope: Envelope,
-    root: View,
+    catalog: Arc<Catalog>,
+    root: Arc<View>,
     depth: usize,
     limits: Limits,
     writer: Writer,
@@ -108,16 +111,22 @@ pub(super) struct Stream {
     /// The beginning of a value.
     carry: Vec<u8>,
     framer: Framer,
+    /// The framer has seen all of what is to be carried.
+    is_framed: bool,
+    /// Length of the last record.
+    length: usize,
     /// Decided bytes that may not leave yet.
     waiting: Vec<u8>,
     reader: Reader<'static>,
 }
 
 /// Some bytes on their way through.
-struct Run<'b, 'o> {
+struct Run<'b, 'o, 'v> {
     scan: Scan<'b>,
     tape: Tape<'b, 'o>,
     reader: Reader<'b>,
+    root: &'v View,
+    tracks: Tracks<'v>,
 }
 
 impl Stream {
@@ -128,10 +137,11 @@ impl Stream {
             _ => (Next::Value(Some(Envelope::ROOT)), Sight::Open),
         };
         Self {
-            writer: Writer::new(job.catalog, job.keys, &job.root),
+            writer: Writer::new(Arc::clone(&job.catalog), job.keys, &job.root),
             reader: Reader::new(&job.root),
             envelope: job.envelope,
-            root: job.root,
+            catalog: job.catalog,
+            root: Arc::new(job.root),
             depth: job.depth,
             limits,
             next,
@@ -144,6 +154,8 @@ impl Stream {
             held: Vec::new(),
             carry: Vec::new(),
             framer: Framer::new(0),
+            is_framed: false,
+            length: 0,
             waiting: Vec::new(),
         }
     }
@@ -219,9 +231,12 @@ impl Stream {
         let used = self.run(rest, false, false, out)?;
         let cut = rest.get(used..).unwrap_or_default();
         if let Some(first) = cut.first() {
-            self.framer = Framer::new(*first);
-            if self.framer.feed(cut).is_some() {
-                return Err(Unreadable::Syntax);
+            // Unless that was how it was found to be cut.
+            if !std::mem::take(&mut self.is_framed) {
+                self.framer = Framer::new(*first);
+                if self.framer.feed(cut).is_some() {
+                    return Err(Unreadable::Syntax);
+                }
             }
             self.carry(cut)?;
         }
@@ -240,10 +255,13 @@ impl Stream {
     fn run(&mut self, bytes: &[u8], whole: bool, framed: bool, out: &mut Vec<u8>) -> Result<usize, Unreadable> {
         let mut waiting = std::mem::take(&mut self.waiting);
         let direct = self.sight == Sight::Open;
+        let root = Arc::clone(&self.root);
         let mut run = Run {
             scan: Scan::part(bytes, self.open.len(), self.depth, whole),
             tape: Tape::new(bytes, std::mem::take(&mut self.held), if direct { out } else { &mut waiting }),
             reader: std::mem::take(&mut self.reader).recycle(),
+            root: &root,
+            tracks: Tracks::default(),
         };
         let used = self.advance(&mut run, whole, framed)?;
         if self.open.is_empty() && !matches!(self.next, Next::Line | Next::LineEnd { .. }) {
@@ -269,7 +287,7 @@ impl Stream {
         Ok(used)
     }
 
-    fn advance(&mut self, run: &mut Run<'_, '_>, whole: bool, mut framed: bool) -> Result<usize, Unreadable> {
+    fn advance(&mut self, run: &mut Run<'_, '_, '_>, whole: bool, mut framed: bool) -> Result<usize, Unreadable> {
         let length = run.scan.body().len();
         loop {
             if let Next::LineEnd { shown } = self.next {
@@ -294,7 +312,7 @@ impl Stream {
     }
 
     /// Takes the next thing, which begins with this byte. If it is cut, nothing was taken.
-    fn step(&mut self, run: &mut Run<'_, '_>, byte: u8) -> Result<(), Unreadable> {
+    fn step(&mut self, run: &mut Run<'_, '_, '_>, byte: u8) -> Result<(), Unreadable> {
         match self.next {
             Next::Value(None) => self.drop_value(run, byte),
             Next::Value(Some(node)) => self.value(run, byte, node),
@@ -336,7 +354,7 @@ impl Stream {
     }
 
     /// A member or an element begins here: the comma before it goes with it, unless nothing was kept so far.
-    fn begin(&mut self, run: &mut Run<'_, '_>) -> Result<(), Unreadable> {
+    fn begin(&mut self, run: &mut Run<'_, '_, '_>) -> Result<(), Unreadable> {
         let start = run.scan.position();
         if run.tape.undecided(start) > self.limits.record {
             return Err(Unreadable::TooLarge);
@@ -351,14 +369,14 @@ impl Stream {
     }
 
     /// What is undecided is kept, as part of the innermost container.
-    fn keep(&mut self, run: &mut Run<'_, '_>) {
+    fn keep(&mut self, run: &mut Run<'_, '_, '_>) {
         run.tape.keep(run.scan.position());
         if let Some(open) = self.open.last_mut() {
             open.kept = true;
         }
     }
 
-    fn name(&mut self, run: &mut Run<'_, '_>) -> Result<(), Unreadable> {
+    fn name(&mut self, run: &mut Run<'_, '_, '_>) -> Result<(), Unreadable> {
         self.begin(run)?;
         let key = run.scan.key()?;
         let Some(open) = self.open.last_mut() else { return Err(Unreadable::Syntax) };
@@ -372,7 +390,7 @@ impl Stream {
         Ok(())
     }
 
-    fn comma(&mut self, run: &mut Run<'_, '_>, byte: u8) -> Result<(), Unreadable> {
+    fn comma(&mut self, run: &mut Run<'_, '_, '_>, byte: u8) -> Result<(), Unreadable> {
         let is_list = self.open.last().is_some_and(|open| open.is_list);
         match byte {
             b',' => {
@@ -386,7 +404,7 @@ impl Stream {
         }
     }
 
-    fn open(&mut self, run: &mut Run<'_, '_>, node: usize, is_list: bool) -> Result<(), Unreadable> {
+    fn open(&mut self, run: &mut Run<'_, '_, '_>, node: usize, is_list: bool) -> Result<(), Unreadable> {
         run.scan.enter()?;
         self.keep(run);
         let seen = vec![false; self.envelope.len(node)];
@@ -395,7 +413,7 @@ impl Stream {
         Ok(())
     }
 
-    fn close(&mut self, run: &mut Run<'_, '_>) -> Result<(), Unreadable> {
+    fn close(&mut self, run: &mut Run<'_, '_, '_>) -> Result<(), Unreadable> {
         if let Some(open) = self.open.pop().filter(|open| !open.is_list) {
             self.envelope.is_complete(open.node, &open.seen)?;
         }
@@ -405,7 +423,7 @@ impl Stream {
         Ok(())
     }
 
-    fn value(&mut self, run: &mut Run<'_, '_>, byte: u8, node: usize) -> Result<(), Unreadable> {
+    fn value(&mut self, run: &mut Run<'_, '_, '_>, byte: u8, node: usize) -> Result<(), Unreadable> {
         let role = self.envelope.role(node);
         match (role, byte) {
             (Role::List, b'[') => self.open(run, node, true),
@@ -440,7 +458,7 @@ impl Stream {
         }
     }
 
-    fn drop_value(&mut self, run: &mut Run<'_, '_>, byte: u8) -> Result<(), Unreadable> {
+    fn drop_value(&mut self, run: &mut Run<'_, '_, '_>, byte: u8) -> Result<(), Unreadable> {
         let value = self.measured(run.scan.value_from(byte)?)?;
         run.tape.cut(value.end);
         self.next = self.after();
@@ -452,17 +470,35 @@ impl Stream {
         if value.end - value.start > self.limits.record { Err(Unreadable::TooLarge) } else { Ok(value) }
     }
 
+    /// Whether a record's end is not here: looked for first where less is left than the last one took, for what is found to
+    /// be cut only by scanning it is scanned in vain.
+    fn is_cut(&mut self, run: &Run<'_, '_, '_>, first: u8) -> bool {
+        let rest = run.scan.body().get(run.scan.position()..).unwrap_or_default();
+        if run.scan.text().whole || rest.len() >= self.length {
+            return false;
+        }
+        self.framer = Framer::new(first);
+        self.is_framed = self.framer.feed(rest).is_none();
+        self.is_framed
+    }
+
     /// A record, copied or left out; and whether it shows.
-    fn record(&mut self, run: &mut Run<'_, '_>, byte: u8) -> Result<(Span, bool), Unreadable> {
+    fn record(&mut self, run: &mut Run<'_, '_, '_>, byte: u8) -> Result<(Span, bool), Unreadable> {
         if byte != b'{' {
             run.scan.value_from(byte)?;
             return Err(Unreadable::Shape);
         }
-        let span = run.reader.root(&mut run.scan, &self.root)?;
+        if self.is_cut(run, byte) {
+            return Err(Unreadable::Incomplete);
+        }
+        let catalog = &*self.catalog;
+        let keep = |view: &View, field, plan: &FieldPlan| Writer::keeps(catalog, view, field, plan);
+        let span = run.reader.root(&mut run.scan, catalog, run.root, &mut run.tracks, &keep)?;
         let span = self.measured(span)?;
+        self.length = span.end - span.start;
         let Some(judged) = run.reader.judged.last() else { return Err(Unreadable::Shape) };
         self.writer.root(judged);
-        let Some(plan) = judged.shown() else {
+        if judged.shown().is_none() {
             if self.counted {
                 return Err(Unreadable::Count);
             }
@@ -471,14 +507,14 @@ impl Stream {
             }
             run.tape.cut(span.end);
             return Ok((span, false));
-        };
+        }
         if self.sight == Sight::Waiting {
             self.sight = Sight::Open;
         }
-        self.writer.key(run.reader.key(&self.root).map(|key| key.of(run.scan.body())));
+        self.writer.key(run.reader.key(run.root));
         run.tape.keep(span.start);
         let start = run.tape.place(span.start);
-        self.writer.record(&run.reader, &self.root, 0..run.reader.entries.len(), plan, &mut run.tape);
+        self.writer.record(&run.reader, run.root, 0..run.reader.entries.len(), judged, &mut run.tape);
         run.tape.keep(span.end);
         self.records.push(start..run.tape.place(span.end));
         if let Some(open) = self.open.last_mut() {
@@ -488,7 +524,7 @@ impl Stream {
     }
 
     /// Stands behind the end of a line, of which nothing else remains.
-    fn end_line(&mut self, run: &mut Run<'_, '_>, shown: bool) {
+    fn end_line(&mut self, run: &mut Run<'_, '_, '_>, shown: bool) {
         let end = run.scan.position();
         if shown {
             run.tape.cut(end - 1);

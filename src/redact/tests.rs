@@ -112,7 +112,7 @@ struct Rules {
 impl Rules {
     fn new(catalog: &Catalog, id: TableId) -> Self {
         let mut layout = Layout::default();
-        for path in [&["organization_id"][..], &["state"], &["owner_id"]] {
+        for path in [&["id"][..], &["organization_id"], &["state"], &["owner_id"]] {
             layout.insert(&path.iter().map(|name| Name::from(*name)).collect::<Vec<_>>());
         }
         if id == CONTACTS {
@@ -180,19 +180,17 @@ impl Judge for Rules {
 /// What a client asks for: fields of contacts (all if none are named) with their account, its contacts, and their notes.
 fn root(catalog: &Catalog, fields: Option<&[&str]>) -> View {
     let judge = |id| -> Arc<dyn Judge> { Arc::new(Rules::new(catalog, id)) };
-    let leaf = |id| View::of(catalog, judge(id), &|_| true, &|_| None);
-    let account = || {
-        let contacts = catalog.table(ACCOUNTS).field_named("contacts").expect("declared");
-        View::of(catalog, judge(ACCOUNTS), &|_| true, &|field| (field == contacts).then(|| leaf(CONTACTS)))
-    };
-    let table = catalog.table(CONTACTS);
-    let named = |field| &*table.field(field).name;
-    let asked = |field| fields.is_none_or(|fields| fields.contains(&named(field)));
-    let mut root = View::of(catalog, judge(CONTACTS), &asked, &|field| match named(field) {
-        "account" => Some(account()),
-        "notes" | "audit" => Some(leaf(NOTES)),
-        _ => None,
-    });
+    let all = None::<std::iter::Empty<&FieldId>>;
+    let leaf = |id| View::of(catalog, judge(id), all.clone(), Vec::new());
+    let field = |table, name| catalog.table(table).field_named(name).expect("declared");
+    let account = View::of(catalog, judge(ACCOUNTS), all.clone(), vec![(field(ACCOUNTS, "contacts"), leaf(CONTACTS))]);
+    let relations = vec![
+        (field(CONTACTS, "account"), account),
+        (field(CONTACTS, "notes"), leaf(NOTES)),
+        (field(CONTACTS, "audit"), leaf(NOTES)),
+    ];
+    let asked: Option<Vec<FieldId>> = fields.map(|names| names.iter().map(|name| field(CONTACTS, name)).collect());
+    let mut root = View::of(catalog, judge(CONTACTS), asked.as_ref().map(|fields| fields.iter()), relations);
     root.count(0);
     root
 }

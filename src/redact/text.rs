@@ -68,14 +68,22 @@ fn unescape_unit<'b>(tail: &'b [u8], text: &mut Vec<u8>) -> &'b [u8] {
 /// Writes a text as a JSON string with its quotes.
 pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(byte),
-        }
-    }
+    text.chars().for_each(|character| escape_char(character, out));
     out.push(b'"');
+}
+
+/// Writes a character as it stands in a JSON string.
+pub(super) fn escape_char(character: char, out: &mut Vec<u8>) {
+    match character {
+        '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
+        '\0'..' ' => {
+            let byte = character as u8;
+            let low = byte & 15;
+            let digit = if low < 10 { b'0' + low } else { b'a' + low - 10 };
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (byte >> 4), digit]);
+        }
+        _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
-//! A plan made ready for scanning: for each table in the answer its members by name, and who judges its records.
+//! A plan made ready for scanning: which tables the answer holds at which places, and who judges their records.
 //!
 //! Built once for an answer, from its [`Plan`](super::Plan). It doesn't know where judgements come from: [`Judge`] is the
 //! seam between this scanner and the policy engine.
 
 use std::sync::Arc;
 
-use super::names::Names;
 use super::plan::Lens;
-use crate::api::{Catalog, FieldId, Shape, TableId};
+use crate::api::{Catalog, FieldId, Shape, Table, TableId};
 use crate::policy::slots::NodeId;
-use crate::policy::{Judgement, Layout, Residual, Slots};
+use crate::policy::{Judgement, Layout, Residual, SlotId, Slots};
 
 /// Who says what one record may show.
 pub(super) trait Judge: Send + Sync {
@@ -38,28 +37,22 @@ pub(super) struct View {
     pub(super) id: usize,
     pub(super) judge: Arc<dyn Judge>,
     pub(super) table: TableId,
-    pub(super) key: FieldId,
-    /// Of the table's fields: a member's number is its field's id.
-    pub(super) names: Names,
-    members: Vec<Member>,
+    /// Where the layout has the table's key.
+    pub(super) key: Option<SlotId>,
+    /// How many fields the table has.
+    pub(super) fields: usize,
+    /// By field; `None`: all were asked for.
+    asked: Option<Vec<bool>>,
+    relations: Vec<(FieldId, View)>,
 }
 
-/// A declared field as a member of a record.
-pub(super) struct Member {
-    pub(super) field: FieldId,
-    /// Where the layout has it.
-    pub(super) node: Option<NodeId>,
-    pub(super) content: Content,
-}
-
-pub(super) enum Content {
+/// What a declared field holds here.
+pub(super) enum Content<'v> {
     /// A plain field, and whether the client asked for it.
-    Plain {
-        asked: bool,
-    },
+    Plain { asked: bool },
     /// `None`: not asked for.
-    One(Option<Box<View>>),
-    Many(Option<Box<View>>),
+    One(Option<&'v View>),
+    Many(Option<&'v View>),
 }
 
 impl View {
@@ -70,68 +63,67 @@ impl View {
     }
 
     fn of_lens(catalog: &Catalog, lens: &Lens) -> Self {
-        let judge: Arc<dyn Judge> = Arc::clone(&lens.residual) as _;
-        let asked = |field: FieldId| lens.fields.as_ref().is_none_or(|fields| fields.contains(&field));
-        let related = |field| lens.relations.get(&field).map(|related| Self::of_lens(catalog, related));
-        Self::of(catalog, judge, &asked, &related)
+        let relations = lens.relations.iter().map(|(field, related)| (*field, Self::of_lens(catalog, related)));
+        let relations = relations.collect();
+        Self::of(catalog, Arc::clone(&lens.residual) as _, lens.fields.as_ref().map(|fields| fields.iter()), relations)
     }
 
     /// A view that is yet to be counted.
-    pub(super) fn of(
+    pub(super) fn of<'f>(
         catalog: &Catalog,
         judge: Arc<dyn Judge>,
-        asked: &dyn Fn(FieldId) -> bool,
-        related: &dyn Fn(FieldId) -> Option<View>,
+        fields: Option<impl Iterator<Item = &'f FieldId>>,
+        mut relations: Vec<(FieldId, View)>,
     ) -> Self {
         let table = catalog.table(judge.table());
-        let layout = judge.layout();
         // A view of another table than the declared one would judge by the wrong rules: it is none.
-        let related = |field, of: TableId| related(field).filter(|view| view.table == of).map(Box::new);
-        let member = |field: FieldId| {
-            let declared = table.field(field);
-            Member {
-                field,
-                node: layout.member(NodeId::ROOT, declared.name.as_bytes()),
-                content: match &declared.shape {
-                    Shape::Plain(_) => Content::Plain { asked: asked(field) },
-                    Shape::One { table, .. } => Content::One(related(field, *table)),
-                    Shape::Many { table } => Content::Many(related(field, *table)),
-                },
+        relations.retain(|(field, related)| match table.fields.get(usize::from(field.0)).map(|field| &field.shape) {
+            Some(Shape::One { table, .. } | Shape::Many { table }) => *table == related.table,
+            Some(Shape::Plain(_)) | None => false,
+        });
+        let asked = fields.map(|fields| {
+            let mut asked = vec![false; table.fields.len()];
+            for field in fields {
+                if let Some(asked) = asked.get_mut(usize::from(field.0)) {
+                    *asked = true;
+                }
             }
-        };
-        let members = table.field_ids().map(member).collect();
-        let names = Names::new(table.fields.iter().map(|field| Arc::clone(&field.name)));
-        Self { id: 0, table: table.id, key: table.key, judge, names, members }
+            asked
+        });
+        let layout = judge.layout();
+        let key = layout.member(NodeId::ROOT, table.field(table.key).name.as_bytes());
+        let key = key.and_then(|node| layout.slot(node));
+        Self { id: 0, table: table.id, key, fields: table.fields.len(), judge, asked, relations }
     }
 
     /// Counts this view and those below it from a number on; the next free one.
     pub(super) fn count(&mut self, from: usize) -> usize {
         self.id = from;
-        let mut next = from + 1;
-        for member in &mut self.members {
-            if let Content::One(Some(related)) | Content::Many(Some(related)) = &mut member.content {
-                next = related.count(next);
+        self.relations.iter_mut().fold(from + 1, |next, (_, related)| related.count(next))
+    }
+
+    /// What a field of this view's table holds.
+    pub(super) fn content(&self, table: &Table, field: FieldId) -> Content<'_> {
+        match &table.field(field).shape {
+            Shape::Plain(_) => {
+                let asked = |asked: &Vec<bool>| asked.get(usize::from(field.0)).copied().unwrap_or_default();
+                Content::Plain { asked: self.asked.as_ref().is_none_or(asked) }
             }
+            Shape::One { .. } => Content::One(self.related(field)),
+            Shape::Many { .. } => Content::Many(self.related(field)),
         }
-        next
     }
 
-    #[inline]
-    pub(super) fn member(&self, number: usize) -> Option<&Member> {
-        self.members.get(number)
-    }
-
-    pub(super) fn members(&self) -> &[Member] {
-        &self.members
+    /// How related records are seen, if they were asked for.
+    pub(super) fn related(&self, field: FieldId) -> Option<&View> {
+        self.relations.iter().find(|(of, _)| *of == field).map(|(_, related)| related)
     }
 
     /// Calls with this view and all below it, in the order of their count.
     pub(super) fn each(&self, visit: &mut dyn FnMut(&View)) {
         visit(self);
-        for member in &self.members {
-            if let Content::One(Some(related)) | Content::Many(Some(related)) = &member.content {
-                related.each(visit);
-            }
+        for (_, related) in &self.relations {
+            related.each(visit);
         }
     }
 }

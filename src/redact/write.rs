@@ -11,8 +11,8 @@ use super::kind::{self, Kinds};
 use super::mask::{Keys, Masked, Masking};
 use super::plan::{FieldChange, Tally};
 use super::record::{Entry, Inside, Judged, Reader};
-use super::view::{Content, Member, View};
-use crate::api::{Catalog, Shape};
+use super::view::{Content, View};
+use crate::api::{Catalog, FieldId, Shape};
 use crate::policy::{FieldPlan, Verdict, Visibility};
 
 /// Prepared plans kept for one view; where there are more, all are prepared anew.
@@ -58,7 +58,7 @@ enum Or {
 impl Writer {
     pub(super) fn new(catalog: Arc<Catalog>, keys: Keys, root: &View) -> Self {
         let mut pages = Vec::new();
-        root.each(&mut |view| pages.push(Page { plans: Vec::new(), changes: vec![None; view.names.len()] }));
+        root.each(&mut |view| pages.push(Page { plans: Vec::new(), changes: vec![None; view.fields] }));
         Self { catalog, keys, tally: Tally::default(), pages, scratch: Vec::new() }
     }
 
@@ -102,9 +102,9 @@ impl Writer {
         let fields = &mut self.tally.fields;
         root.each(&mut |view| {
             let changes = pages.next().map(|page| page.changes).unwrap_or_default();
-            for (member, changed) in view.members().iter().zip(changes) {
+            for (field, changed) in (0..).map(FieldId).zip(changes) {
                 let Some((change, times)) = changed else { continue };
-                let (gravest, all) = fields.entry((view.table, member.field)).or_insert((change, 0));
+                let (gravest, all) = fields.entry((view.table, field)).or_insert((change, 0));
                 *gravest = (*gravest).max(change);
                 *all += times;
             }
@@ -118,18 +118,24 @@ impl Writer {
         reader: &Reader<'_>,
         view: &View,
         entries: Range<usize>,
-        plan: &Arc<FieldPlan>,
+        judged: &Judged,
         tape: &mut Tape<'_, '_>,
     ) {
+        let Some(plan) = judged.shown() else { return };
         // Taken out while they are in use: records of a view never hold records of the same view.
         let (number, mut actions) = self.take_actions(view, plan);
         let mut siblings = Siblings::default();
         let mut at = entries.start;
+        let mut end = None;
         while let Some(entry) = reader.entries.get(at).filter(|_| at < entries.end) {
             let below = at + 1..entry.next;
             at = entry.next;
-            let number = entry.member.map(usize::from);
-            let Some(action) = number.and_then(|number| actions.get_mut(number)) else {
+            if entry.before != end.unwrap_or(entry.span.start) {
+                siblings.untold(entry.before, tape);
+            }
+            end = Some(entry.span.end);
+            let known = entry.field.and_then(|field| Some((field, actions.get_mut(usize::from(field.0))?)));
+            let Some((field, action)) = known else {
                 self.tally.undeclared += 1;
                 siblings.drop(entry.span, tape);
                 continue;
@@ -139,20 +145,19 @@ impl Writer {
                 siblings.passed(entry.span.end);
                 continue;
             }
-            let Some(member) = number.and_then(|number| view.member(number)) else { continue };
             let outcome = match &mut action.or {
                 Or::Drop => Outcome::Dropped,
                 Or::Remove => Outcome::Removed,
-                Or::Check => self.check(view, member, entry.raw(tape.bytes())),
-                Or::Mask(masking) => self.mask(view, member, masking, entry.raw(tape.bytes())),
+                Or::Check => self.check(view, field, entry.raw(tape.bytes())),
+                Or::Mask(masking) => self.mask(view, field, masking, entry.raw(tape.bytes())),
                 Or::Related if entry.inside == Inside::Nothing => Outcome::Mismatched,
                 Or::Related => Outcome::Related,
             };
             match outcome {
                 Outcome::Dropped => {}
-                Outcome::Removed => self.changed(view, member, FieldChange::Removed),
-                Outcome::Mismatched => self.changed(view, member, FieldChange::Mismatched),
-                Outcome::Masked => self.changed(view, member, FieldChange::Masked),
+                Outcome::Removed => self.changed(view, field, FieldChange::Removed),
+                Outcome::Mismatched => self.changed(view, field, FieldChange::Mismatched),
+                Outcome::Masked => self.changed(view, field, FieldChange::Masked),
                 Outcome::Same | Outcome::Related => {}
             }
             match outcome {
@@ -162,13 +167,16 @@ impl Writer {
                 }
                 Outcome::Same | Outcome::Masked | Outcome::Related => siblings.keep(entry.span.start, tape),
             }
-            match (outcome, &member.content) {
-                (Outcome::Masked, _) => tape.replace(entry.value(), &self.scratch),
-                (Outcome::Related, Content::One(Some(related))) => self.one(reader, related, entry, below, tape),
-                (Outcome::Related, Content::Many(Some(related))) => self.many(reader, related, below, tape),
+            match (outcome, entry.inside, view.related(field)) {
+                (Outcome::Masked, ..) => tape.replace(entry.value(), &self.scratch),
+                (Outcome::Related, Inside::Records, Some(related)) => self.many(reader, related, below, tape),
+                (Outcome::Related, _, Some(related)) => self.one(reader, related, entry, below, tape),
                 _ => {}
             }
             siblings.passed(entry.span.end);
+        }
+        if end.is_some_and(|end| end != judged.end) {
+            siblings.untold(judged.end, tape);
         }
         siblings.close(tape);
         if let Some((_, place)) = self.pages.get_mut(view.id).and_then(|page| page.plans.get_mut(number)) {
@@ -187,9 +195,10 @@ impl Writer {
     ) {
         let Some(judged) = reader.judged_at(entry) else { return };
         self.judged(judged);
-        match judged.shown() {
-            Some(plan) => self.record(reader, related, below, plan, tape),
-            None => tape.replace(entry.value(), b"null"),
+        if judged.shown().is_some() {
+            self.record(reader, related, below, judged, tape);
+        } else {
+            tape.replace(entry.value(), b"null");
         }
     }
 
@@ -202,28 +211,27 @@ impl Writer {
             at = element.next;
             let Some(judged) = reader.judged_at(element) else { continue };
             self.judged(judged);
-            match judged.shown() {
-                Some(plan) => {
-                    siblings.keep(element.span.start, tape);
-                    self.record(reader, related, below, plan, tape);
-                    siblings.passed(element.span.end);
-                }
-                None => siblings.drop(element.span, tape),
+            if judged.shown().is_some() {
+                siblings.keep(element.span.start, tape);
+                self.record(reader, related, below, judged, tape);
+                siblings.passed(element.span.end);
+            } else {
+                siblings.drop(element.span, tape);
             }
         }
         siblings.close(tape);
     }
 
-    fn check(&self, view: &View, member: &Member, raw: &[u8]) -> Outcome {
-        match &self.catalog.table(view.table).field(member.field).shape {
+    fn check(&self, view: &View, field: FieldId, raw: &[u8]) -> Outcome {
+        match &self.catalog.table(view.table).field(field).shape {
             Shape::Plain(of) if kind::shows(of, raw) => Outcome::Same,
             _ => Outcome::Mismatched,
         }
     }
 
     /// Leaves in `scratch` what stands for the value.
-    fn mask(&mut self, view: &View, member: &Member, masking: &mut Masking, raw: &[u8]) -> Outcome {
-        let Shape::Plain(of) = &self.catalog.table(view.table).field(member.field).shape else {
+    fn mask(&mut self, view: &View, field: FieldId, masking: &mut Masking, raw: &[u8]) -> Outcome {
+        let Shape::Plain(of) = &self.catalog.table(view.table).field(field).shape else {
             return Outcome::Removed;
         };
         self.scratch.clear();
@@ -234,9 +242,9 @@ impl Writer {
         }
     }
 
-    fn changed(&mut self, view: &View, member: &Member, change: FieldChange) {
+    fn changed(&mut self, view: &View, field: FieldId, change: FieldChange) {
         let page = self.pages.get_mut(view.id);
-        if let Some(changed) = page.and_then(|page| page.changes.get_mut(usize::from(member.field.0))) {
+        if let Some(changed) = page.and_then(|page| page.changes.get_mut(usize::from(field.0))) {
             let (gravest, times) = changed.unwrap_or((change, 0));
             *changed = Some((gravest.max(change), times + 1));
         }
@@ -255,32 +263,40 @@ impl Writer {
         page.plans.push((Arc::clone(plan), Vec::new()));
         let number = page.plans.len() - 1;
         self.tally.granted.extend(plan.grants.iter().cloned());
-        (number, view.members().iter().map(|member| self.action(view, member, plan)).collect())
+        let table = self.catalog.table(view.table);
+        (number, table.field_ids().map(|field| self.action(view, field, plan)).collect())
     }
 
-    fn action(&self, view: &View, member: &Member, plan: &FieldPlan) -> Action {
-        let visibility = plan.fields.get(usize::from(member.field.0)).unwrap_or(&Visibility::Removed);
-        let (keep, or) = match (&member.content, visibility) {
-            (Content::Plain { asked: false } | Content::One(None) | Content::Many(None), _) => (Kinds::NONE, Or::Drop),
-            (_, Visibility::Removed) => (Kinds::NONE, Or::Remove),
-            (Content::Plain { .. }, Visibility::Clear) => {
-                let showing = match &self.catalog.table(view.table).field(member.field).shape {
-                    Shape::Plain(of) => Kinds::showing(of),
-                    Shape::One { .. } | Shape::Many { .. } => Kinds::NONE,
-                };
-                (showing.and(Kinds::NULL), Or::Check)
+    /// Of which kinds a field stays as it is under a plan.
+    pub(super) fn keeps(catalog: &Catalog, view: &View, field: FieldId, plan: &FieldPlan) -> Kinds {
+        let table = catalog.table(view.table);
+        match (view.content(table, field), &table.field(field).shape, visibility(plan, field)) {
+            (Content::Plain { asked: true }, Shape::Plain(of), Visibility::Clear) => {
+                Kinds::showing(of).and(Kinds::NULL)
             }
-            (Content::Plain { .. }, Visibility::Masked(mask)) => {
-                let masking = Masking::new(mask, &self.keys, view.table, member.field);
-                (Kinds::NONE, Or::Mask(Box::new(masking)))
-            }
-            (Content::One(Some(_)), Visibility::Clear) => (Kinds::NULL, Or::Related),
-            (Content::Many(Some(_)), Visibility::Clear) => (Kinds::NONE, Or::Related),
-            // No mask is made for records.
-            (Content::One(Some(_)) | Content::Many(Some(_)), Visibility::Masked(_)) => (Kinds::NONE, Or::Remove),
-        };
-        Action { keep, or }
+            (Content::One(Some(_)), _, Visibility::Clear) => Kinds::NULL,
+            _ => Kinds::NONE,
+        }
     }
+
+    fn action(&self, view: &View, field: FieldId, plan: &FieldPlan) -> Action {
+        let or = match (view.content(self.catalog.table(view.table), field), visibility(plan, field)) {
+            (Content::Plain { asked: false } | Content::One(None) | Content::Many(None), _) => Or::Drop,
+            (_, Visibility::Removed) => Or::Remove,
+            (Content::Plain { .. }, Visibility::Clear) => Or::Check,
+            (Content::Plain { .. }, Visibility::Masked(mask)) => {
+                Or::Mask(Box::new(Masking::new(mask, &self.keys, view.table, field)))
+            }
+            (Content::One(Some(_)) | Content::Many(Some(_)), Visibility::Clear) => Or::Related,
+            // No mask is made for records.
+            (Content::One(Some(_)) | Content::Many(Some(_)), Visibility::Masked(_)) => Or::Remove,
+        };
+        Action { keep: Self::keeps(&self.catalog, view, field, plan), or }
+    }
+}
+
+fn visibility(plan: &FieldPlan, field: FieldId) -> &Visibility {
+    plan.fields.get(usize::from(field.0)).unwrap_or(&Visibility::Removed)
 }
 
 /// What becomes of one value.

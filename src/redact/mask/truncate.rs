@@ -3,6 +3,8 @@
 //! What of a value is shown as it stands must look like nothing but what it should be: text behind a date, or in the
 //! place of an offset, would leave otherwise. Numbers are cut by their digits, exactly, whatever their length.
 
+use std::io::Write;
+
 use jiff::civil::Date;
 
 use crate::policy::decision::Truncation;
@@ -11,7 +13,12 @@ use crate::redact::{kind, text};
 /// Writes what is left of a value; `None` if it is not one of the truncation's kind.
 pub(super) fn truncate(truncation: &Truncation, raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
     match (truncation, text::string(raw)) {
-        (Truncation::Bucket(size), None) => out.extend_from_slice(&bucket(std::str::from_utf8(raw).ok()?, *size)?),
+        (Truncation::Bucket(size), None) => {
+            let number = std::str::from_utf8(raw).ok()?;
+            if small_bucket(number, *size, out).is_none() {
+                out.extend_from_slice(&bucket(number, *size)?);
+            }
+        }
         // A decimal in a string stays one.
         (Truncation::Bucket(size), Some(text)) => {
             kind::decimal(raw)?;
@@ -63,6 +70,23 @@ fn is_offset(text: &str) -> bool {
             None => false,
         },
     }
+}
+
+/// The same as [`bucket`] for numbers of up to 18 digits before the point and without an exponent; `None` for others.
+fn small_bucket(number: &str, size: u64, out: &mut Vec<u8>) -> Option<()> {
+    let (negative, magnitude) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
+    let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+    if whole.len() > 18 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok()?;
+    let below = whole.checked_rem(size)?;
+    let mut multiple = u128::from(whole - below);
+    if negative && (below > 0 || fraction.bytes().any(|digit| digit != b'0')) {
+        multiple += u128::from(size);
+    }
+    let minus = if negative && multiple > 0 { "-" } else { "" };
+    write!(out, "{minus}{multiple}").ok()
 }
 
 /// Numbers with more digits than this before the point are not bucketed.
