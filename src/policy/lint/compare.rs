@@ -77,12 +77,16 @@ impl<'a> Lints<'a> {
         if let Some(by) = zero_divisor(part) {
             return self.error("always-fails", by, "nothing can be divided by 0", None);
         }
-        // The smallest part that fails is the one to mend.
-        let found = self.found.len();
-        part.parts().into_iter().for_each(|part| self.failures(part));
-        if self.found.len() == found && matches!(part.folded(), Expr::Fails(_)) {
-            let (message, help) = failure(part);
-            self.error("always-fails", part, message, help.as_deref());
+        if part.is_open() {
+            part.parts().into_iter().for_each(|part| self.failures(part));
+        } else if matches!(part.folded(), Expr::Fails(_)) {
+            // The smallest part that fails is the one to mend.
+            let found = self.found.len();
+            part.parts().into_iter().for_each(|part| self.failures(part));
+            if self.found.len() == found {
+                let (message, help) = failure(part);
+                self.error("always-fails", part, message, help.as_deref());
+            }
         }
     }
 
@@ -141,12 +145,14 @@ impl<'a> Lints<'a> {
     /// `all` holds for an empty list, which grants what nobody looked at.
     fn over_nothing(&mut self, part: Part<'a>, range: Part<'a>, of: Of<'a>, negated: bool) {
         let all = matches!(part.expr, Expr::Each(each) if each.kind == EachKind::All);
-        if !all || negated || matches!(of, Of::Denial(_)) || matches!(range.folded(), Expr::Constant(_)) {
+        if !all || negated || matches!(of, Of::Denial(_)) || !range.is_open() {
             return;
         }
         let list = range.shown();
-        // Whoever asks for the list's size knows.
-        if part.text.value.contains(&format!("size({list})")) || part.text.value.contains(&format!("{list}.size()")) {
+        // Whoever asks whether there is something knows.
+        let asked =
+            [format!("size({list})"), format!("{list}.size()"), format!("{list} != []"), format!("{list}.exists(")];
+        if asked.iter().any(|asked| part.text.value.contains(asked)) {
             return;
         }
         let help = format!("if that is not meant, write `size({list}) > 0 && …`");
@@ -207,6 +213,9 @@ fn verdict(part: Part<'_>) -> Option<Verdict> {
 
 /// The outcome of a test that asks neither the record nor the caller.
 fn settled(part: Part<'_>) -> Option<Verdict> {
+    if part.is_open() {
+        return None;
+    }
     match part.folded() {
         Expr::Constant(Value::Bool(holds)) => Some(Verdict::new(holds, "neither the record nor the caller decides it")),
         _ => None,

@@ -160,6 +160,11 @@ impl<'a> Part<'a> {
         self.expr.constant()
     }
 
+    /// Whether a record, the caller, the request or the time is in it.
+    pub(super) fn is_open(self) -> bool {
+        self.expr.any(&mut |part| matches!(part, Expr::Fact(_) | Expr::Field(_) | Expr::HasField { .. }))
+    }
+
     /// What it is whoever asks, whatever the record: a constant, a failure, or what is left.
     pub(super) fn folded(self) -> Expr {
         simplify(self.expr)

@@ -111,8 +111,10 @@ impl<'a> Lints<'a> {
 /// Whether no text can be found that it does not match, among some of every kind.
 fn takes_anything(regex: &Regex) -> bool {
     let signs = (' '..='~').map(String::from);
-    let others = ["", "abc", "ABC", "12", "a b", "a@b.example", "-1.5", "\u{e9}", "\u{4e2d}\u{6587}", "a/b:c", "___"];
-    signs.chain(others.map(str::to_owned)).all(|text| regex.is_match(&text))
+    let others = ["", "abc", "ABC", "12", "a b", "a@b.example", "-1.5", "a/b:c", "___", "\t", "\r", "\u{1}", "\u{7f}"];
+    let letters = ["\u{e9}", "\u{4e2d}\u{6587}", "\u{627}", "\u{1F600}", "a\u{301}", "\u{200b}"];
+    let long = "text ".repeat(2000);
+    signs.chain(others.into_iter().chain(letters).map(str::to_owned)).chain([long]).all(|text| regex.is_match(&text))
 }
 
 /// The signs of a pattern that stand outside of escapes and classes, with their place in characters and their depth.

@@ -37,8 +37,9 @@ impl<'a> Lints<'a> {
             }
             (_, false) if !is_among => {
                 let listed: Vec<String> = roles.iter().map(|of| format!("`{}`", of.value)).collect();
-                let message = format!("this {rule} is for {}: it takes `{role}` besides", listed.join(", "));
-                let help = "a caller needs both roles; list the role under `roles` if either is meant";
+                let listed = listed.join(" and ");
+                let message = format!("this {rule} is for {listed}: this holds only for who is `{role}`, too");
+                let help = "list the role under `roles` if either of them is enough";
                 self.warning("role-outside", part, message, Some(help));
                 return false;
             }

@@ -271,6 +271,9 @@ fn what_is_said_with_care_is_left_alone() {
         ("accounts", "now - record.created_at < duration('720h')"),
         ("accounts", "record.created_at.getMonth() == 11 && record.created_at.getHours() < 23"),
         ("accounts", "record.name.matches('^[A-Z]') && record.name.contains('x')"),
+        ("accounts", "record.name.matches('^.{0,20}$') && record.region.matches('^[^\\\\x00-\\\\x1f]*$')"),
+        ("accounts", "record.scores != [] && record.scores.all(s, s > 0)"),
+        ("accounts", "record.custom.?tier.orValue('none') != 'gold'"),
         ("users", "record.email.endsWith('@acme.com') && record.email.matches('(?i)^[a-z.]+@acme[.]com$')"),
         ("accounts", "principal.has_role('sales_manager') || !principal.has_role('support')"),
         ("accounts", "record.region in principal.attributes.regions && !(record.region in ['x'])"),
@@ -469,4 +472,23 @@ fn mistakes_are_errors_and_doubts_are_warnings() {
     assert_eq!(severity(&grant("accounts", "true")), Some(Severity::Warning));
     assert_eq!(severity(&denial("contacts", "record.amount > 1")), Some(Severity::Warning));
     assert_eq!(severity(&grant("accounts", "all")), None);
+}
+
+#[test]
+fn hostile_conditions_are_looked_at_whole() {
+    let many = |part: &str, times: usize, by: &str| vec![part; times].join(by);
+    let list: Vec<String> = (0..100).map(|n| format!("'r{n}'")).collect();
+    for condition in [
+        many("record.region == 'a'", 60, " && "),
+        many("record.region != 'a'", 60, " || "),
+        many("record.region in ['a', 'b']", 40, " || "),
+        format!("record.region in [{}] && record.region in [{}]", list.join(", "), list.join(", ")),
+        many("[1, 2, 3, 4, 5].all(x, [1, 2, 3, 4, 5].all(y, x * y < 26))", 8, " && "),
+        format!("{}record.flag == true{}", "!(".repeat(20), ")".repeat(20)),
+        many("(record.id == 1 || record.region == 'b')", 24, " && "),
+    ] {
+        let text = format!("{}let: {{ a: {condition:?} }}\n", grant("accounts", "a && a && a"));
+        // Found or not, all of it was looked at.
+        assert!(found(&text).iter().all(|(code, ..)| *code != "internal"), "{condition:.60}");
+    }
 }
