@@ -68,7 +68,9 @@ mod tests {
             for (number, word) in (0..).zip(&words) {
                 assert_eq!(names.find(word.as_bytes()), Some(number), "{word}");
             }
-            for other in ["", "cf_", "cf_9999_of_a_longer_kind", "CF_0000_of_a_longer_kind", "cf_0000_of_a_longer_kind "] {
+            for other in
+                ["", "cf_", "cf_9999_of_a_longer_kind", "CF_0000_of_a_longer_kind", "cf_0000_of_a_longer_kind "]
+            {
                 assert_eq!(names.find(other.as_bytes()), None, "{count}: {other}");
             }
         }

@@ -274,8 +274,18 @@ mod tests {
 
     #[test]
     fn a_name_stands_where_its_bytes_do_and_nowhere_else() {
-        let words =
-            ["", "a", "ab", "abcde", "abcdef", "abcdefg", "abcdefgh_jklmn", "abcdefgh_jklmno", "abcdefgh_jklmn__pqrst", "abcdefgh_jklmn__pqrstuvwxyz"];
+        let words = [
+            "",
+            "a",
+            "ab",
+            "abcde",
+            "abcdef",
+            "abcdefg",
+            "abcdefgh_jklmn",
+            "abcdefgh_jklmno",
+            "abcdefgh_jklmn__pqrst",
+            "abcdefgh_jklmn__pqrstuvwxyz",
+        ];
         for word in words {
             let one = expected(&[word]);
             for other in words {

@@ -102,7 +102,7 @@ mod tests {
             }
             if !matches!(all.as_bytes()[0], b'-' | b't' | b'1') {
                 let mut framer = Framer::new(all.as_bytes()[0]);
-                assert!(value[..value.len() - 1].bytes().all(|byte| framer.feed(&[byte]).is_none()), "{value}");
+                assert!(value.bytes().take(value.len() - 1).all(|byte| framer.feed(&[byte]).is_none()), "{value}");
                 assert_eq!(framer.feed(&value.as_bytes()[value.len() - 1..]), Some(1), "{value}");
             }
         }

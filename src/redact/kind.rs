@@ -28,6 +28,7 @@ impl Kinds {
     /// The kind of a valid value that begins with this byte.
     #[inline(always)]
     pub(super) fn of(first: u8) -> Self {
+        #[expect(clippy::indexing_slicing, reason = "computed when it is compiled, where a wrong place is an error")]
         const BY_BYTE: [Kinds; 256] = {
             let mut kinds = [Kinds::NONE; 256];
             let mut digit = b'0';

@@ -447,7 +447,7 @@ impl<'b> Text<'b> {
                     at = self.escape(at + 1)?;
                 }
                 ..0x20 => return Err(Unreadable::Syntax),
-                ..0x80 => at += 1,
+                0x20..0x80 => at += 1,
                 _ => at = self.character(at)?,
             }
             while let Some(word) = swar::word(self.body, at) {
@@ -478,7 +478,7 @@ impl<'b> Text<'b> {
             ..=0xDF => (2, LATER),
             0xE0 => (3, 0xA0..=0xBF),
             0xED => (3, 0x80..=0x9F),
-            ..=0xEF => (3, LATER),
+            0xE1..=0xEC | 0xEE..=0xEF => (3, LATER),
             0xF0 => (4, 0x90..=0xBF),
             0xF4 => (4, 0x80..=0x8F),
             _ => (4, LATER),

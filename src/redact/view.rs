@@ -49,7 +49,9 @@ pub(super) struct View {
 /// What a declared field holds here.
 pub(super) enum Content<'v> {
     /// A plain field, and whether the client asked for it.
-    Plain { asked: bool },
+    Plain {
+        asked: bool,
+    },
     /// `None`: not asked for.
     One(Option<&'v View>),
     Many(Option<&'v View>),

@@ -55,13 +55,8 @@ impl Scene<'_> {
     }
 
     /// Whether one of the elements decided.
-    fn elements(
-        &mut self,
-        each: &Each,
-        mut pairs: impl Iterator<Item = Pair>,
-        found: &mut Found,
-    ) -> Result<bool, Failure> {
-        while let Some((first, second)) = pairs.next() {
+    fn elements(&mut self, each: &Each, pairs: impl Iterator<Item = Pair>, found: &mut Found) -> Result<bool, Failure> {
+        for (first, second) in pairs {
             self.set(each.variable, Ok(first.clone()));
             if let Some(second) = second {
                 self.variables.push(Ok(second));

@@ -152,7 +152,7 @@ fn operator(call: Call) -> Result<Kind, Call> {
         return Err(call);
     }
     let arguments = match <[Node; 2]>::try_from(call.arguments) {
-        Ok([a, b]) => return binary(&call.function, a, b).map_err(|pair| Call { arguments: pair.into(), ..call }),
+        Ok([a, b]) => return binary(&call.function, a, b).map_err(|pair| Call { arguments: pair, ..call }),
         Err(arguments) => arguments,
     };
     let arguments = match (&*call.function, <[Node; 1]>::try_from(arguments)) {
@@ -169,7 +169,7 @@ fn operator(call: Call) -> Result<Kind, Call> {
     }
 }
 
-fn binary(function: &str, a: Node, b: Node) -> Result<Kind, [Node; 2]> {
+fn binary(function: &str, a: Node, b: Node) -> Result<Kind, Vec<Node>> {
     let operator = match function {
         "_==_" => Operator::Equal,
         "_!=_" => Operator::NotEqual,
@@ -190,10 +190,10 @@ fn binary(function: &str, a: Node, b: Node) -> Result<Kind, [Node; 2]> {
         "_?._" => {
             return match b.kind {
                 Kind::String(member) => Ok(Kind::MaybeMember(a.into(), member.to_string())),
-                _ => Err([a, b]),
+                _ => Err(vec![a, b]),
             };
         }
-        _ => return Err([a, b]),
+        _ => return Err(vec![a, b]),
     };
     Ok(Kind::Binary(operator, a.into(), b.into()))
 }

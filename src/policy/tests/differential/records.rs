@@ -180,10 +180,10 @@ fn of_shape(shape: Shape, choices: &mut Choices<'_>) -> Json {
             Json::new(if choices.rarely(3) { format!("\"{text}\"") } else { text.to_owned() }, Of::Unreadable)
         }
         Shape::String => Json::text(choices.one(&TEXTS), choices),
-        Shape::Bool => choices
-            .one(&[true, false])
-            .then(|| Json::new("true", Of::Bool(true)))
-            .unwrap_or_else(|| Json::new("false", Of::Bool(false))),
+        Shape::Bool => {
+            let truth = choices.one(&[true, false]);
+            Json::new(if truth { "true" } else { "false" }, Of::Bool(truth))
+        }
         Shape::Timestamp => quoted(choices.one(&INSTANTS)),
         Shape::Date => quoted(choices.one(&DATES)),
         Shape::Duration => quoted(choices.one(&DURATIONS)),
