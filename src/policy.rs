@@ -16,7 +16,13 @@
 //!
 //! **Missing and null.** A declared field that is absent is an error unless its table says `absent: null`; null in a
 //! field not declared nullable is an error. A nullable bool is no condition. Null or missing in a principal or tenant
-//! attribute makes the comparison an error, so `null == null` grants nothing.
+//! attribute makes the comparison an error, at every depth, so `null == null` grants nothing. A field beside null is not
+//! read, so that its type is not looked at.
+//!
+//! **Conditions** are CEL without messages and unsigned numbers, with its libraries, typed by the catalog when they are
+//! loaded; what lies in `json` is typed when it is judged. A decision replaces what is known of the caller and the request
+//! and folds the rest, which means the same of every record. Every judgement has a budget of steps; one beyond it is an
+//! error. `record.key` is the record's key whatever its column is called, unless a column is called `key`.
 
 pub mod caller;
 mod compile;
