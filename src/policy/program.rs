@@ -118,11 +118,20 @@ impl Condition {
 
     /// Whether it is exactly true or exactly false.
     pub(super) fn holds(&self, record: Option<&Slots<'_>>, after: Option<&Slots<'_>>) -> Result<bool, Failure> {
-        Run { record, after, steps: MAX_STEPS }.node(&self.root)
+        Run { record, after, steps: MAX_STEPS }.part(&self.root)
     }
 }
 
 impl<'s> Run<'s> {
+    /// As [`node`](Self::node): most are leaves.
+    #[inline]
+    fn part(&mut self, node: &Node) -> Result<bool, Failure> {
+        match node {
+            Node::Leaf(leaf) => self.leaf(leaf),
+            node => self.node(node),
+        }
+    }
+
     fn node(&mut self, node: &Node) -> Result<bool, Failure> {
         match node {
             Node::Known(outcome) => *outcome,
@@ -143,7 +152,7 @@ impl<'s> Run<'s> {
     fn parts(&mut self, parts: &[Node], decisive: bool) -> Result<bool, Failure> {
         let mut outcome = Ok(!decisive);
         for part in parts {
-            match self.node(part) {
+            match self.part(part) {
                 Ok(truth) if truth == decisive => return Ok(decisive),
                 Err(Failure::Budget) => return Err(Failure::Budget),
                 Ok(_) => {}

@@ -37,17 +37,17 @@ impl Moment {
     }
 }
 
-/// A known instant, as a moment and as the text of its second in UTC.
+/// A known instant, also as its second is spelled in UTC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     moment: Moment,
-    text: [u8; 19],
+    second: Spelled,
 }
 
 impl Known {
     pub(super) fn new(moment: Moment) -> Option<Self> {
         let text = Timestamp::new(moment.second, 0).ok()?.to_string();
-        Some(Self { moment, text: *text.as_bytes().first_chunk()? })
+        Some(Self { moment, second: Spelled::read(text.as_bytes().first_chunk()?)? })
     }
 }
 
@@ -67,47 +67,47 @@ impl Format {
         let [b'"', text @ .., b'"'] = raw else { return None };
         match text.split_first_chunk() {
             Some((time, rest)) if self != Self::Date => {
-                let clock = TimeOfDay::read(time)?;
+                let second = Spelled::read(time)?;
                 let (nano, zone) = fraction(rest)?;
-                // Texts of one length and form have the order of the instants that they spell.
+                // What is spelled alike has the order of the instants.
                 if zone == b"Z" {
-                    return Some(time.cmp(&known.text).then(nano.cmp(&known.moment.nano)));
+                    return Some(second.cmp(&known.second).then(nano.cmp(&known.moment.nano)));
                 }
-                let moment = Moment { second: clock.second() - offset(zone)?, nano };
+                let moment = Moment { second: second.since_epoch() - offset(zone)?, nano };
                 Some(moment.cmp(&known.moment))
             }
             None if self != Self::Timestamp => {
                 let mut midnight = *b"0000-00-00T00:00:00";
                 let (day, _) = midnight.split_first_chunk_mut()?;
                 *day = <[u8; 10]>::try_from(text).ok()?;
-                TimeOfDay::read(&midnight)?;
-                Some(midnight.cmp(&known.text).then(0.cmp(&known.moment.nano)))
+                Some(Spelled::read(&midnight)?.cmp(&known.second).then(0.cmp(&known.moment.nano)))
             }
             _ => None,
         }
     }
 }
 
-/// The digits of `YYYY-MM-DDTHH:MM:SS` in three words, which overlap.
-struct TimeOfDay {
+/// `YYYY-MM-DDTHH:MM:SS` in three words, which overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Spelled {
     month: u64,
     minute: u64,
     second: u64,
 }
 
-impl TimeOfDay {
+impl Spelled {
     /// `None` unless it is a time that exists, of a year that is read.
     fn read(text: &[u8; 19]) -> Option<Self> {
         let (month, rest) = text.split_first_chunk()?;
-        let clock = Self {
+        let spelled = Self {
             month: u64::from_be_bytes(*month),
             minute: u64::from_be_bytes(*rest.first_chunk()?),
             second: u64::from_be_bytes(*text.last_chunk()?),
         };
-        let formed = is_formed(clock.month, *b"\0\0\0\0-\0\0-")
-            && is_formed(clock.minute, *b"\0\0T\0\0:\0\0")
-            && is_formed(clock.second, *b"\0\0:\0\0:\0\0");
-        clock.exists().then_some(clock).filter(|_| formed)
+        let formed = is_formed(spelled.month, *b"\0\0\0\0-\0\0-")
+            && is_formed(spelled.minute, *b"\0\0T\0\0:\0\0")
+            && is_formed(spelled.second, *b"\0\0:\0\0:\0\0");
+        (formed && spelled.exists()).then_some(spelled)
     }
 
     fn exists(&self) -> bool {
@@ -122,14 +122,15 @@ impl TimeOfDay {
             && second <= word(b"59")
     }
 
-    /// Since the Unix epoch, in UTC.
-    fn second(&self) -> i64 {
+    /// In seconds, in UTC.
+    fn since_epoch(&self) -> i64 {
         let days = day_number(number(self.month >> 32), value(self.month >> 8), value(self.minute >> 48));
         days * 86_400 + value(self.second >> 48) * 3600 + value(self.second >> 24) * 60 + value(self.second)
     }
 }
 
 /// Whether digits and separators stand where they should; a zero stands for a digit.
+#[inline]
 fn is_formed(word: u64, separators: [u8; 8]) -> bool {
     let separators = u64::from_be_bytes(separators);
     let mut digits = 0;

@@ -29,7 +29,7 @@ impl Text {
     }
 
     pub(super) fn equals(&self, raw: &[u8]) -> Option<bool> {
-        if *raw == *self.0 {
+        if is_same(raw, &self.0) {
             return Some(true);
         }
         let longer = raw.len() > self.0.len();
@@ -55,6 +55,15 @@ impl Text {
 /// A valid JSON value with this beginning is a string, and ends as one.
 fn is_string(raw: &[u8]) -> bool {
     matches!(raw, [b'"', .., b'"'])
+}
+
+/// Equality of what is mostly short and, where it differs, differs at its end: of ids.
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let ends = |text: &[u8]| Some((*text.first_chunk::<8>()?, *text.last_chunk::<8>()?));
+    match (ends(a), ends(b)) {
+        (Some(of_a), Some(of_b)) => a.len() == b.len() && of_a == of_b && (a.len() <= 16 || a == b),
+        _ => a == b,
+    }
 }
 
 /// Whether a backslash is among the bytes: eight at a time, as most texts are short.
@@ -121,7 +130,7 @@ impl Texts {
     pub(super) fn hold(&self, content: Content, raw: &[u8]) -> Option<bool> {
         let text = content.of(raw)?;
         Some(match self {
-            Self::Few(texts) => texts.iter().any(|known| known.as_bytes() == text),
+            Self::Few(texts) => texts.iter().any(|known| is_same(known.as_bytes(), text)),
             Self::Many(texts) => texts.contains(text),
         })
     }
@@ -166,15 +175,27 @@ impl BuildHasher for Seed {
     }
 }
 
+impl Seed {
+    fn add(&mut self, word: u64) {
+        let product = u128::from(self.state ^ word) * u128::from(self.factor);
+        self.state = (product as u64) ^ (product >> 64) as u64;
+    }
+}
+
 impl Hasher for Seed {
+    /// Lengths are hashed beside the bytes, so that the last word may overlap the one before it.
     fn write(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks();
-        let mut last = [0; 8];
-        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        for word in words.iter().chain([&last]) {
-            let product = u128::from(self.state ^ u64::from_ne_bytes(*word)) * u128::from(self.factor);
-            self.state = (product as u64) ^ (product >> 64) as u64;
+        words.iter().for_each(|word| self.add(u64::from_ne_bytes(*word)));
+        match bytes.last_chunk() {
+            Some(_) if rest.is_empty() => {}
+            Some(last) => self.add(u64::from_ne_bytes(*last)),
+            None => self.add(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))),
         }
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.state = self.state.wrapping_add(length as u64);
     }
 
     fn finish(&self) -> u64 {
