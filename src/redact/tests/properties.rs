@@ -304,7 +304,8 @@ proptest! {
 
 #[test]
 fn an_answer_that_is_cut_anywhere_is_an_error() {
-    for seed in 0..u64::from(cases(500)).div_ceil(100) {
+    // Each is cut at every byte.
+    for seed in 0..u64::from(cases(500)).div_ceil(100).min(400) {
         let (_, body) = page_of(seed);
         let body = body.trim_end().as_bytes();
         for cut in 0..body.len() {
