@@ -183,8 +183,8 @@ impl Operator {
 
 #[derive(Clone, Debug)]
 pub(super) enum Function {
-    /// Compiled when the policy was, with a size limit.
-    Matches(Regex),
+    /// Compiled when the policy was, with a size limit. Shared, as every copy would fill caches of its own.
+    Matches(Arc<Regex>),
     Library(&'static functions::Function),
 }
 

@@ -15,6 +15,8 @@ mod number;
 mod tests;
 mod text;
 
+use std::sync::Arc;
+
 use super::decode;
 use super::evaluate::{self, MAX_STEPS};
 use super::ir::{Expr, Failure, Subject};
@@ -73,7 +75,7 @@ enum Test {
     StartsWith(Text),
     EndsWith(Text),
     Contains(Box<memchr::memmem::Finder<'static>>),
-    Matches(regex::Regex),
+    Matches(Arc<regex::Regex>),
     True,
     Null,
     Number(number::Kind, Comparison, Number),

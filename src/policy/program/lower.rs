@@ -3,6 +3,8 @@
 //! A test must mean what the interpreter would say of the same expression for every value that it is certain of; where
 //! that is in doubt, the part stays an expression.
 
+use std::sync::Arc;
+
 use super::instant::{Format, Known, Moment};
 use super::number::{self, Comparison, Number};
 use super::text::{Content, Text, Texts};
@@ -103,7 +105,7 @@ fn call(function: &Function, arguments: &[Expr], expr: &Expr) -> Option<Leaf> {
         return None;
     }
     let test = match (function, arguments) {
-        (Function::Matches(pattern), [_]) => Test::Matches(pattern.clone()),
+        (Function::Matches(pattern), [_]) => Test::Matches(Arc::clone(pattern)),
         (function, [_, Expr::Constant(Value::String(part))]) => {
             let text = Text::new(part)?;
             match function.name() {

@@ -240,7 +240,7 @@ fn lists() -> Vec<Value> {
 #[test]
 fn lists_functions_and_presence_are_what_the_interpreter_says() {
     let case = Case::new();
-    let pattern = regex::Regex::new("^a.*e$").expect("a pattern");
+    let pattern = Arc::new(regex::Regex::new("^a.*e$").expect("a pattern"));
     for of in TYPES {
         for nullable in [false, true] {
             let mut exprs = Vec::new();
@@ -257,7 +257,7 @@ fn lists_functions_and_presence_are_what_the_interpreter_says() {
                     exprs.push(Expr::call(function, true, vec![field(), *known(Value::string(text))]));
                 }
             }
-            exprs.push(Expr::Call(Function::Matches(pattern.clone()), vec![field()]));
+            exprs.push(Expr::Call(Function::Matches(Arc::clone(&pattern)), vec![field()]));
             exprs.push(Expr::HasField { field: case.field(of, nullable, nullable), parent: case.parent });
             for expr in exprs.into_iter().flat_map(|expr| [Expr::Not(expr.clone().into()), expr]) {
                 let condition = Condition::new(expr.clone());

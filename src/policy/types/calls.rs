@@ -55,7 +55,7 @@ impl Checker<'_, '_> {
         if let (true, [text, Node { kind: Syntax::String(pattern), span }]) = (name == "matches", &*all) {
             let pattern = self.pattern(pattern, span);
             let text = self.argument(name, text)?;
-            return Some(Typed::new(Expr::Call(Function::Matches(pattern?), vec![text.expr]), Kind::Bool));
+            return Some(Typed::new(Expr::Call(Function::Matches(pattern?.into()), vec![text.expr]), Kind::Bool));
         }
         if name == "matches" {
             let message = "`matches` takes a text and a literal pattern: `x.matches('^a+$')`";
