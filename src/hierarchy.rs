@@ -44,18 +44,20 @@ enum Origin {
 }
 
 impl Hierarchy {
-    /// Reads a file, or finds the table that will be read. `organizations`: those for whom somebody can come in.
+    /// Reads a file, or finds the table that will be read. `organizations`: those for whom somebody can come in. Without
+    /// them or the catalog, which have mistakes of their own then, less is looked at.
     ///
     /// Errors and warnings are placed in the file or where the gateway file names the table.
     pub fn load(
         config: &Config,
-        catalog: &Arc<Catalog>,
-        organizations: &BTreeSet<Name>,
+        catalog: Option<&Arc<Catalog>>,
+        organizations: Option<&BTreeSet<Name>>,
     ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let (origin, warnings) = match &config.hierarchy {
             config::Hierarchy::None | config::Hierarchy::Claim(_) => (Origin::Credential, Vec::new()),
             config::Hierarchy::File(path) => Self::file(path, config, organizations)?,
             config::Hierarchy::Table(named) => {
+                let catalog = catalog.ok_or_else(Vec::new)?;
                 let (people, warnings) = table::People::find(named, config, catalog)?;
                 (Origin::Table(Arc::new(people)), warnings)
             }
@@ -68,7 +70,7 @@ impl Hierarchy {
     fn file(
         path: &Path,
         config: &Config,
-        organizations: &BTreeSet<Name>,
+        organizations: Option<&BTreeSet<Name>>,
     ) -> Result<(Origin, Vec<Diagnostic>), Vec<Diagnostic>> {
         let known = file::Known { dimensions: config.tenancy.dimensions.len(), organizations };
         file::load(path, known).map(|(tenants, warnings)| (Origin::File(tenants), warnings))

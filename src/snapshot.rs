@@ -87,13 +87,8 @@ impl Rules {
             (authenticator, warnings)
         });
         let authenticator = collect(authenticator, found);
-        let hierarchy = match (&catalog, &authenticator) {
-            (Some(catalog), Some(authenticator)) => {
-                Some(Hierarchy::load(config, catalog, &authenticator.organizations()))
-            }
-            _ => None,
-        };
-        let hierarchy = hierarchy.and_then(|hierarchy| collect(hierarchy, found));
+        let organizations = authenticator.as_ref().map(Authenticator::organizations);
+        let hierarchy = collect(Hierarchy::load(config, catalog.as_ref(), organizations.as_ref()), found);
         let compiled = match (&catalog, &files) {
             (Some(catalog), Some(files)) if principal_holds => {
                 Some(PolicySet::compile(files, catalog, &config.principal, dimensions))

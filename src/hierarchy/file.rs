@@ -27,8 +27,8 @@ pub(super) struct Tenants(HashMap<String, (u64, Edges)>);
 #[derive(Clone, Copy)]
 pub(super) struct Known<'k> {
     pub(super) dimensions: usize,
-    /// Those for whom somebody can come in.
-    pub(super) organizations: &'k BTreeSet<Name>,
+    /// Those for whom somebody can come in, where that is known.
+    pub(super) organizations: Option<&'k BTreeSet<Name>>,
 }
 
 impl Tenants {
@@ -102,9 +102,10 @@ fn check_tenant(tenant: &Text, known: Known<'_>, reader: &mut Reader) {
         reader.error("hierarchy-tenant", &tenant.span, message);
         return;
     }
-    let Some(first) = parts.first().filter(|first| !known.organizations.contains(**first)) else { return };
+    let Some(organizations) = known.organizations else { return };
+    let Some(first) = parts.first().filter(|first| !organizations.contains(**first)) else { return };
     let message = format!("nobody can come in for `{first}`");
-    let help = match nearest(first, known.organizations.iter().map(|name| &**name)) {
+    let help = match nearest(first, organizations.iter().map(|name| &**name)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "the keys of a hierarchy are tenants; below each stand managers with their reports".to_owned(),
     };
@@ -117,7 +118,7 @@ mod tests {
 
     fn read(text: &str) -> Result<(Tenants, Vec<Diagnostic>), Vec<Diagnostic>> {
         let organizations = ["acme".into(), "globex".into()].into();
-        compile(&Source::new("reports.yaml", text), Known { dimensions: 2, organizations: &organizations })
+        compile(&Source::new("reports.yaml", text), Known { dimensions: 2, organizations: Some(&organizations) })
     }
 
     fn of(tenants: &Tenants, organization: &str, app: &str, id: &str) -> String {

@@ -31,6 +31,8 @@ use crate::upstream::{Failure, Upstreams};
 const MAX_PEOPLE: usize = 50_000;
 /// People of all tenants that are kept; beyond that, tenants that are asked for rarely are read anew.
 const KEPT_PEOPLE: u64 = 1_000_000;
+/// As how many people a tenant counts besides, since each is read again and again.
+const TENANT_WEIGHT: usize = 100;
 /// Pages that are read at most for one tenant.
 const MAX_PAGES: u64 = 1_000;
 /// Tenants that are read at the same time in the background.
@@ -115,7 +117,7 @@ impl People {
             table.tenant,
             table.tenant_filter
         );
-        let weight = |_: &_, known: &Arc<Known>| u32::try_from(known.people + 1).unwrap_or(u32::MAX);
+        let weight = |_: &_, known: &Arc<Known>| u32::try_from(known.people + TENANT_WEIGHT).unwrap_or(u32::MAX);
         let people = Self {
             catalog: Arc::clone(catalog),
             columns,

@@ -40,6 +40,8 @@ fn wrong(gateway: &str, api: &str, policy: &str) -> (bool, Vec<String>) {
     {
         fs::write(at(name), text).expect("written");
     }
+    fs::write(at("reports.yaml"), "acme: { ann: [ann, bob], bob: [ann] }\nacme/shop: { ann: [bob] }\n")
+        .expect("written");
     let Checked { found, policies } = check(&at("gateway.yaml"));
     let errors = found.iter().filter(|found| found.severity == diagnostic::Severity::Error).map(|found| {
         let path = Path::new(&found.span.source.path);
@@ -126,4 +128,17 @@ fn a_keyed_mask_without_a_key_is_a_mistake_at_the_mask() {
     assert_eq!(keyless(GATEWAY), 2);
     // A key that can't be read is said once, where it is declared.
     assert_eq!(keyless(&format!("{GATEWAY}masking: {{ key: {{ secret: token }} }}\n")), 0);
+}
+
+#[test]
+fn a_hierarchy_is_checked_beside_the_mistakes_of_others() {
+    let gateway = format!("{GATEWAY}hierarchy: {{ file: reports.yaml }}\n");
+    // There is one dimension only, and neither keys nor tables hold.
+    let (_, errors) = wrong(&gateway, "tables: 1\n", POLICY);
+    assert!(errors.contains(&"reports.yaml: hierarchy-tenant".to_owned()), "{errors:?}");
+    let gateway = format!("{GATEWAY}hierarchy: {{ table: people, manager: boss }}\n");
+    let (_, errors) = wrong(&gateway, API, POLICY);
+    assert!(errors.contains(&"gateway.yaml: hierarchy-table".to_owned()), "{errors:?}");
+    let (_, errors) = wrong(&gateway, "tables: 1\n", POLICY);
+    assert!(!errors.contains(&"gateway.yaml: hierarchy-table".to_owned()), "{errors:?}");
 }

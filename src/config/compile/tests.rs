@@ -88,7 +88,7 @@ fn the_shipped_files_load_with_the_apis_that_they_name() {
         assert!(catalog.tables().count() > 0);
         let catalog = Arc::new(catalog);
         let organizations = ["acme".into(), "globex".into()].into();
-        let hierarchy = crate::hierarchy::Hierarchy::load(&config, &catalog, &organizations);
+        let hierarchy = crate::hierarchy::Hierarchy::load(&config, Some(&catalog), Some(&organizations));
         let (_, warnings) = hierarchy.unwrap_or_else(|errors| panic!("{name}: {}", diagnostic::render(&errors, false)));
         assert_eq!(warnings, [], "{name}");
         // The policies of the others lie beside this folder, and tests of their own compile them.
