@@ -67,7 +67,7 @@ grants:
   - name: reps-see-their-region-masked
     roles: [rep]
     actions: [list]
-    rows: record.region in principal.attributes.regions || record.custom.industry != 'Banking'
+    rows: record.region in principal.attributes.regions
     read: { clear: [CLEAR], partial: [email], last4: [phone], truncate: { salary: 1000 } }
 denials:
   - name: archived-and-deleted
@@ -126,7 +126,7 @@ pub(crate) fn plan(more: usize) -> Arc<Plan> {
         method: Method::Jwt,
         roles: vec!["rep".into()],
         groups: Vec::new(),
-        attributes: [("regions".into(), Value::List(vec![Value::String("emea".into())].into()))].into(),
+        attributes: [("regions".into(), Value::List(["emea", "amer"].map(Value::string).to_vec().into()))].into(),
         reports: Default::default(),
         memberships: vec![tenant.clone()],
     };

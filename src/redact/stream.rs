@@ -269,7 +269,7 @@ impl Stream {
         }
         self.held = run.tape.finish(used);
         self.reader = run.reader.recycle();
-        if self.held.len() > self.limits.record || waiting.len() > self.limits.record {
+        if self.held.len() > self.limits.record {
             return Err(Unreadable::TooLarge);
         }
         match self.sight {
@@ -280,6 +280,7 @@ impl Stream {
                 }
                 out.append(&mut waiting);
             }
+            Sight::Waiting if waiting.len() > self.limits.record => return Err(Unreadable::TooLarge),
             Sight::Waiting => {}
             Sight::Hidden => waiting.clear(),
         }
@@ -379,6 +380,7 @@ impl Stream {
     fn name(&mut self, run: &mut Run<'_, '_, '_>) -> Result<(), Unreadable> {
         self.begin(run)?;
         let key = run.scan.key()?;
+        self.measured(Span { start: key.start, end: run.scan.position() })?;
         let Some(open) = self.open.last_mut() else { return Err(Unreadable::Syntax) };
         let member = self.envelope.find(open.node, &key.name());
         if let Some((number, _)) = member

@@ -66,7 +66,21 @@ fn described() -> Catalog {
         plain("state", "string"),
         plain("organization_id", "string"),
     ];
-    let table = |(id, name, fields): (TableId, &str, Vec<(String, Shape)>)| Table {
+    let tables = [(CONTACTS, "contacts", contacts), (ACCOUNTS, "accounts", accounts), (NOTES, "notes", notes)];
+    Catalog::from_parts(Vec::new(), tables.into_iter().map(|(id, name, fields)| table(id, name, fields)).collect())
+}
+
+/// A table whose first field is its key; all fields but `name` are nullable.
+fn table(id: TableId, name: &str, fields: Vec<(String, Shape)>) -> Table {
+    let field = |(name, shape): (String, Shape)| Field {
+        nullable: name != "name",
+        name: name.as_str().into(),
+        shape,
+        tags: Vec::new(),
+        derived_from: Vec::new(),
+        default: None,
+    };
+    Table {
         id,
         api: ApiId(0),
         name: name.into(),
@@ -74,23 +88,11 @@ fn described() -> Catalog {
         owner: None,
         tenant: Tenancy::Shared,
         tenant_filter: Vec::new(),
-        fields: fields
-            .into_iter()
-            .map(|(name, shape)| Field {
-                nullable: name != "name",
-                name: name.as_str().into(),
-                shape,
-                tags: Vec::new(),
-                derived_from: Vec::new(),
-                default: None,
-            })
-            .collect(),
+        fields: fields.into_iter().map(field).collect(),
         absent_is_null: false,
         race: Race::Accept,
         inexact_paging: InexactPaging::Short,
-    };
-    let tables = [(CONTACTS, "contacts", contacts), (ACCOUNTS, "accounts", accounts), (NOTES, "notes", notes)];
-    Catalog::from_parts(Vec::new(), tables.into_iter().map(table).collect())
+    }
 }
 
 /// The fields of a plan by name; what isn't named is clear.
@@ -220,10 +222,15 @@ fn run(frame: &Frame, fields: Option<&[&str]>, body: &[u8]) -> Result<Redacted, 
     answer_to(&|| job(frame, fields), body, body.len())
 }
 
-/// The same in chunks, the ends of which are given. The records that it says it has appended are there.
+/// The same in chunks, the ends of which are given.
 fn in_chunks(frame: &Frame, body: &[u8], cuts: &[usize]) -> Result<(String, Tally), Unreadable> {
+    chunked(job(frame, None), frame, body, cuts)
+}
+
+/// The records that it says it has appended are there.
+fn chunked(job: Job, frame: &Frame, body: &[u8], cuts: &[usize]) -> Result<(String, Tally), Unreadable> {
     let limits = Limits { body: body.len() as u64, record: body.len() };
-    let mut redactor = Redactor { stream: Stream::new(job(frame, None), limits) };
+    let mut redactor = Redactor { stream: Stream::new(job, limits) };
     let (mut all, mut out, mut from, mut records) = (Vec::new(), Vec::new(), 0, Vec::new());
     for cut in cuts.iter().copied().chain([body.len()]) {
         redactor.push(&body[from..cut], &mut out)?;
@@ -320,6 +327,76 @@ fn what_nobody_changes_is_the_same_bytes() {
 }
 
 #[test]
+fn of_lines_each_is_a_record_or_goes_with_its_end() {
+    let (ours, theirs) = (format!(r#"{{"id":1,{OWN},"ssn":"SECRET"}}"#), r#"{"id":2,"organization_id":"globex"}"#);
+    let kept = format!(r#"{{"id":1,{OWN}}}"#);
+    for (body, expected) in [
+        (String::new(), String::new()),
+        ("\n \r\n\n".to_owned(), String::new()),
+        (format!("{ours}\n{theirs}\n{ours}\n"), format!("{kept}\n{kept}\n")),
+        (format!("  {theirs}  \r\n\t{ours} \r\n\n"), format!("{kept}\n")),
+        (format!("{theirs}\n{ours}"), kept.clone()),
+        (format!("{ours}\n{theirs}"), format!("{kept}\n")),
+    ] {
+        let (out, tally) = redact(&Frame::Lines, body.as_bytes()).expect("readable");
+        assert_eq!(out, expected, "{body:?}");
+        let each_byte: Vec<usize> = (0..body.len()).collect();
+        assert_eq!(in_chunks(&Frame::Lines, body.as_bytes(), &each_byte), Ok((out, tally)), "{body:?}");
+    }
+    for (body, why) in [
+        (format!("[{ours}]"), Unreadable::Shape),
+        ("null\n".to_owned(), Unreadable::Shape),
+        (format!("{ours} {ours}"), Unreadable::Trailing),
+        (format!("{ours},\n{ours}"), Unreadable::Trailing),
+        (ours.replacen(',', ",\n", 1), Unreadable::Syntax),
+        (ours.replacen(',', ",\r", 1), Unreadable::Syntax),
+        (format!("{ours}\n{}", ours.split_at(9).0), Unreadable::Incomplete),
+        (format!("\u{feff}{ours}"), Unreadable::Encoding),
+    ] {
+        assert_eq!(redact(&Frame::Lines, body.as_bytes()).unwrap_err(), why, "{body}");
+    }
+}
+
+#[test]
+fn a_total_that_has_left_is_not_taken_back_in_silence() {
+    let foreign = r#"{"id":2,"organization_id":"globex"}"#;
+    let body = format!(r#"{{"meta":{{"total":2}},"data":[{{"id":1,{OWN}}},{foreign}]}}"#);
+    assert_eq!(in_chunks(&list(true), body.as_bytes(), &[]), Err(Unreadable::Count));
+    let whole = redact(&list(true), body.as_bytes()).expect("readable").0;
+    assert_eq!(whole, format!(r#"{{"meta":{{}},"data":[{{"id":1,{OWN}}}]}}"#));
+    let behind = format!(r#"{{"data":[{{"id":1,{OWN}}},{foreign}],"meta":{{"total":2}}}}"#);
+    let (out, _) = in_chunks(&list(true), behind.as_bytes(), &[]).expect("it is known by then");
+    assert_eq!(out, format!(r#"{{"data":[{{"id":1,{OWN}}}],"meta":{{}}}}"#));
+}
+
+#[test]
+fn no_more_is_held_than_one_record_or_member() {
+    let limits = Limits { body: 1 << 20, record: 100 };
+    let pushed = |frame: &Frame, body: &str, size: usize| {
+        let mut redactor = Redactor { stream: Stream::new(job(frame, None), limits) };
+        let mut out = Vec::new();
+        let done = body.as_bytes().chunks(size).try_for_each(|chunk| redactor.push(chunk, &mut out));
+        done.and_then(|()| redactor.finish(&mut out)).map(|_| ())
+    };
+    let record = |name: usize| format!(r#"{{{OWN},"name":"{}"}}"#, "x".repeat(name));
+    let (least, space) = (record(0).len(), " ".repeat(101));
+    let fits = record(100 - least);
+    for size in [1, 7, 64, 1 << 20] {
+        for (body, done) in [
+            (format!(r#"{{"data":[{}]}}"#, vec![fits.clone(); 50].join(",")), Ok(())),
+            (format!(r#"{{"data":[{}]}}"#, record(101 - least)), Err(Unreadable::TooLarge)),
+            (format!(r#"{{"x":"{}","data":[]}}"#, "x".repeat(99)), Err(Unreadable::TooLarge)),
+            (format!(r#"{{"{}":1,"data":[]}}"#, "x".repeat(99)), Err(Unreadable::TooLarge)),
+            (format!(r#"{{"data":[{fits},{space}{fits}]}}"#), Err(Unreadable::TooLarge)),
+        ] {
+            assert_eq!(pushed(&list(false), &body, size), done, "{size}: {body}");
+        }
+        let single = format!(r#"{{"data":{fits}}}{space}"#);
+        assert_eq!(pushed(&Frame::Record(place("data")), &single, size), Ok(()), "{size}");
+    }
+}
+
+#[test]
 fn a_single_record_that_may_not_be_seen_leaves_nothing() {
     let frame = Frame::Record(place("data"));
     let hidden = [
@@ -330,6 +407,8 @@ fn a_single_record_that_may_not_be_seen_leaves_nothing() {
     for body in hidden {
         let (out, tally) = redact(&frame, body.as_bytes()).expect("readable");
         assert_eq!((out.as_str(), tally.kept), ("", 0), "{body}");
+        let each_byte: Vec<usize> = (0..body.len()).collect();
+        assert_eq!(in_chunks(&frame, body.as_bytes(), &each_byte), Ok((out, tally)), "{body}");
     }
     let (out, tally) =
         redact(&frame, format!(r#"{{"x":1,"data":{{"id":"k1",{OWN},"ssn":"SECRET"}}}}"#).as_bytes()).unwrap();

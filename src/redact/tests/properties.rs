@@ -7,6 +7,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::*;
 
+mod schemas;
+
 /// A small generator of its own, so that a failing case is one printed number.
 struct Dice(u64);
 
