@@ -82,7 +82,7 @@ fuzz_target!(|data: &[u8]| {
         if redact::scan(body, DEPTH).is_ok() {
             assert!(is_json(body));
         }
-        for seed in 0..3 {
+        for seed in 0..3_u64 {
             let seed = body.iter().fold(seed, |seed, byte| seed.rotate_left(9) ^ u64::from(*byte));
             match (&whole, in_pieces(&plan, body, seed)) {
                 (Ok(whole), Ok(pieces)) => assert_eq!(whole, &pieces, "pieces change nothing"),
