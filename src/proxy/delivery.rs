@@ -45,6 +45,8 @@ pub(super) async fn deliver(
     let status = reply.status.as_u16();
     let head = reply.head(exchange.id, to_head).map_err(|_| Reason::Internal)?;
     exchange.answers(status);
+    // Also where no configuration is in force.
+    session.set_write_timeout(Some(times.write));
     if to_head || matches!(reply.content, Content::Nothing) {
         // What there was of it was judged; the upstream is let go.
         if let Content::Flow(flow) = reply.content {

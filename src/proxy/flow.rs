@@ -62,9 +62,17 @@ impl Cut {
         exchange.detail(self);
         match self {
             Self::Upstream(failure) => failure.reason(),
-            Self::Unreadable(_) => Reason::UpstreamBroken,
+            Self::Unreadable(unreadable) => reason_of(*unreadable),
             Self::Encoder(_) => Reason::Internal,
         }
+    }
+}
+
+/// Why an answer that can't be redacted is refused.
+pub(super) fn reason_of(unreadable: Unreadable) -> Reason {
+    match unreadable {
+        Unreadable::TooLarge => Reason::UpstreamTooLarge,
+        _ => Reason::UpstreamBroken,
     }
 }
 

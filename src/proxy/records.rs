@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::export::Rows;
-use super::flow::Flow;
+use super::flow::{Flow, reason_of};
 use super::reply::{Content, Reply};
 use crate::api::{Route, TableId};
 use crate::dialect::rest;
@@ -280,7 +280,7 @@ fn failed(failure: Failure, exchange: &mut Exchange) -> Reason {
 
 fn broken(unreadable: Unreadable, exchange: &mut Exchange) -> Reason {
     exchange.detail(unreadable);
-    Reason::UpstreamBroken
+    reason_of(unreadable)
 }
 
 /// Not there and no longer there are one answer.

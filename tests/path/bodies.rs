@@ -165,6 +165,16 @@ async fn a_stream_beyond_its_bound_is_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_beyond_its_bound_is_not_held() {
+    let source = Source::start(Script { name: 3_000, ..Script::default() }).await;
+    let world = before(&source, "record: 2KiB").await;
+    assert_eq!(get(&world).await.status, 502);
+    assert_eq!(told(&world).await, words(502, "failed", "upstream_too_large"));
+    source.left().await;
+    clean(&world, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_in_the_middle_cancels_the_upstream() {
     let source = Source::start(Script { records: 60_000, name: 300, ..Script::default() }).await;
     let world = before(&source, "").await;
