@@ -27,8 +27,10 @@ pub fn bounded(work: impl Fn()) {
     let taken = start.elapsed();
     if taken > SLOW || INPUTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
         let peak = peak_kib();
-        let before = PEAK.swap(peak, Ordering::Relaxed);
-        assert!(before == 0 || taken < SLOW || peak - before <= GROWTH_KIB, "{} KiB for one input", peak - before);
+        // What the system says of the peak is counted in batches by each core, and may fall a little.
+        let before = PEAK.fetch_max(peak, Ordering::Relaxed);
+        let growth = peak.saturating_sub(before);
+        assert!(before == 0 || taken < SLOW || growth <= GROWTH_KIB, "{growth} KiB for one input");
     }
     if taken > LIMIT {
         let before = processor_time();
