@@ -55,3 +55,25 @@ fn processor_time() -> Duration {
         fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u32>().expect("a number")).sum();
     TICK * ticks
 }
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+    use std::panic::catch_unwind;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn what_takes_long_or_much_is_found_and_waiting_is_not() {
+        let is_found = |work: fn()| catch_unwind(|| bounded(work)).is_err();
+        assert!(!is_found(|| {}));
+        assert!(!is_found(|| thread::sleep(LIMIT + SLOW)));
+        assert!(is_found(|| {
+            let start = processor_time();
+            while processor_time() - start <= LIMIT + TICK {}
+        }));
+        assert!(!is_found(|| drop(black_box(vec![1_u8; 16 << 20]))));
+        assert!(is_found(|| drop(black_box(vec![1_u8; 128 << 20]))));
+    }
+}
