@@ -173,8 +173,8 @@ fn verdict(part: Part<'_>) -> Option<Verdict> {
         }
         .or_else(|| settled(part));
     }
-    let Expr::Binary(operator, a, b) = part.expr else { return settled(part) };
-    if a.to_string() == b.to_string() {
+    let (Expr::Binary(operator, ..), Some([a, b])) = (part.expr, part.sides()) else { return settled(part) };
+    if a.is_same(b) {
         return match operator {
             Operator::Equal | Operator::LessOrEqual | Operator::GreaterOrEqual => {
                 Some(Verdict::new(true, "both sides are the same"))
@@ -185,9 +185,9 @@ fn verdict(part: Part<'_>) -> Option<Verdict> {
             _ => None,
         };
     }
-    if let Some([Some((one, a, _)), Some((two, b, _))]) = part.sides().map(|sides| sides.map(Part::call))
+    if let [Some((one, a, _)), Some((two, b, _))] = [a.call(), b.call()]
         && matches!((one, two), ("lowerAscii", "upperAscii") | ("upperAscii", "lowerAscii"))
-        && a.expr.to_string() == b.expr.to_string()
+        && a.is_same(b)
     {
         let why = "the same text in small letters and in capital ones";
         return Some(Verdict::new(*operator == Operator::NotEqual, why));

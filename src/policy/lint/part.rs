@@ -156,6 +156,19 @@ impl<'a> Part<'a> {
         before.ends_with('(') && after.starts_with(')')
     }
 
+    /// Whether two parts are the same expression.
+    pub(super) fn is_same(self, other: Self) -> bool {
+        // Most are told apart without being spelled out.
+        let kind = |part: Self| std::mem::discriminant(part.expr);
+        let alike = match (self.expr, other.expr) {
+            (Expr::Field(a), Expr::Field(b)) => return a.subject == b.subject && a.path == b.path,
+            (Expr::Fact(a), Expr::Fact(b)) => return a == b,
+            (Expr::Binary(a, ..), Expr::Binary(b, ..)) => a == b,
+            _ => kind(self) == kind(other),
+        };
+        alike && self.expr.to_string() == other.expr.to_string()
+    }
+
     pub(super) fn constant(self) -> Option<&'a Value> {
         self.expr.constant()
     }

@@ -201,17 +201,17 @@ impl Granted<'_> {
         let (wide, narrow) = (self.made, other.made);
         let writes = narrow.actions.iter().any(Action::writes);
         // A creation is judged by one grant as a whole.
-        let creates = !narrow.actions.contains(&Action::Create) || same_presets(&wide.presets, &narrow.presets);
+        let creates = || !narrow.actions.contains(&Action::Create) || same_presets(&wide.presets, &narrow.presets);
         covers(Some(&wide.roles), &narrow.roles)
             && narrow.actions.iter().all(|action| wide.actions.contains(action))
-            && self.takes_rows_of(other)
             && wide
                 .shows
                 .iter()
                 .zip(&narrow.shows)
                 .all(|(wide, narrow)| narrow.is_none() || *wide == Some(Visibility::Clear) || wide == narrow)
             && narrow.write.iter().all(|field| wide.write.contains(field))
-            && creates
+            && creates()
+            && self.takes_rows_of(other)
             && (!writes || self.takes_writes_of(other))
     }
 
@@ -250,7 +250,7 @@ fn covers(wide: Option<&[Name]>, narrow: &[Name]) -> bool {
 
 /// Whether what holds here holds there, too. Never says yes where it may not.
 fn implies(narrow: Part<'_>, wide: Part<'_>) -> bool {
-    if narrow.expr.to_string() == wide.expr.to_string() {
+    if narrow.is_same(wide) {
         return true;
     }
     match (narrow.shape(), wide.shape()) {

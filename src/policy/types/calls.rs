@@ -111,7 +111,7 @@ impl Checker<'_, '_> {
             Err(regex::Error::CompiledTooBig(_)) => "the pattern is too large",
             Err(_) => "not a valid regular expression",
         };
-        self.fail("bad-pattern", span, wrong, None);
+        self.fail("bad-pattern", span, wrong, hint::pattern(pattern));
         None
     }
 

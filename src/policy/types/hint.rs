@@ -65,6 +65,21 @@ pub(super) fn operator(operator: Operator, a: &Kind, b: &Kind) -> Option<&'stati
     }
 }
 
+/// What to write in place of a pattern that can't be used.
+pub(super) fn pattern(pattern: &str) -> Option<String> {
+    let has = |signs: &[&str]| signs.iter().any(|sign| pattern.contains(sign));
+    let help = if has(&["(?=", "(?!", "(?<=", "(?<!"]) {
+        "there is no looking ahead or behind: join two patterns with `&&`, or negate one"
+    } else if has(&["\\1", "\\2", "\\k<"]) {
+        "there are no back-references: a pattern takes linear time"
+    } else if pattern.contains('{') && pattern.contains('.') {
+        "`.` and `\\w` are every letter of every script: `[a-z]` or `(?-u:\\w)` are smaller; `size(x)` bounds a length"
+    } else {
+        return None;
+    };
+    Some(help.to_owned())
+}
+
 impl Checker<'_, '_> {
     /// `!x == y` negates `x` alone, which is not what it reads like where `x` is no condition.
     pub(super) fn negated(&mut self, typed: Typed, of: &Node) -> Option<Typed> {
