@@ -29,11 +29,13 @@ pub(in crate::policy) fn simplify(expr: &Expr) -> Expr {
 
 /// What is left of an expression where some facts are known, or known to fail.
 pub(in crate::policy) fn with(expr: &Expr, facts: &dyn Fn(&Fact) -> Option<Result<Value, Failure>>) -> Expr {
-    Fold { facts, variables: Vec::new(), nodes: MAX_NODES, steps: MAX_STEPS }.expr(expr)
+    Fold { facts, known: Vec::new(), variables: Vec::new(), nodes: MAX_NODES, steps: MAX_STEPS }.expr(expr)
 }
 
 struct Fold<'f> {
     facts: &'f dyn Fn(&Fact) -> Option<Result<Value, Failure>>,
+    /// Facts that were asked for: within a comprehension they are again for each element, and lists may be long.
+    known: Vec<(Fact, Expr)>,
     /// What stands for a variable, by its place; `None` while only the record knows.
     variables: Vec<Option<Expr>>,
     /// That may still be made of comprehensions.
@@ -45,10 +47,7 @@ struct Fold<'f> {
 impl Fold<'_> {
     fn expr(&mut self, expr: &Expr) -> Expr {
         match expr {
-            Expr::Fact(fact) => match (self.facts)(fact) {
-                Some(value) => value.map_or_else(Expr::Fails, Expr::Constant),
-                None => expr.clone(),
-            },
+            Expr::Fact(fact) => self.fact(fact),
             Expr::Variable(place) => {
                 let known = self.variables.get(usize::from(*place)).and_then(Option::as_ref);
                 known.unwrap_or(expr).clone()
@@ -77,6 +76,16 @@ impl Fold<'_> {
                 self.strict(folded)
             }
         }
+    }
+
+    fn fact(&mut self, fact: &Fact) -> Expr {
+        if let Some((_, known)) = self.known.iter().find(|(known, _)| known == fact) {
+            return known.clone();
+        }
+        let Some(value) = (self.facts)(fact) else { return Expr::Fact(fact.clone()) };
+        let known = value.map_or_else(Expr::Fails, Expr::Constant);
+        self.known.push((fact.clone(), known.clone()));
+        known
     }
 
     /// Fails where a part fails, and is computed where all parts are constant.
@@ -237,11 +246,16 @@ impl Fold<'_> {
     fn unrolled(&mut self, each: &Each, range: &Value) -> Option<Expr> {
         let joins = matches!(each.kind, EachKind::All | EachKind::Exists);
         let makes = matches!(each.kind, EachKind::Map | EachKind::MapValues) && each.filter.is_none();
-        let elements = elements(range, each.pairs)?;
-        let nodes = size(&each.body).saturating_mul(elements.len());
+        let count = match range {
+            Value::List(items) => items.len(),
+            Value::Map(members) => members.len(),
+            _ => return None,
+        };
+        let nodes = size(&each.body).saturating_mul(count);
         if !(joins || makes) || nodes > self.nodes {
             return None;
         }
+        let elements = elements(range, each.pairs)?;
         self.nodes -= nodes;
         let mut parts = Vec::with_capacity(elements.len());
         for element in &elements {

@@ -10,7 +10,6 @@ mod oracle;
 mod records;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use cel::{Context, ExecutionError};
@@ -19,17 +18,15 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
 use super::corpus::is_same;
-use super::support::{CATALOG, put, rep, schema};
-use crate::model::Name;
+use super::support::{checked, put, rep};
 use crate::policy::evaluate;
 use crate::policy::ir::{Expr, Fact, Failure};
 use crate::policy::parse::on_large_stack;
 use crate::policy::program::Condition;
 use crate::policy::residual::fold;
 use crate::policy::slots::{Layout, Slots};
-use crate::policy::types::{self, Kind, Phase, Scope, Typed};
+use crate::policy::types::{Kind, Typed};
 use crate::policy::value::Value;
-use crate::yaml::Text;
 use choices::Choices;
 use expressions::Generator;
 use records::Record;
@@ -133,7 +130,8 @@ type Outcome = Result<Value, Failure>;
 impl World {
     fn expression(&self, text: &expressions::Text, first: usize) -> Result<(), String> {
         let mut layout = Layout::default();
-        let Some(typed) = checked(&text.ours, &mut layout).map_err(|wrong| format!("{}: {wrong}", text.ours))? else {
+        let Some(typed) = expression(&text.ours, &mut layout).map_err(|wrong| format!("{}: {wrong}", text.ours))?
+        else {
             more(&self.met.refused);
             return Ok(());
         };
@@ -147,7 +145,7 @@ impl World {
         let program =
             Condition::new(if is_condition { folded.clone() } else { Expr::Condition(folded.clone().into()) });
         let printed = folded.to_string();
-        let again = checked(&printed, &mut layout).ok().flatten();
+        let again = expression(&printed, &mut layout).ok().flatten();
         if again.is_some() {
             more(&self.met.reprinted);
         }
@@ -195,32 +193,12 @@ impl World {
 }
 
 /// `Ok(None)`: larger than an expression may be. `Err`: no expression of a policy.
-fn checked(source: &str, layout: &mut Layout) -> Result<Option<Typed>, String> {
-    let dimensions: [Name; 2] = ["organization_id".into(), "app_id".into()];
-    let mut diagnostics = Vec::new();
-    let principal = schema();
-    let mut scope = Scope {
-        catalog: &CATALOG,
-        table: CATALOG.table_named("samples").expect("a table"),
-        principal: &principal,
-        dimensions: &dimensions,
-        lets: BTreeMap::new(),
-        used: BTreeSet::new(),
-        layout,
-        diagnostics: &mut diagnostics,
-        judged: None,
-    };
-    let typed = types::expression(&mut scope, &Text::whole(source), Phase::Rows);
-    match (typed, diagnostics.first()) {
-        (Some((typed, _)), None) => Ok(Some(typed)),
-        (_, Some(wrong))
-            if wrong.code == "cel-too-large"
-                || wrong.message.contains("at most")
-                || wrong.message.contains("more than") =>
-        {
-            Ok(None)
-        }
-        (_, wrong) => Err(format!("{wrong:?}")),
+fn expression(source: &str, layout: &mut Layout) -> Result<Option<Typed>, String> {
+    match checked("samples", source, layout) {
+        Ok(typed) => Ok(Some(typed)),
+        Err(wrong) if wrong.code == "cel-too-large" => Ok(None),
+        Err(wrong) if ["at most", "more than"].iter().any(|limit| wrong.message.contains(limit)) => Ok(None),
+        Err(wrong) => Err(format!("{wrong:?}")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A catalog like the demo's, principals, and questions in a line each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use crate::api::*;
@@ -8,10 +8,12 @@ use crate::config::PrincipalSchema;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::model::value::Type;
 use crate::model::{Action, Method, Name, Principal, Reason, RequestFacts, TenantScope, Value};
+use crate::policy::types::{Phase, Scope, Typed};
 use crate::policy::*;
+use crate::yaml::Text;
 
 /// `name:type`, `?` for nullable, `!` for secret; `name>table:by` is to-one, `name*table` to-many.
-const TABLES: [(&str, &str, &str); 10] = [
+const TABLES: [(&str, &str, &str); 11] = [
     (
         "users",
         "",
@@ -44,6 +46,7 @@ const TABLES: [(&str, &str, &str); 10] = [
     ),
     ("things", "", "id:int organization_id:string app_id:string qty:int region:string name:string custom:json?"),
     ("currencies", "", "id:string name:string"),
+    ("flags", "", "id:int organization_id:string app_id:string key:string"),
     (
         "samples",
         "",
@@ -130,7 +133,8 @@ fn catalog() -> Catalog {
 }
 
 pub(super) fn schema() -> PrincipalSchema {
-    let attributes = [("regions", "list(string)"), ("mfa", "bool"), ("limit", "decimal"), ("team", "string")];
+    let attributes =
+        [("regions", "list(string)"), ("mfa", "bool"), ("limit", "decimal"), ("team", "string"), ("profile", "json")];
     PrincipalSchema {
         roles: ["sales_rep", "sales_manager", "support", "analyst"].map(Name::from).into(),
         attributes: attributes.map(|(name, of)| (name.into(), Type::parse(of).expect("a type"))).into(),
@@ -175,19 +179,49 @@ pub(super) fn rep() -> Principal {
     }
 }
 
+/// An expression of any type over one table, or the first thing that is wrong with it.
+pub(super) fn checked(table: &str, source: &str, layout: &mut Layout) -> Result<Typed, Diagnostic> {
+    let dimensions: [Name; 2] = ["organization_id".into(), "app_id".into()];
+    let (principal, mut diagnostics) = (schema(), Vec::new());
+    let mut scope = Scope {
+        catalog: &CATALOG,
+        table: CATALOG.table_named(table).expect("a table"),
+        principal: &principal,
+        dimensions: &dimensions,
+        lets: BTreeMap::new(),
+        used: BTreeSet::new(),
+        layout,
+        diagnostics: &mut diagnostics,
+        judged: None,
+    };
+    let typed = types::expression(&mut scope, &Text::whole(source), Phase::Rows);
+    match (typed, diagnostics.pop()) {
+        (Some((typed, _)), None) => Ok(typed),
+        (_, wrong) => Err(wrong.expect("a refusal says why")),
+    }
+}
+
 pub(super) const NOW: &str = "2025-06-15T12:00:00Z";
 
 /// What is asked by a principal of acme's shop, of one table.
 pub(super) fn put<T>(principal: &Principal, table: &str, action: &str, to: impl FnOnce(&Question<'_>) -> T) -> T {
+    put_from("10.0.0.1", principal, table, action, to)
+}
+
+fn put_from<T>(ip: &str, principal: &Principal, table: &str, action: &str, to: impl FnOnce(&Question<'_>) -> T) -> T {
     let tenant = TenantScope::new(&dimensions(), |d| Some(if d == "app_id" { "shop" } else { "acme" })).expect("whole");
     to(&Question {
         principal: &Caller::new(principal),
         tenant: &tenant,
-        request: &RequestFacts { method: http::Method::GET, ip: [10, 0, 0, 1].into() },
+        request: &RequestFacts { method: http::Method::GET, ip: ip.parse().expect("an address") },
         now: NOW.parse().expect("an instant"),
         table: CATALOG.table_named(table).expect("a table").id,
         action: &Action::parse(action),
     })
+}
+
+pub(super) fn ask_from(set: &PolicySet, principal: &Principal, table: &str, ip: &str) -> Decision {
+    put_from(ip, principal, table, "list", |question| set.decide(question))
 }
 
 pub(super) fn ask(set: &PolicySet, principal: &Principal, table: &str, action: &str) -> Decision {
