@@ -7,6 +7,7 @@ mod coding;
 mod compile;
 mod identity;
 mod limits;
+mod listeners;
 mod raw;
 
 use std::collections::BTreeMap;
@@ -108,10 +109,28 @@ pub struct Listener {
 #[derive(Debug)]
 pub struct Tls {
     pub min_version: TlsVersion,
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-    /// Where the file names the certificate, for errors found when it is read.
+    /// At least one.
+    pub certificates: Vec<CertificateFiles>,
+    pub unknown_name: UnknownName,
+}
+
+/// A certificate with its chain, its key, and an OCSP response to staple, each with where the gateway file names it.
+#[derive(Debug)]
+pub struct CertificateFiles {
+    pub cert: PathBuf,
     pub span: Span,
+    pub key: PathBuf,
+    pub key_span: Span,
+    pub ocsp: Option<PathBuf>,
+    pub ocsp_span: Span,
+}
+
+/// What a client gets that asks for a name that no certificate bears, or for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownName {
+    Refuse,
+    /// The first certificate.
+    Default,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

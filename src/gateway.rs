@@ -1,7 +1,9 @@
 //! The composition root: listeners, admin, the snapshot in force, refresh of keys and hierarchy, reload and drain.
 //!
 //! A gateway owns every task it starts and stops them all. Reloading builds a whole new snapshot and swaps it in; on any
-//! mistake the last good one stays in force. Listeners are not reloaded, their certificates are.
+//! mistake the last good one stays in force. Listeners are not reloaded, their certificates are; see [`certificates`].
+
+mod certificates;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,10 +19,11 @@ use crate::audit::Log;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Source, Span};
-use crate::listener::{BindError, Certificate, Listener};
+use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::snapshot::Snapshot;
+use certificates::Certificates;
 
 /// Between two looks where nothing sooner is asked for.
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
@@ -49,8 +52,7 @@ struct Shared {
     metrics: Metrics,
     log: Arc<Log>,
     in_force: Arc<ArcSwapOption<Snapshot>>,
-    /// By the address that the configuration names.
-    certificates: Vec<(SocketAddr, Arc<Certificate>)>,
+    certificates: Certificates,
     stopping: watch::Receiver<bool>,
     /// One reload at a time.
     reloading: Mutex<()>,
@@ -83,18 +85,25 @@ impl Gateway {
                 format!("cannot open the audit log `{}`: {error}", config.audit.file.display()),
             )]
         })?;
+        let materials = certificates::read(config, &clock).inspect_err(|_| loaded(&metrics, false))?;
         let mut listeners = Vec::new();
-        for listener in &config.listeners {
-            if listener.tls.is_none() {
-                tracing::warn!(address = %listener.address, "this listener takes plain HTTP: credentials and data pass in clear");
-            }
-            listeners.push(Listener::bind(listener).await.map_err(|error| match error {
-                BindError::Certificate(diagnostic) => vec![diagnostic],
-                BindError::Socket(address, error) => {
-                    vec![unplaced("listener", path, format!("cannot listen on `{address}`: {error}"))]
+        let mut secured = Vec::new();
+        for (address, material) in &materials {
+            let tls = certificates::ready(material.as_ref(), path)?;
+            match &tls {
+                Some(tls) => secured.push((*address, Arc::clone(tls))),
+                None => {
+                    tracing::warn!(%address, "this listener takes plain HTTP: credentials and data pass in clear");
                 }
-            })?);
+            }
+            listeners.push(
+                Listener::bind(*address, tls).await.map_err(|error| {
+                    vec![unplaced("listener", path, format!("cannot listen on `{address}`: {error}"))]
+                })?,
+            );
         }
+        let secured = Certificates(secured);
+        secured.replace(&materials, &metrics);
         let admin = match config.admin {
             None => None,
             Some(address) => Some(admin::bind(address).await.map_err(|error| {
@@ -111,12 +120,7 @@ impl Gateway {
             metrics: metrics.clone(),
             log: Arc::clone(&log),
             in_force: Arc::new(ArcSwapOption::empty()),
-            certificates: config
-                .listeners
-                .iter()
-                .zip(&listeners)
-                .filter_map(|(named, bound)| Some((named.address, bound.certificate()?.clone())))
-                .collect(),
+            certificates: secured,
             stopping: stopping.clone(),
             reloading: Mutex::new(()),
             reloaded: watch::Sender::new(()),
@@ -144,6 +148,7 @@ impl Gateway {
         for kept in [Kept::KeySets, Kept::Hierarchy] {
             background.spawn(keep_fresh(Arc::clone(&shared), kept, shared.reloaded.subscribe()));
         }
+        background.spawn(certificates::watch(Arc::clone(&shared), shared.reloaded.subscribe()));
         Ok(Self { shared, addresses, admin_address, stop, cut, stop_admin, serving, background })
     }
 
@@ -226,12 +231,7 @@ impl Shared {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        let tls =
-            snapshot.config.listeners.iter().filter_map(|listener| Some((listener.address, listener.tls.as_ref()?)));
-        let certificates = tls
-            .map(|(address, tls)| Certificate::load(tls).map(|certificate| (address, certificate)))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| vec![error])?;
+        let materials = certificates::read(&snapshot.config, &self.clock)?;
         Kept::KeySets.refresh(&snapshot, &self.metrics).await;
         if let Some(old) = self.in_force.load().as_ref() {
             snapshot.authenticator.inherit(&old.authenticator);
@@ -244,12 +244,7 @@ impl Shared {
                 format!("cannot open the audit log again: {error}"),
             )]);
         }
-        for (address, current) in &self.certificates {
-            match certificates.iter().find(|(named, _)| named == address) {
-                Some((_, new)) => current.replace(new),
-                None => tracing::warn!(%address, "a listener was changed in the configuration; that takes a restart"),
-            }
-        }
+        self.certificates.replace(&materials, &self.metrics);
         self.in_force.store(Some(Arc::new(snapshot)));
         self.reloaded.send_replace(());
         Ok(())

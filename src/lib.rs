@@ -63,5 +63,6 @@ pub mod diagnostic;
 pub mod dialect;
 pub mod files;
 pub mod model;
+pub mod pki;
 pub mod secret;
 pub mod yaml;

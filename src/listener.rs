@@ -1,10 +1,10 @@
 //! Accepts connections: limits, TLS 1.2 and 1.3 by rustls, then pingora's HTTP/1.1 or HTTP/2 by ALPN.
 //!
 //! The accept loop is our own, so that ports can be chosen by the system, the handshake has a deadline, connections are
-//! capped, and draining ends as soon as nothing is in flight. The certificate lies behind an `ArcSwap` and changes on reload.
+//! capped, and draining ends as soon as nothing is in flight. What TLS shows and demands is swapped while it serves; see [`tls`].
 
 mod stream;
-mod tls;
+pub mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,9 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::config;
-use crate::diagnostic::Diagnostic;
-pub use tls::Certificate;
+use tls::Tls;
 
 /// A handshake that takes longer is cut, and so is an HTTP/2 client's preface after it.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
@@ -31,32 +29,19 @@ const MAX_CONNECTIONS: usize = 16_384;
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    tls: Option<(Acceptor, Arc<Certificate>)>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Listener {
-    /// Binds, reading the certificate first. Errors: placed at the certificate, or those of the system.
-    pub async fn bind(listener: &config::Listener) -> Result<Self, BindError> {
-        let tls = match &listener.tls {
-            None => None,
-            Some(tls) => {
-                let certificate = Arc::new(Certificate::load(tls).map_err(BindError::Certificate)?);
-                Some((certificate.acceptor(tls.min_version), certificate))
-            }
-        };
-        let socket =
-            TcpListener::bind(listener.address).await.map_err(|error| BindError::Socket(listener.address, error))?;
-        let address = socket.local_addr().map_err(|error| BindError::Socket(listener.address, error))?;
+    /// Errors: those of the system.
+    pub async fn bind(address: SocketAddr, tls: Option<Arc<Tls>>) -> io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        let address = socket.local_addr()?;
         Ok(Self { socket, address, tls })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The certificate in use, to be replaced on reload.
-    pub fn certificate(&self) -> Option<&Arc<Certificate>> {
-        self.tls.as_ref().map(|(_, certificate)| certificate)
     }
 
     /// Accepts until `stop` turns true, then closes the socket and waits until every connection has ended. Those that are left
@@ -68,7 +53,6 @@ impl Listener {
         mut cut: watch::Receiver<bool>,
     ) {
         let Self { socket, tls, .. } = self;
-        let acceptor = tls.map(|(acceptor, _)| Arc::new(acceptor));
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
@@ -86,7 +70,7 @@ impl Listener {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             };
-            let (app, acceptor, stop) = (Arc::clone(&app), acceptor.clone(), stop.clone());
+            let (app, acceptor, stop) = (Arc::clone(&app), tls.as_deref().map(Tls::acceptor), stop.clone());
             connections.spawn(async move {
                 if let Some(stream) = open(connection, peer, acceptor.as_deref()).await {
                     app.process_new(stream, &stop).await;
@@ -101,13 +85,6 @@ impl Listener {
         }
         connections.shutdown().await;
     }
-}
-
-/// Why a listener can't serve.
-#[derive(Debug)]
-pub enum BindError {
-    Certificate(Diagnostic),
-    Socket(SocketAddr, io::Error),
 }
 
 async fn open(connection: TcpStream, peer: SocketAddr, acceptor: Option<&Acceptor>) -> Option<Stream> {

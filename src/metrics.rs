@@ -47,6 +47,11 @@ pub struct Metrics {
     pub hierarchy_faults: IntGaugeVec,
     /// Tenants whose people could not be read again and are used as they were. Should be 0.
     pub hierarchy_stale: IntGauge,
+    /// When certificates end, in seconds since 1970, by `listener` (its place in the configuration) and `name` (the
+    /// certificate's first).
+    pub certificate_expiry: IntGaugeVec,
+    /// Looks at changed certificates by `outcome` (`ok`, `failed`).
+    pub certificate_reloads: IntCounterVec,
 }
 
 const SECONDS: [f64; 14] =
@@ -130,6 +135,18 @@ impl Metrics {
             hierarchy_stale: gauge(
                 "scrim_hierarchy_stale",
                 "Tenants whose people could not be read again and are used as they were. Should be 0.",
+            ),
+            certificate_expiry: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("scrim_certificate_expiry_timestamp_seconds", "When a listener's certificate ends."),
+                    &["listener", "name"],
+                ),
+            ),
+            certificate_reloads: counters(
+                "scrim_certificate_reloads_total",
+                "Certificates whose files had changed by outcome.",
+                &["outcome"],
             ),
             registry,
         }

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Draft};
 use crate::diagnostic::{self, Diagnostic};
 use crate::hierarchy::Hierarchy;
-use crate::listener::Certificate;
+use crate::listener::tls::Material;
 use crate::metrics::Metrics;
 use crate::model::Name;
 use crate::policy::{KeyedMask, PolicySet};
@@ -45,7 +45,7 @@ pub fn check(path: &Path) -> Checked {
     let (draft, mut found) = Draft::read(path);
     let Some(draft) = draft else { return Checked { found, policies: false } };
     let certificates = draft.config().listeners.iter().filter_map(|listener| listener.tls.as_ref());
-    found.extend(certificates.filter_map(|tls| Certificate::load(tls).err()));
+    found.extend(certificates.flat_map(|tls| Material::load(tls, &Clock::system()).1));
     let rules = Rules::read(draft.config(), &draft.upstream_names, draft.principal_holds, Clock::system(), &mut found);
     if !draft.masks_with_key {
         found.extend(rules.masks_without_key());

@@ -3,6 +3,7 @@
 
 mod admin;
 mod bodies;
+mod certificates;
 mod client;
 mod demo;
 mod encodings;

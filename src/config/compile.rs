@@ -1,23 +1,20 @@
-//! From a gateway file to a checked configuration: listeners, secrets, upstreams, and the whole.
+//! From a gateway file to a checked configuration: secrets, upstreams, and the whole.
 //!
 //! Every mistake is collected; a configuration exists only if there is none, a draft of it also beside mistakes. Secrets
 //! are read here, once, and appear in no message.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::raw::{self, distinct, header, path, text, unknown, warn};
-use super::{
-    Audit, Config, Credential, Draft, Fsync, Hierarchy, Limits, Listener, Places, Scheme, Tls, TlsVersion, Upstream,
-};
-use super::{Coding, coding, identity, limits};
+use super::{Audit, Config, Credential, Draft, Fsync, Hierarchy, Limits, Places, Scheme, Upstream};
+use super::{Coding, coding, identity, limits, listeners};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
 use crate::model::Name;
 use crate::secret::Secret;
-use crate::yaml::{self, Node, Reader, Text, Value};
+use crate::yaml::{self, Node, Reader, Text};
 
 const MAX_SECRET: u64 = 64 * 1024;
 
@@ -44,8 +41,9 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut fields = reader.fields(tree, "a gateway file");
     let mut secrets = fields.take("secrets").map(|node| Secrets::read(node, folder, reader)).unwrap_or_default();
-    let listeners = fields.require("listeners", reader).map(|node| listeners(node, folder, reader));
-    let admin = fields.take("admin").and_then(|node| admin(node, listeners.as_deref().unwrap_or_default(), reader));
+    let listeners = fields.require("listeners", reader).map(|node| listeners::listeners(node, folder, reader));
+    let admin =
+        fields.take("admin").and_then(|node| listeners::admin(node, listeners.as_deref().unwrap_or_default(), reader));
     let upstreams = fields.require("upstreams", reader).map(|node| upstreams(node, folder, &mut secrets, reader));
     let errors = reader.diagnostics.len();
     let principal = fields.require("principal", reader).map(|node| identity::principal(node, reader));
@@ -108,95 +106,6 @@ fn sha256(text: &str) -> String {
         write!(hex, "{byte:02x}").expect("a string takes all text");
         hex
     })
-}
-
-fn listeners(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<Listener> {
-    let items = reader.list(node, "`listeners`");
-    if matches!(&node.value, Value::List(items) if items.is_empty()) {
-        reader.error("empty-list", &node.span, "`listeners` must name at least one");
-    }
-    let mut listeners: Vec<Listener> = Vec::new();
-    for item in items {
-        let mut fields = reader.fields(item, "a listener");
-        let address = fields.require("address", reader).and_then(|node| address(node, &listeners, reader));
-        let tls_node = fields.take("tls");
-        let plaintext = fields.take("plaintext").map(|node| (node, reader.bool(node, "`plaintext`")));
-        match (tls_node, plaintext) {
-            (None, Some((node, Some(true)))) => {
-                warn(reader, "plaintext", &node.span, "this listener takes credentials in the clear".to_owned());
-            }
-            (Some(_), Some((node, Some(true)))) => {
-                reader.error("bad-listener", &node.span, "a listener has either `tls` or `plaintext: true`");
-            }
-            (None, None | Some((_, Some(false)))) => {
-                reader.error("bad-listener", &item.span, "a listener needs `tls`").help =
-                    Some("tls: { certificates: [{ cert: a.pem, key: a.key }] }, or plaintext: true".to_owned());
-            }
-            _ => {}
-        }
-        let tls = tls_node.and_then(|node| tls(node, folder, reader));
-        fields.finish(reader);
-        listeners.extend(address.map(|address| Listener { address, tls }));
-    }
-    listeners
-}
-
-/// An address of the gateway's own; two listeners can't share one, except that port 0 asks for any free one.
-fn address(node: &Node, taken: &[Listener], reader: &mut Reader) -> Option<SocketAddr> {
-    let text = reader.text(node, "`address`")?;
-    let Ok(address) = text.value.parse::<SocketAddr>() else {
-        reader.error("bad-address", &text.span, format!("`{}` is not an address and a port", text.value)).help =
-            Some("in numbers, for example 0.0.0.0:8443 or [::1]:8443".to_owned());
-        return None;
-    };
-    let clashes = |other: SocketAddr| {
-        let any = address.ip().is_unspecified() || other.ip().is_unspecified();
-        let same = other.ip() == address.ip() || (any && other.is_ipv4() == address.is_ipv4());
-        address.port() != 0 && other.port() == address.port() && same
-    };
-    if taken.iter().any(|listener| clashes(listener.address)) {
-        reader.error("duplicate-address", &text.span, format!("`{address}` is taken by another listener"));
-    }
-    Some(address)
-}
-
-fn admin(node: &Node, listeners: &[Listener], reader: &mut Reader) -> Option<SocketAddr> {
-    let mut fields = reader.fields(node, "`admin`");
-    let address = fields.require("address", reader).and_then(|node| address(node, listeners, reader));
-    fields.finish(reader);
-    address
-}
-
-fn tls(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Tls> {
-    let mut fields = reader.fields(node, "`tls`");
-    let min_version = match text(fields.take("min_version"), "`min_version`", reader) {
-        None => TlsVersion::Tls12,
-        Some(text) if text.value == "1.2" => TlsVersion::Tls12,
-        Some(text) if text.value == "1.3" => TlsVersion::Tls13,
-        Some(text) => {
-            reader.error("bad-tls", &text.span, format!("`min_version` can't be `{}`", text.value)).help =
-                Some("\"1.2\" or \"1.3\"".to_owned());
-            TlsVersion::Tls13
-        }
-    };
-    let certificates = fields.require("certificates", reader);
-    fields.finish(reader);
-    let node = certificates?;
-    let items = reader.list(node, "`certificates`");
-    let [item] = items else {
-        if matches!(node.value, Value::List(_)) {
-            let message = format!("a listener has exactly one certificate for now, not {}", items.len());
-            reader.error("bad-tls", &node.span, message);
-        }
-        return None;
-    };
-    let mut fields = reader.fields(item, "a certificate");
-    let cert = fields.require("cert", reader);
-    let span = cert.map_or_else(|| item.span.clone(), |node| node.span.clone());
-    let certificate = path(cert, "`cert`", folder, reader);
-    let key = path(fields.require("key", reader), "`key`", folder, reader);
-    fields.finish(reader);
-    Some(Tls { min_version, certificate: certificate?, key: key?, span })
 }
 
 /// The declared secrets, read; and which of them something uses.

@@ -173,7 +173,7 @@ fn certificates(now: i64) -> Result<(String, String, String), rcgen::Error> {
             jiff::tz::TimeZone::UTC.to_datetime(jiff::Timestamp::from_second(seconds).unwrap_or_default()).date();
         rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
     };
-    let (from, until) = (day(now - 86_400), day(now + 30 * 86_400));
+    let (from, until) = (day(now - 86_400), day(now + 90 * 86_400));
     let mut authority = CertificateParams::default();
     authority.distinguished_name.push(DnType::CommonName, "Scrim demo authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

@@ -3,7 +3,7 @@
 //! A code never changes its meaning. Whoever adds one describes it here.
 
 /// By code, ascending.
-pub const CODES: [(&str, &str); 171] = [
+pub const CODES: [(&str, &str); 176] = [
     ("adds-nothing", "A rule adds nothing to another rule of the same table."),
     ("always-fails", "A part of a condition has no value whatever is asked."),
     ("always-true", "A test holds for every record and every caller."),
@@ -44,11 +44,15 @@ pub const CODES: [(&str, &str); 171] = [
     ("ca-file", "A file of certificate authorities can't be read."),
     ("cel-syntax", "A text is no expression."),
     ("cel-too-large", "An expression is too long, too deep, or costs too much."),
+    ("certificate-expired", "A certificate no longer holds."),
+    ("certificate-expires-soon", "A certificate ends within 30 days."),
+    ("certificate-not-yet-valid", "A certificate does not hold yet."),
     ("check-not-asked", "A grant's `check` does not limit all that the grant gives."),
     ("check-without-write", "A grant that writes nothing has a `check`."),
     ("constant-condition", "`true` or `false` stands where a condition is meant."),
     ("duplicate-address", "Two listeners have one address."),
     ("duplicate-api", "Two API descriptions have one name."),
+    ("duplicate-certificate-name", "Two certificates of a listener bear one name."),
     ("duplicate-header", "One header is declared twice."),
     ("duplicate-issuer", "One issuer is declared twice."),
     ("duplicate-key-id", "Two API keys have one id."),
@@ -107,6 +111,7 @@ pub const CODES: [(&str, &str); 171] = [
     ("null-denies", "A denial fails, and so denies, where a value is null or missing."),
     ("null-differs", "A grant holds where a value is null."),
     ("nullable-condition", "A condition may be null."),
+    ("ocsp-staple", "An OCSP response can't be stapled."),
     ("out-of-range", "A value is outside of its range."),
     ("overlapping-places", "What is passed on unread holds what must be read."),
     ("overlapping-routes", "Two routes match one request."),

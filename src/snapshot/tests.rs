@@ -60,6 +60,7 @@ fn a_mistake_in_each_file_is_shown_at_once() {
     assert!(policies);
     let expected = [
         "gateway.yaml: tls-certificate",
+        "gateway.yaml: tls-certificate",
         "gateway.yaml: bad-secret",
         "gateway.yaml: expected-number",
         "jwks.json: key-set",
@@ -75,6 +76,7 @@ fn policies_wait_for_what_they_speak_of_and_all_else_is_shown() {
     assert!(!policies);
     let expected = [
         "api.yaml: unknown-type",
+        "gateway.yaml: tls-certificate",
         "gateway.yaml: tls-certificate",
         "gateway.yaml: bad-secret",
         "gateway.yaml: expected-number",

@@ -126,7 +126,7 @@ const BROKEN: &[(&str, &str, &str)] = &[
     (
         "certificates: [{",
         "certificates: [{ cert: a, key: b }, {",
-        "error[bad-tls]: a listener has exactly one certificate for now, not 2",
+        "error[missing-key]: `tls` with several certificates needs `unknown_name` (help: refuse whoever asks for another name or none, or default for the first certificate)",
     ),
     (
         "    tls: {",

@@ -1,0 +1,191 @@
+//! Certificates, keys and authorities as operators hand them in: read from PEM, taken apart, checked against the time.
+//!
+//! Every mistake is placed where a configuration names the file. Keys appear in no message. Nothing here trusts anything:
+//! chains are verified by rustls, for whose use all of this is read.
+
+pub mod ocsp;
+
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::files::{self, MAX_FILE};
+
+/// A certificate that ends sooner is warned about.
+const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// A file as a configuration names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'c> {
+    pub path: &'c Path,
+    pub span: &'c Span,
+}
+
+impl Named<'_> {
+    fn wrong(&self, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error("tls-certificate", self.span.clone(), message)
+    }
+
+    /// The bytes of a file of bounded size.
+    fn bytes(&self) -> Result<Vec<u8>, Diagnostic> {
+        files::bytes(self.path, MAX_FILE)
+            .map_err(|error| self.wrong(format!("can't read `{}`: {}", self.path.display(), files::reason(&error))))
+    }
+
+    /// Everything of one kind that a PEM file holds; at least one.
+    fn pem<T: PemObject>(&self, what: &str) -> Result<Vec<T>, Diagnostic> {
+        let shown = self.path.display();
+        let wrong = |error: &pem::Error| self.wrong(format!("can't read {what} from `{shown}`: {error}"));
+        let found: Vec<T> =
+            T::pem_slice_iter(&self.bytes()?).collect::<Result<_, _>>().map_err(|error| wrong(&error))?;
+        if found.is_empty() { Err(self.wrong(format!("`{shown}` holds no {what}"))) } else { Ok(found) }
+    }
+}
+
+/// What is said in a certificate, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub dns: Vec<String>,
+    pub uris: Vec<String>,
+    pub emails: Vec<String>,
+    pub serial: Vec<u8>,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+}
+
+/// The bytes are no certificate, or one with a name or an extension that can be read in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it can't be read as a certificate")]
+pub struct Unreadable;
+
+impl Facts {
+    pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, Unreadable> {
+        let (rest, parsed) = X509Certificate::from_der(certificate).map_err(|_| Unreadable)?;
+        let validity = parsed.validity();
+        let time = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
+        let names = parsed.subject_alternative_name().map_err(|_| Unreadable)?;
+        let names = names.map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
+        let all = |pick: fn(&GeneralName<'_>) -> Option<String>| names.iter().filter_map(pick).collect();
+        Some(Self {
+            dns: all(|name| if let GeneralName::DNSName(name) = name { Some((*name).to_owned()) } else { None }),
+            uris: all(|name| if let GeneralName::URI(name) = name { Some((*name).to_owned()) } else { None }),
+            emails: all(|name| if let GeneralName::RFC822Name(name) = name { Some((*name).to_owned()) } else { None }),
+            serial: parsed.raw_serial().to_vec(),
+            not_before: time(validity.not_before).ok_or(Unreadable)?,
+            not_after: time(validity.not_after).ok_or(Unreadable)?,
+        })
+        .filter(|_| rest.is_empty())
+        .ok_or(Unreadable)
+    }
+}
+
+/// A certificate with what leads to its authority, and its key.
+#[derive(Debug)]
+pub struct Certified {
+    pub key: CertifiedKey,
+    /// Of the certificate itself.
+    pub facts: Facts,
+    /// When the first of the chain ends.
+    pub until: Timestamp,
+}
+
+impl Certified {
+    /// Reads chain and key, and checks that they fit and hold now. Errors: all that is wrong. Warnings: what ends soon.
+    pub fn load(cert: Named<'_>, key: Named<'_>, now: Timestamp) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let chain = cert.pem::<CertificateDer<'static>>("certificate").map_err(|wrong| vec![wrong]);
+        let private = key.pem::<PrivateKeyDer<'static>>("private key").map_err(|wrong| vec![wrong]);
+        let (chain, mut keys) = both(chain, private)?;
+        let (first, several) = (keys.pop(), !keys.is_empty());
+        let private = first.filter(|_| !several);
+        let Some(private) = private else {
+            return Err(vec![key.wrong(format!("`{}` must hold one private key alone", key.path.display()))]);
+        };
+        let facts = facts(&chain, cert)?;
+        let warnings = in_time(&facts, cert, now)?;
+        let provider = CryptoProvider::get_default().expect("main and every test install a provider first");
+        let fitted = CertifiedKey::from_der(chain, private, provider).map_err(|error| {
+            let message = format!("`{}` does not fit `{}`: {error}", key.path.display(), cert.path.display());
+            vec![key.wrong(message).help("the first certificate must be the server's own")]
+        })?;
+        let until = facts.iter().map(|facts| facts.not_after).min().unwrap_or(now);
+        let own = facts.into_iter().next().ok_or_else(|| vec![cert.wrong("no certificate")])?;
+        Ok((Self { key: fitted, facts: own, until }, warnings))
+    }
+}
+
+/// Certificates of authorities that hold now.
+pub fn authorities(
+    file: Named<'_>,
+    now: Timestamp,
+) -> Result<(rustls::RootCertStore, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let found = file.pem::<CertificateDer<'static>>("certificate").map_err(|wrong| vec![wrong])?;
+    let warnings = in_time(&facts(&found, file)?, file, now)?;
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in found {
+        roots.add(certificate).map_err(|error| {
+            vec![file.wrong(format!("`{}` holds what can't be an authority: {error}", file.path.display()))]
+        })?;
+    }
+    Ok((roots, warnings))
+}
+
+/// Certificate revocation lists.
+pub fn revocations(file: Named<'_>) -> Result<Vec<CertificateRevocationListDer<'static>>, Diagnostic> {
+    file.pem("revocation list")
+}
+
+/// A stapled answer about `certified`, with when it ends.
+pub fn staple(file: Named<'_>, certified: &Certified, now: Timestamp) -> Result<(Vec<u8>, Timestamp), Diagnostic> {
+    let bytes = file.bytes()?;
+    let status = ocsp::status(&bytes, &certified.facts.serial, now);
+    status.map(|until| (bytes, until)).map_err(|wrong| {
+        let message = format!("`{}` can't be stapled: {wrong}", file.path.display());
+        Diagnostic::error("ocsp-staple", file.span.clone(), message)
+            .help("fetch a fresh answer of the certificate's authority, in DER")
+    })
+}
+
+fn facts(chain: &[CertificateDer<'_>], file: Named<'_>) -> Result<Vec<Facts>, Vec<Diagnostic>> {
+    let facts = chain.iter().map(Facts::of).collect::<Result<_, _>>();
+    facts.map_err(|error| vec![file.wrong(format!("`{}`: {error}", file.path.display()))])
+}
+
+/// Errors: one of them does not hold yet, or no longer. Warnings: one ends soon.
+fn in_time(all: &[Facts], file: Named<'_>, now: Timestamp) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+    let shown = file.path.display();
+    let (mut wrong, mut warnings) = (Vec::new(), Vec::new());
+    for Facts { not_before, not_after, .. } in all {
+        if now > *not_after {
+            let message = format!("`{shown}` has expired on {}", day(*not_after));
+            let error = Diagnostic::error("certificate-expired", file.span.clone(), message);
+            wrong.push(error.help("renew it; whoever is shown it refuses it"));
+        } else if now < *not_before {
+            let message = format!("`{shown}` is not valid before {}", day(*not_before));
+            let error = Diagnostic::error("certificate-not-yet-valid", file.span.clone(), message);
+            wrong.push(error.help("look at this machine's clock, or wait"));
+        } else if now.duration_until(*not_after) < SOON {
+            let days = now.duration_until(*not_after).as_hours() / 24;
+            let message = format!("`{shown}` expires on {}, in {days} days", day(*not_after));
+            let warning = Diagnostic::warning("certificate-expires-soon", file.span.clone(), message);
+            warnings.push(warning.help("renew it; a new file is taken over while the gateway runs"));
+        }
+    }
+    if wrong.is_empty() { Ok(warnings) } else { Err(wrong) }
+}
+
+fn day(time: Timestamp) -> impl std::fmt::Display {
+    time.strftime("%Y-%m-%d %H:%M UTC")
+}
+
+fn both<A, B>(a: Result<A, Vec<Diagnostic>>, b: Result<B, Vec<Diagnostic>>) -> Result<(A, B), Vec<Diagnostic>> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (a, b) => Err(a.err().into_iter().chain(b.err()).flatten().collect()),
+    }
+}
