@@ -74,6 +74,20 @@ impl Signers {
         }
     }
 
+    pub(super) fn modulus(&self) -> Vec<u8> {
+        RsaPublicKeyComponents::<Vec<u8>>::from(self.rsa.public_key()).n
+    }
+
+    /// The RSA key as everybody has it (RFC 8017, appendix A.1.1).
+    pub(super) fn der(&self) -> Vec<u8> {
+        self.rsa.public_key().as_ref().to_vec()
+    }
+
+    pub(super) fn pem(&self) -> String {
+        let text = base64::engine::general_purpose::STANDARD.encode(self.der());
+        format!("-----BEGIN RSA PUBLIC KEY-----\n{text}\n-----END RSA PUBLIC KEY-----\n")
+    }
+
     pub(super) fn jwks(&self) -> String {
         format!(r#"{{"keys":[{},{},{}]}}"#, self.jwk("ES256"), self.jwk("EdDSA"), self.jwk("RS256"))
     }
