@@ -5,26 +5,30 @@
 
 pub mod api_key;
 mod claims;
+mod discovery;
+mod fetch;
+mod issuer;
 mod json;
-pub mod jwks;
+mod jwks;
 mod jwt;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest::{self, SHA256};
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, header};
 use moka::sync::Cache;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
+use issuer::Issuer;
+
+use crate::canonical::Canonical;
 use crate::clock::Clock;
-use crate::config::{Authn, Config, Hierarchy, Jwks, JwtIssuer, PrincipalSchema, Tenancy};
+use crate::config::{Authn, Config, Hierarchy, PrincipalSchema, Tenancy};
 use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::metrics::Metrics;
 use crate::model::{Name, Principal, Reason};
 
 /// How many verified tokens are remembered, and for how long at most.
@@ -39,23 +43,8 @@ pub struct Authenticator {
     generation: Arc<AtomicU64>,
     verified: Cache<([u8; 32], u64), Cached>,
     warnings: Vec<Diagnostic>,
+    metrics: Metrics,
     clock: Clock,
-}
-
-struct Issuer {
-    expected: jwt::Expected,
-    mapping: claims::Mapping,
-    /// The set and the SHA-256 of its text.
-    keys: ArcSwapOption<(jwks::KeySet, [u8; 32])>,
-    remote: Option<Remote>,
-}
-
-/// A key set behind a URL.
-struct Remote {
-    url: Uri,
-    ca: Option<PathBuf>,
-    refresh: Duration,
-    fetcher: jwks::Fetcher,
 }
 
 #[derive(Clone)]
@@ -71,15 +60,15 @@ pub struct Authenticated {
     pub remembered: bool,
 }
 
-/// How many key sets could be fetched, and how many could not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fetches {
-    pub ok: u64,
-    pub failed: u64,
+/// What a request shows of who sends it.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'r> {
+    pub headers: &'r HeaderMap,
+    pub request: &'r Canonical,
 }
 
 /// The parts of a configuration that say who may be who.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Parts<'c> {
     pub authn: &'c Authn,
     pub principal: &'c PrincipalSchema,
@@ -87,6 +76,7 @@ pub struct Parts<'c> {
     pub hierarchy: &'c Hierarchy,
     /// Shown where a mistake has no file of its own.
     pub path: &'c Path,
+    pub metrics: &'c Metrics,
 }
 
 /// Why a credential was refused; for the log and the metric, never for the client.
@@ -151,19 +141,20 @@ impl Refused {
 
 impl Authenticator {
     /// Reads keys from files; key sets behind URLs are fetched by [`refresh`](Self::refresh). Errors name the file.
-    pub fn load(config: &Config, clock: Clock) -> Result<Self, Vec<Diagnostic>> {
+    pub fn load(config: &Config, clock: Clock, metrics: &Metrics) -> Result<Self, Vec<Diagnostic>> {
         let Config { authn, principal, tenancy, hierarchy, path, .. } = config;
-        Self::from_parts(&Parts { authn, principal, tenancy, hierarchy, path }, clock)
+        Self::from_parts(&Parts { authn, principal, tenancy, hierarchy, path, metrics }, clock)
     }
 
     /// As [`load`](Self::load), from the parts that matter.
     pub fn from_parts(parts: &Parts<'_>, clock: Clock) -> Result<Self, Vec<Diagnostic>> {
         let mut diagnostics = Vec::new();
         let mut warnings = Vec::new();
+        let generation = Arc::default();
         let mut issuers = HashMap::new();
         for issuer in &parts.authn.jwt {
             let name = Name::clone(&issuer.issuer);
-            match Issuer::load(issuer, parts) {
+            match Issuer::load(issuer, parts, &generation, &clock) {
                 Ok(_) if issuers.contains_key(&name) => {
                     diagnostics.push(misplaced(parts.path, format!("issuer `{name}` is configured twice")));
                 }
@@ -190,7 +181,8 @@ impl Authenticator {
             .max_capacity(CACHED_TOKENS)
             .time_to_live(Duration::from_secs(CACHED_SECONDS.unsigned_abs()))
             .build();
-        Ok(Self { issuers, api_keys, generation: Arc::default(), verified, warnings, clock })
+        let metrics = parts.metrics.clone();
+        Ok(Self { issuers, api_keys, generation, verified, warnings, metrics, clock })
     }
 
     /// What is dubious but not wrong in the files that were read.
@@ -198,49 +190,36 @@ impl Authenticator {
         &self.warnings
     }
 
-    /// Fetches every key set that lies behind a URL once, and says how that went. A set that can't be fetched keeps its
-    /// last keys. Called at start and then by the gateway's refresh task at [`refresh_interval`].
-    ///
-    /// [`refresh_interval`]: Self::refresh_interval
-    pub async fn refresh(&self) -> Fetches {
+    /// Fetches every key set that lies elsewhere once. A set that can't be fetched keeps its last keys. Called at start and
+    /// then by the gateway's refresh task after [`refresh_after`](Self::refresh_after).
+    pub async fn refresh(&self) {
         let mut fetches = tokio::task::JoinSet::new();
-        for issuer in self.issuers.values().filter(|issuer| issuer.remote.is_some()) {
-            let (issuer, generation) = (Arc::clone(issuer), Arc::clone(&self.generation));
-            fetches.spawn(async move { issuer.refresh(&generation).await });
+        for issuer in self.issuers.values().filter(|issuer| issuer.is_remote()) {
+            let issuer = Arc::clone(issuer);
+            fetches.spawn(async move { issuer.refresh().await });
         }
         // One slow issuer must not hold up the others; dropping the set with this future ends the fetches.
-        let mut all = Fetches::default();
-        while let Some(fetched) = fetches.join_next().await {
-            match fetched {
-                Ok(true) => all.ok += 1,
-                Ok(false) | Err(_) => all.failed += 1,
-            }
-        }
-        all
+        while fetches.join_next().await.is_some() {}
+        let failing = self.issuers.values().filter(|issuer| issuer.is_failing()).count();
+        self.metrics.key_sets_stale.set(i64::try_from(failing).unwrap_or(i64::MAX));
     }
 
     /// Takes over from `old`, which this one replaces, key sets that could not be fetched: a reload must not forget what a
     /// gateway that was not reloaded would go on using. Only those of the same issuer at the same place.
     pub fn inherit(&self, old: &Self) {
         for (name, issuer) in &self.issuers {
-            let Some(before) = old.issuers.get(name) else { continue };
-            let place = |issuer: &Issuer| issuer.remote.as_ref().map(|remote| (remote.url.clone(), remote.ca.clone()));
-            let same = place(issuer).is_some_and(|here| place(before) == Some(here))
-                && issuer.expected.algorithms == before.expected.algorithms;
-            if same && issuer.keys.load().is_none() {
-                issuer.keys.store(before.keys.load_full());
-            }
+            old.issuers.get(name).into_iter().for_each(|before| issuer.inherit(before));
         }
     }
 
-    /// How often [`refresh`](Self::refresh) wants to be called; `None` if nothing lies behind a URL.
-    pub fn refresh_interval(&self) -> Option<Duration> {
-        self.issuers.values().filter_map(|issuer| issuer.remote.as_ref()).map(|remote| remote.refresh).min()
+    /// Until [`refresh`](Self::refresh) wants to be called again; `None` if nothing lies elsewhere.
+    pub fn refresh_after(&self) -> Option<Duration> {
+        self.issuers.values().filter_map(|issuer| issuer.refresh_after()).min()
     }
 
     /// Whether every issuer has keys; part of readiness.
     pub fn is_ready(&self) -> bool {
-        self.issuers.values().all(|issuer| issuer.keys.load().is_some())
+        self.issuers.values().all(|issuer| issuer.is_ready())
     }
 
     /// Values of the first dimension for which somebody can come in.
@@ -249,8 +228,9 @@ impl Authenticator {
         issued.cloned().chain(self.api_keys.iter().flat_map(api_key::ApiKeys::organizations)).collect()
     }
 
-    /// Who sends these headers.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Authenticated, Refused> {
+    /// Who sends this request.
+    pub async fn authenticate(&self, presented: &Presented<'_>) -> Result<Authenticated, Refused> {
+        let headers = presented.headers;
         let mut bearers = headers.get_all(header::AUTHORIZATION).iter();
         let mut keys = headers.get_all("x-api-key").iter();
         match (bearers.next(), keys.next()) {
@@ -260,7 +240,7 @@ impl Authenticator {
             (Some(bearer), None) => {
                 let (scheme, token) =
                     bearer.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Refused::Malformed)?;
-                if scheme.eq_ignore_ascii_case("Bearer") { self.token(token) } else { Err(Refused::Malformed) }
+                if scheme.eq_ignore_ascii_case("Bearer") { self.token(token).await } else { Err(Refused::Malformed) }
             }
             (None, Some(key)) => {
                 let key = key.to_str().map_err(|_| Refused::Malformed)?;
@@ -271,7 +251,7 @@ impl Authenticator {
         }
     }
 
-    fn token(&self, token: &str) -> Result<Authenticated, Refused> {
+    async fn token(&self, token: &str) -> Result<Authenticated, Refused> {
         if token.len() > jwt::MAX_TOKEN {
             return Err(Refused::Malformed);
         }
@@ -284,101 +264,13 @@ impl Authenticator {
         }
         let token = jwt::Unverified::parse(token)?;
         let issuer = self.issuers.get(token.issuer()?).ok_or(Refused::Issuer)?;
-        let keys = issuer.keys.load();
-        let verified = token.verify(&issuer.expected, keys.as_ref().map(|keys| &keys.0), now)?;
-        let principal = issuer.mapping.principal(&issuer.expected.issuer, &verified.claims)?;
-        let until = verified.expires.min(now.saturating_add(CACHED_SECONDS));
+        let proven = issuer.verify(token).await?;
+        let principal = issuer.mapping.principal(&issuer.expected.issuer, &proven.verified.claims)?;
+        let until = proven.until.min(now.saturating_add(CACHED_SECONDS));
         let principal = Arc::new(principal);
         self.verified.insert(place, Cached { principal: Arc::clone(&principal), until });
         Ok(Authenticated { principal, remembered: false })
     }
-}
-
-impl Issuer {
-    fn load(issuer: &JwtIssuer, parts: &Parts<'_>) -> Result<Self, Vec<Diagnostic>> {
-        let reports = match parts.hierarchy {
-            Hierarchy::Claim(path) => Some(path),
-            _ => None,
-        };
-        let dimensions = &parts.tenancy.dimensions;
-        let mapping = claims::Mapping::new(&issuer.map, parts.principal, &issuer.organizations, dimensions, reports);
-        let expected = jwt::Expected {
-            issuer: Name::clone(&issuer.issuer),
-            audience: Name::clone(&issuer.audience),
-            algorithms: issuer.algorithms.clone(),
-            leeway: issuer.leeway,
-        };
-        let mut this = Self { expected, mapping, keys: ArcSwapOption::empty(), remote: None };
-        match &issuer.jwks {
-            Jwks::File(path) => {
-                let source = read(path)?;
-                this.replace(source.text.as_bytes()).map_err(|error| {
-                    vec![Diagnostic::error("key-set", Span::new(&source, 0..0), format!("unusable key set: {error}"))]
-                })?;
-            }
-            Jwks::Url { url, refresh, ca } => {
-                if !jwks::is_fetchable(url) {
-                    let message = format!("the key set of issuer `{}` must be fetched over https", issuer.issuer);
-                    let help = "plain http is possible from this machine itself only";
-                    return Err(vec![misplaced(parts.path, message).help(help)]);
-                }
-                let fetcher = jwks::fetcher(roots(ca.as_ref())?)
-                    .map_err(|error| vec![misplaced(parts.path, format!("no TLS for key sets: {error}"))])?;
-                this.remote = Some(Remote { url: url.clone(), ca: ca.clone(), refresh: *refresh, fetcher });
-            }
-        }
-        Ok(this)
-    }
-
-    /// Whether the set behind the URL could be had.
-    async fn refresh(&self, generation: &AtomicU64) -> bool {
-        let Some(remote) = &self.remote else { return true };
-        let issuer = &*self.expected.issuer;
-        let fetched = jwks::fetch(&remote.fetcher, &remote.url).await;
-        match fetched.and_then(|body| self.replace(&body)) {
-            Ok(false) => tracing::debug!(issuer, "key set unchanged"),
-            Ok(true) => {
-                generation.fetch_add(1, Ordering::SeqCst);
-                tracing::info!(issuer, "key set replaced");
-            }
-            Err(error) => {
-                tracing::warn!(issuer, %error, "key set not refreshed, the last keys stay in force");
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Whether the set is another one than before.
-    fn replace(&self, text: &[u8]) -> Result<bool, jwks::Unusable> {
-        let hash = sha256(text);
-        if self.keys.load().as_ref().is_some_and(|keys| keys.1 == hash) {
-            return Ok(false);
-        }
-        let keys = jwks::KeySet::parse(text, &self.expected.algorithms)?;
-        self.keys.store(Some(Arc::new((keys, hash))));
-        Ok(true)
-    }
-}
-
-/// The authorities that may vouch for a key set's server: the declared file's alone, else the system's.
-fn roots(ca: Option<&PathBuf>) -> Result<rustls::RootCertStore, Vec<Diagnostic>> {
-    let mut roots = rustls::RootCertStore::empty();
-    let Some(path) = ca else {
-        let found = rustls_native_certs::load_native_certs().unwrap_or_default();
-        roots.add_parsable_certificates(found);
-        return Ok(roots);
-    };
-    let source = read(path)?;
-    let fail = |what: &str| vec![Diagnostic::error("ca-file", Span::new(&source, 0..0), what)];
-    for certificate in CertificateDer::pem_slice_iter(source.text.as_bytes()) {
-        let certificate = certificate.map_err(|_| fail("this is no file of PEM certificates"))?;
-        roots.add(certificate).map_err(|_| fail("a certificate in this file is not one of an authority"))?;
-    }
-    if roots.is_empty() {
-        return Err(fail("this file holds no certificate"));
-    }
-    Ok(roots)
 }
 
 /// A file as text, or the diagnostic that names it.

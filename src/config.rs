@@ -214,7 +214,34 @@ impl Ids {
 #[derive(Debug)]
 pub enum Jwks {
     File(PathBuf),
-    Url { url: http::Uri, refresh: Duration, ca: Option<PathBuf> },
+    Remote(RemoteKeys),
+}
+
+/// A key set that lies elsewhere.
+#[derive(Debug)]
+pub struct RemoteKeys {
+    pub from: KeySource,
+    pub refresh: Duration,
+    /// For how long keys are used that can't be fetched again.
+    pub max_age: Duration,
+    /// The authorities that may vouch for the server, in place of the system's.
+    pub ca: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// Of the set itself.
+    Url(http::Uri),
+    /// Of the issuer's metadata, which name the set's.
+    Metadata(http::Uri),
+}
+
+impl KeySource {
+    pub fn url(&self) -> &http::Uri {
+        match self {
+            Self::Url(url) | Self::Metadata(url) => url,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -27,8 +27,6 @@ use certificates::Certificates;
 
 /// Between two looks where nothing sooner is asked for.
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
-/// After a look that failed.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// For streams of HTTP/2, which run in tasks of their own, once their connections have ended.
 const STREAMS_END: Duration = Duration::from_secs(2);
 
@@ -291,11 +289,7 @@ enum Kept {
 impl Kept {
     async fn refresh(self, snapshot: &Snapshot, metrics: &Metrics) {
         match self {
-            Self::KeySets => {
-                let fetches = snapshot.authenticator.refresh().await;
-                metrics.key_set_fetches.with_label_values(&["ok"]).inc_by(fetches.ok);
-                metrics.key_set_fetches.with_label_values(&["failed"]).inc_by(fetches.failed);
-            }
+            Self::KeySets => snapshot.authenticator.refresh().await,
             Self::Hierarchy => snapshot.hierarchy.refresh(&snapshot.upstreams, metrics).await,
         }
     }
@@ -303,10 +297,7 @@ impl Kept {
     /// Until the next fetch.
     fn wait(self, snapshot: &Snapshot) -> Duration {
         match self {
-            Self::KeySets => {
-                let every = snapshot.authenticator.refresh_interval().unwrap_or(REFRESH_EVERY);
-                if snapshot.authenticator.is_ready() { every } else { every.min(RETRY_AFTER) }
-            }
+            Self::KeySets => snapshot.authenticator.refresh_after().unwrap_or(REFRESH_EVERY),
             Self::Hierarchy => snapshot.hierarchy.refresh_interval().unwrap_or(REFRESH_EVERY),
         }
     }

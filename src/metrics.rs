@@ -41,6 +41,8 @@ pub struct Metrics {
     pub audit_failures: IntCounter,
     /// Fetches of key sets by `outcome`.
     pub key_set_fetches: IntCounterVec,
+    /// Issuers whose keys could not be fetched again and are used as they were, up to their age. Should be 0.
+    pub key_sets_stale: IntGauge,
     /// Reads of a tenant's people from the hierarchy's table by `outcome` (`ok`, `failed`).
     pub hierarchy_reads: IntCounterVec,
     /// What is odd about the people that are known, by `kind`: `loop`, `self`, `orphan`.
@@ -119,6 +121,10 @@ impl Metrics {
                 "scrim_key_set_fetches_total",
                 "Fetches of JSON Web Key Sets by outcome.",
                 &["outcome"],
+            ),
+            key_sets_stale: gauge(
+                "scrim_key_sets_stale",
+                "Issuers whose keys could not be fetched again and are used as they were. Should be 0.",
             ),
             hierarchy_reads: counters(
                 "scrim_hierarchy_reads_total",

@@ -35,7 +35,7 @@ use reply::Reply;
 
 use crate::api::RouteKind;
 use crate::audit::Log;
-use crate::authn::Authenticated;
+use crate::authn::{Authenticated, Presented};
 use crate::canonical;
 use crate::clock::Clock;
 use crate::enforcement::Case;
@@ -140,12 +140,13 @@ impl Proxy {
 
         let timer = self.phase("authenticate");
         let headers = &session.req_header().headers;
-        let Authenticated { principal, remembered } =
-            snapshot.authenticator.authenticate(headers).map_err(|refused| {
-                self.metrics.credentials_refused.with_label_values(&[refused.label()]).inc();
-                exchange.detail(refused);
-                refused.reason()
-            })?;
+        let presented = Presented { headers, request: &request };
+        let authenticated = snapshot.authenticator.authenticate(&presented).await;
+        let Authenticated { principal, remembered } = authenticated.map_err(|refused| {
+            self.metrics.credentials_refused.with_label_values(&[refused.label()]).inc();
+            exchange.detail(refused);
+            refused.reason()
+        })?;
         self.count_remembered("credentials", remembered);
         exchange.by(&principal);
         drop(timer);

@@ -45,8 +45,10 @@ pub fn check(path: &Path) -> Checked {
     let (draft, mut found) = Draft::read(path);
     let Some(draft) = draft else { return Checked { found, policies: false } };
     let certificates = draft.config().listeners.iter().filter_map(|listener| listener.tls.as_ref());
-    found.extend(certificates.flat_map(|tls| Material::load(tls, &Clock::system()).1));
-    let rules = Rules::read(draft.config(), &draft.upstream_names, draft.principal_holds, Clock::system(), &mut found);
+    let (clock, metrics) = (Clock::system(), Metrics::new());
+    found.extend(certificates.flat_map(|tls| Material::load(tls, &clock).1));
+    let names = &draft.upstream_names;
+    let rules = Rules::read(draft.config(), names, draft.principal_holds, clock, &metrics, &mut found);
     if !draft.masks_with_key {
         found.extend(rules.masks_without_key());
     }
@@ -71,6 +73,7 @@ impl Rules {
         upstreams: &[Name],
         principal_holds: bool,
         clock: Clock,
+        metrics: &Metrics,
         found: &mut Vec<Diagnostic>,
     ) -> Self {
         let dimensions = &config.tenancy.dimensions;
@@ -82,7 +85,7 @@ impl Rules {
         let files = is_named(&config.policies).then(|| config::policy_files(&config.policies));
         let files = files.map(|files| files.map_err(|wrong| named(wrong, config)));
         let files = files.and_then(|files| collect(files.map(|files| (files, Vec::new())), found));
-        let authenticator = Authenticator::load(config, clock).map(|authenticator| {
+        let authenticator = Authenticator::load(config, clock, metrics).map(|authenticator| {
             let warnings = authenticator.warnings().to_vec();
             (authenticator, warnings)
         });
@@ -133,7 +136,7 @@ impl Snapshot {
         let (mut config, mut found) = Config::load(path)?;
         adjust(&mut config);
         let names: Vec<Name> = config.upstreams.keys().cloned().collect();
-        let rules = Rules::read(&config, &names, true, clock.clone(), &mut found);
+        let rules = Rules::read(&config, &names, true, clock.clone(), metrics, &mut found);
         if config.masking_key.is_none() {
             found.extend(rules.masks_without_key());
         }

@@ -10,6 +10,7 @@ mod encodings;
 mod export;
 mod hierarchy;
 mod http2;
+mod identity;
 mod lifecycle;
 mod process;
 mod reload;

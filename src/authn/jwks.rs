@@ -1,21 +1,12 @@
-//! JSON Web Key Sets (RFC 7517): public keys of one issuer, from a file or a URL.
+//! JSON Web Key Sets (RFC 7517): public keys of one issuer.
 //!
 //! A set is taken whole or not at all: a private or symmetric key, a weak one, or two keys of one id in it mean that
 //! whoever wrote it made a mistake that must not be lived with. Keys for other uses and algorithms are left out. A set
 //! without a usable key is a failure, never "no keys needed".
 
-use std::time::Duration;
-
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use http::Uri;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use jsonwebtoken::DecodingKey;
 
 use super::Refused;
@@ -23,23 +14,11 @@ use super::json::Json;
 use crate::config::Algorithm;
 use crate::model::Name;
 
-/// A larger set is not read.
-const MAX_BODY: usize = 1024 * 1024;
 const MAX_KEYS: usize = 100;
-/// For a fetch as a whole: name, connection, TLS, head and body.
-const FETCH_TIME: Duration = Duration::from_secs(5);
 
 /// Why a key set is of no use. Says nothing of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
-    #[error("the answer did not arrive in time")]
-    Timeout,
-    #[error("the server could not be reached or its certificate not be verified")]
-    Unreachable,
-    #[error("the answer's status is not 200")]
-    Status,
-    #[error("the key set is larger than 1 MiB or was cut off")]
-    Body,
+pub(super) enum Unusable {
     #[error("it is no JSON Web Key Set")]
     Syntax,
     #[error("it holds a private or symmetric key; it must hold public keys only")]
@@ -59,13 +38,13 @@ struct Key {
 }
 
 /// The keys of one issuer that verify signatures; never empty.
-pub struct KeySet {
+pub(super) struct KeySet {
     keys: Vec<Key>,
 }
 
 impl KeySet {
     /// Reads a set for an issuer that uses `algorithms`.
-    pub fn parse(bytes: &[u8], algorithms: &[Algorithm]) -> Result<Self, Unusable> {
+    pub(super) fn parse(bytes: &[u8], algorithms: &[Algorithm]) -> Result<Self, Unusable> {
         let json = Json::parse(bytes).ok_or(Unusable::Syntax)?;
         let Some(Json::List(items)) = json.member("keys") else { return Err(Unusable::Syntax) };
         if items.len() > MAX_KEYS {
@@ -91,7 +70,7 @@ impl KeySet {
     }
 
     /// The key of that id, which must be of that algorithm; without an id, the only key of that algorithm.
-    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&DecodingKey, Refused> {
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&DecodingKey, Refused> {
         match kid {
             Some(kid) => {
                 let key = self.keys.iter().find(|key| key.kid.as_deref() == Some(kid)).ok_or(Refused::Key)?;
@@ -195,45 +174,6 @@ fn is_small_order(point: &[u8]) -> bool {
     const ORDER_8: [[u8; 8]; 2] =
         [[0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0], [0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f]];
     low || high || ORDER_8.iter().any(|start| point.starts_with(start))
-}
-
-/// The client that fetches one issuer's set: https verified against `roots`, no redirects, no proxies.
-pub(super) type Fetcher = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
-
-pub(super) fn fetcher(roots: rustls::RootCertStore) -> Result<Fetcher, rustls::Error> {
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    // Plain http is held back by `is_fetchable`, which every URL has passed.
-    let connector =
-        hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-    Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector))
-}
-
-/// Whether keys may be trusted that come from there: over https, or from this machine itself.
-pub(super) fn is_fetchable(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    match url.scheme_str() {
-        Some("https") => !host.is_empty(),
-        Some("http") => loopback,
-        _ => false,
-    }
-}
-
-/// The bytes of the set.
-pub(super) async fn fetch(fetcher: &Fetcher, url: &Uri) -> Result<Bytes, Unusable> {
-    let exchange = async {
-        let answer = fetcher.get(url.clone()).await.map_err(|_| Unusable::Unreachable)?;
-        if answer.status() != http::StatusCode::OK {
-            return Err(Unusable::Status);
-        }
-        let body = Limited::new(answer.into_body(), MAX_BODY).collect().await.map_err(|_| Unusable::Body)?;
-        Ok(body.to_bytes())
-    };
-    tokio::time::timeout(FETCH_TIME, exchange).await.map_err(|_| Unusable::Timeout)?
 }
 
 #[cfg(test)]

@@ -81,6 +81,13 @@ impl<'t> Unverified<'t> {
         self.claims.member("iss").and_then(Json::text).ok_or(Refused::Issuer)
     }
 
+    /// Whether it names a key that is not in the set, by an algorithm that its issuer uses.
+    pub(super) fn names_unknown_key(&self, expected: &Expected, keys: &KeySet) -> bool {
+        let algorithm = self.algorithm().filter(|named| expected.algorithms.contains(named));
+        let unknown = |algorithm| keys.find(self.kid.as_deref(), algorithm).is_err_and(|why| why == Refused::Key);
+        self.kid.is_some() && algorithm.is_some_and(unknown)
+    }
+
     /// Checks everything under one issuer: algorithm, key, signature, then the registered claims.
     pub(super) fn verify(self, expected: &Expected, keys: Option<&KeySet>, now: i64) -> Result<Verified, Refused> {
         let algorithm = self.algorithm().filter(|named| expected.algorithms.contains(named));

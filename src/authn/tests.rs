@@ -1,9 +1,13 @@
 //! The authenticator as a whole: choice of credential, cache, rotation of keys. Also the signers and the
 //! configuration that the tests of the modules share.
 
+mod remote;
+
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::sync::{LazyLock, Mutex};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::LazyLock;
+use std::task::{Context, Poll, Waker};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -13,12 +17,9 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper_util::rt::TokioIo;
 
 use super::*;
-use crate::config::{Algorithm, ApiKeys, ClaimMap, ClaimPath, ClaimValue, Ids};
+use crate::config::{Algorithm, ApiKeys, ClaimMap, ClaimPath, ClaimValue, Ids, Jwks, JwtIssuer, KeySource, RemoteKeys};
 use crate::model::value::Type;
 use crate::secret::Secret;
 
@@ -214,10 +215,17 @@ pub(super) fn issuer(jwks: Jwks) -> JwtIssuer {
     }
 }
 
+/// A key set that is fetched every minute and used for an hour at most.
+pub(super) fn elsewhere(from: KeySource) -> Jwks {
+    let (refresh, max_age) = (Duration::from_secs(60), Duration::from_secs(3600));
+    Jwks::Remote(RemoteKeys { from, refresh, max_age, ca: None })
+}
+
 pub(super) fn load(authn: Authn, hierarchy: &Hierarchy, clock: &Clock) -> Result<Authenticator, Vec<Diagnostic>> {
     let (principal, tenancy) = (schema(), tenancy());
     let path = Path::new("gateway.yaml");
-    let parts = Parts { authn: &authn, principal: &principal, tenancy: &tenancy, hierarchy, path };
+    let metrics = &Metrics::new();
+    let parts = Parts { authn: &authn, principal: &principal, tenancy: &tenancy, hierarchy, path, metrics };
     Authenticator::from_parts(&parts, clock.clone())
 }
 
@@ -237,10 +245,32 @@ fn remembered(authenticator: &Authenticator, token: &str) -> Result<bool, Refuse
 }
 
 fn authenticated(authenticator: &Authenticator, token: &str) -> Result<Authenticated, Refused> {
-    let mut headers = HeaderMap::new();
     let value = http::HeaderValue::from_bytes(format!("Bearer {token}").as_bytes()).map_err(|_| Refused::Malformed)?;
-    headers.insert(header::AUTHORIZATION, value);
-    authenticator.authenticate(&headers)
+    shown(authenticator, &HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
+}
+
+/// What becomes of a GET with these headers, where nothing must be fetched for it.
+fn shown(authenticator: &Authenticator, headers: &HeaderMap) -> Result<Authenticated, Refused> {
+    at_once(authenticator.authenticate(&Presented { headers, request: &get() }))
+}
+
+/// `GET https://crm.example.com/v1/contacts`
+fn get() -> Canonical {
+    Canonical {
+        method: http::Method::GET,
+        host: "crm.example.com".to_owned(),
+        segments: vec!["v1".to_owned(), "contacts".to_owned()],
+        query: Vec::new(),
+        has_body: false,
+    }
+}
+
+/// The result of what waits for nothing.
+pub(super) fn at_once<T>(work: impl Future<Output = T>) -> T {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("it waits for something"),
+    }
 }
 
 #[test]
@@ -278,12 +308,12 @@ fn exactly_one_credential_of_a_known_kind_is_looked_at() {
             let name: http::HeaderName = name.parse().expect("a name");
             headers.append(name, value.parse().expect("a value"));
         }
-        assert_eq!(authenticator.authenticate(&headers).err(), Some(refused), "{sent:?}");
+        assert_eq!(shown(&authenticator, &headers).err(), Some(refused), "{sent:?}");
     }
     for scheme in ["Bearer", "bearer", "BEARER"] {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, format!("{scheme} {token}").parse().expect("a value"));
-        assert!(authenticator.authenticate(&headers).is_ok(), "{scheme}");
+        assert!(shown(&authenticator, &headers).is_ok(), "{scheme}");
     }
 }
 
@@ -326,7 +356,7 @@ fn a_tampered_copy_of_a_remembered_token_is_refused() {
 #[test]
 fn files_that_cannot_be_used_are_named() {
     let folder = Folder::new();
-    let url = |url: &str| Jwks::Url { url: url.parse().expect("a URL"), refresh: Duration::from_secs(60), ca: None };
+    let url = |url: &str| elsewhere(KeySource::Url(url.parse().expect("a URL")));
     for (jwks, wanted) in [
         (Jwks::File(folder.0.join("absent.json")), "absent.json"),
         (Jwks::File(folder.write("empty.json", "")), "empty.json"),
@@ -339,68 +369,4 @@ fn files_that_cannot_be_used_are_named() {
         let errors = load(authn, &Hierarchy::None, &Clock::fixed(NOW)).err().unwrap_or_default();
         assert!(errors.iter().any(|error| error.to_string().contains(wanted)), "{wanted}: {errors:?}");
     }
-}
-
-/// A server on a free port that answers every request with what is in the slot.
-async fn serve(answer: Arc<Mutex<(u16, String)>>) -> (Uri, tokio::task::JoinHandle<()>) {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let url = format!("http://{}/jwks", listener.local_addr().expect("an address")).parse().expect("a URL");
-    let server = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let answer = Arc::clone(&answer);
-            let service = hyper::service::service_fn(move |_| {
-                let (status, body) = answer.lock().expect("no panic").clone();
-                async move {
-                    let response = http::Response::builder().status(status).header("location", "/elsewhere");
-                    Ok::<_, Infallible>(response.body(Full::new(Bytes::from(body))).expect("a response"))
-                }
-            });
-            drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
-        }
-    });
-    (url, server)
-}
-
-#[tokio::test]
-async fn keys_rotate_at_once_and_survive_a_broken_key_server() {
-    let answer = Arc::new(Mutex::new((503, String::new())));
-    let (url, server) = serve(Arc::clone(&answer)).await;
-    let jwks = Jwks::Url { url, refresh: Duration::from_secs(60), ca: None };
-    let authn = Authn { jwt: vec![issuer(jwks)], api_keys: None };
-    let authenticator = load(authn, &Hierarchy::None, &Clock::fixed(NOW)).expect("a configuration");
-    assert_eq!(authenticator.refresh_interval(), Some(Duration::from_secs(60)));
-    let ours = token(&[]);
-    let theirs = STRANGERS.token("ES256", EC_HEADER, &claims(&[]));
-    let refresh = |status: u16, body: String| {
-        *answer.lock().expect("no panic") = (status, body);
-        authenticator.refresh()
-    };
-
-    let fetches = |ok, failed| Fetches { ok, failed };
-    assert_eq!(refresh(503, SIGNERS.jwks()).await, fetches(0, 1));
-    assert!(!authenticator.is_ready());
-    assert_eq!(bearer(&authenticator, &ours), Err(Refused::KeysUnavailable));
-
-    assert_eq!(refresh(200, SIGNERS.jwks()).await, fetches(1, 0));
-    assert!(authenticator.is_ready());
-    assert!(bearer(&authenticator, &ours).is_ok());
-
-    let huge = format!("{}{}", SIGNERS.jwks(), " ".repeat(1024 * 1024));
-    for (status, body) in [(500, ""), (302, ""), (200, ""), (200, "{}"), (200, r#"{"keys":[]}"#), (200, &*huge)] {
-        refresh(status, body.to_owned()).await;
-        assert!(authenticator.is_ready(), "{status}");
-        assert!(bearer(&authenticator, &ours).is_ok(), "{status}");
-        assert_eq!(bearer(&authenticator, &theirs), Err(Refused::Signature));
-    }
-    refresh(200, SIGNERS.jwks()).await;
-    assert_eq!(remembered(&authenticator, &ours), Ok(true), "the same set forgets nothing");
-
-    refresh(200, STRANGERS.jwks()).await;
-    assert_eq!(bearer(&authenticator, &ours), Err(Refused::Signature), "a remembered token of a withdrawn key");
-    assert!(bearer(&authenticator, &theirs).is_ok());
-
-    server.abort();
-    drop(server.await);
-    authenticator.refresh().await;
-    assert!(authenticator.is_ready());
 }

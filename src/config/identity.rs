@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::compile::Secrets;
 use super::raw::{self, claim_path, distinct, duration, identifier, name, path, text, unknown};
 use super::{Algorithm, ApiKeys, Authn, ClaimMap, ClaimPath, ClaimValue, Hierarchy, HierarchyTable, Ids, Jwks};
-use super::{JwtIssuer, PrincipalSchema, Scheme, Tenancy};
+use super::{JwtIssuer, KeySource, PrincipalSchema, RemoteKeys, Scheme, Tenancy};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::model::Name;
 use crate::model::value::Type;
@@ -107,9 +107,9 @@ fn jwt_issuer(
     reader: &mut Reader,
 ) -> Option<(JwtIssuer, Vec<Text>)> {
     let mut fields = reader.fields(node, "an issuer");
-    let issuer = name(fields.require("issuer", reader), "`issuer`", reader);
+    let issuer = text(fields.require("issuer", reader), "`issuer`", reader);
     let audience = name(fields.require("audience", reader), "`audience`", reader);
-    let jwks = fields.require("jwks", reader).and_then(|node| jwks(node, folder, reader));
+    let jwks = fields.require("jwks", reader).and_then(|node| jwks(node, folder, issuer.as_ref(), reader));
     let words = distinct(fields.require("algorithms", reader), "`algorithms`", reader);
     let organizations = distinct(fields.require("organizations", reader), "`organizations`", reader);
     let map = fields.require("map", reader).and_then(|node| claim_map(node, schema, dimensions, reader));
@@ -124,7 +124,7 @@ fn jwt_issuer(
         reader.error("bad-name", &word.span, message);
     }
     let issuer = JwtIssuer {
-        issuer: issuer?,
+        issuer: issuer?.value.as_str().into(),
         audience: audience?,
         jwks: jwks?,
         algorithms: words.iter().filter_map(|word| algorithm(word, reader)).collect(),
@@ -149,36 +149,59 @@ fn algorithm(word: &Text, reader: &mut Reader) -> Option<Algorithm> {
     }
 }
 
-fn jwks(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Jwks> {
+/// `issuer`: that the metadata of `discovery` belong to.
+fn jwks(node: &Node, folder: &Path, issuer: Option<&Text>, reader: &mut Reader) -> Option<Jwks> {
     let mut fields = reader.fields(node, "`jwks`");
-    let (file, url) = (fields.take("file"), fields.take("url"));
-    let (refresh, ca) = (fields.take("refresh"), fields.take("ca"));
+    let file = fields.take("file");
+    let (url, metadata) = (fields.take("url"), fields.take("openid_configuration"));
+    let discovery = fields.take("discovery").and_then(|node| Some((node, reader.bool(node, "`discovery`")?)));
+    let (refresh, max_age, ca) = (fields.take("refresh"), fields.take("max_age"), fields.take("ca"));
     fields.finish(reader);
-    let url = match (file, url) {
-        (Some(_), None) => {
-            if let Some(node) = refresh.or(ca) {
-                reader.error("bad-jwks", &node.span, "`refresh` and `ca` belong to a `url`");
+    let from = match (file, url, metadata, discovery) {
+        (Some(_), None, None, None) => {
+            if let Some(node) = refresh.or(max_age).or(ca) {
+                let message = "`refresh`, `max_age` and `ca` have no meaning with a `file`";
+                reader.error("bad-jwks", &node.span, message);
             }
             return path(file, "`file`", folder, reader).map(Jwks::File);
         }
-        (None, Some(url)) => url,
+        (None, Some(node), None, None) => KeySource::Url(key_url(&reader.text(node, "`url`")?, reader)?.uri),
+        (None, None, Some(node), None) => {
+            let word = reader.text(node, "`openid_configuration`")?;
+            KeySource::Metadata(key_url(&word, reader)?.uri)
+        }
+        (None, None, None, Some((_, true))) => KeySource::Metadata(metadata_of(issuer?, reader)?),
         _ => {
-            reader.error("bad-jwks", &node.span, "`jwks` needs one of `file` and `url`");
+            let message = "`jwks` needs one of `file`, `url`, `discovery: true` and `openid_configuration`";
+            reader.error("bad-jwks", &node.span, message);
             return None;
         }
     };
-    let word = reader.text(url, "`url`")?;
-    let url = raw::url(&word, reader)?;
+    let refresh = match refresh {
+        None => DEFAULT_REFRESH,
+        Some(node) => duration(node, "`refresh`", MIN_REFRESH..=DAY, reader)?,
+    };
+    let max_age = match max_age {
+        None => DAY.max(refresh * 2),
+        Some(node) => duration(node, "`max_age`", refresh..=DAY * 30, reader)?,
+    };
+    Some(Jwks::Remote(RemoteKeys { from, refresh, max_age, ca: path(ca, "`ca`", folder, reader) }))
+}
+
+/// Where an issuer has its metadata (OpenID Connect Discovery 1.0, section 4).
+fn metadata_of(issuer: &Text, reader: &mut Reader) -> Option<http::Uri> {
+    key_url(issuer, reader)?;
+    format!("{}/.well-known/openid-configuration", issuer.value.trim_end_matches('/')).parse().ok()
+}
+
+fn key_url(word: &Text, reader: &mut Reader) -> Option<raw::Url> {
+    let url = raw::url(word, reader)?;
     if url.scheme == Scheme::Http && !url.is_loopback() {
         reader.error("plaintext-keys", &word.span, "keys can't be fetched over plain http").help =
             Some("whoever is on the way could put their own keys in; use https://".to_owned());
         return None;
     }
-    let refresh = match refresh {
-        None => DEFAULT_REFRESH,
-        Some(node) => duration(node, "`refresh`", MIN_REFRESH..=DAY, reader)?,
-    };
-    Some(Jwks::Url { url: url.uri, refresh, ca: path(ca, "`ca`", folder, reader) })
+    Some(url)
 }
 
 fn claim_map(node: &Node, schema: &PrincipalSchema, dimensions: &[Name], reader: &mut Reader) -> Option<ClaimMap> {

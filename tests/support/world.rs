@@ -34,6 +34,8 @@ pub struct Setup {
     pub upstream_keys: String,
     /// Further files of the folder, by name.
     pub files: BTreeMap<String, String>,
+    /// The value of the issuer's `jwks`.
+    pub jwks: String,
     /// The value of `hierarchy`.
     pub hierarchy: String,
     /// Further top-level members of the gateway file.
@@ -51,6 +53,7 @@ impl Default for Setup {
             upstream: None,
             upstream_keys: String::new(),
             files: BTreeMap::new(),
+            jwks: "{ file: jwks.json }".to_owned(),
             hierarchy: "{ claim: claims.reports }".to_owned(),
             more: String::new(),
         }
@@ -116,7 +119,7 @@ impl Setup {
              secrets: {{ token: {{ file: token }}, masking: {{ file: masking }} }}\n\
              upstreams: {{ crm: {{ url: \"http://{}\", credential: {{ bearer: {{ secret: token }} }}{} }} }}\n\
              principal:\n  roles: [rep, manager, support, analyst]\n  attributes: {{ regions: list(string), mfa: bool, level: int }}\n\
-             authn:\n  jwt:\n    - issuer: {ISSUER}\n      audience: crm\n      jwks: {{ file: jwks.json }}\n      algorithms: [ES256]\n      \
+             authn:\n  jwt:\n    - issuer: {ISSUER}\n      audience: crm\n      jwks: {}\n      algorithms: [ES256]\n      \
              organizations: [acme, globex]\n      map: {{ id: claims.sub, roles: claims.roles, groups: claims.groups, \
              tenant: {{ organization_id: claims.org_id, app_id: claims.app_id }}, tenants: claims.tenants, \
              attributes: {{ regions: claims.regions, mfa: \"'mfa' in claims.amr\", level: claims.level }} }}\n\
@@ -128,6 +131,7 @@ impl Setup {
             self.listener,
             upstream,
             self.upstream_keys,
+            self.jwks,
             self.hierarchy,
             audit.display(),
             self.more,

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::super::tests::{NOW, issuer, path, schema, tenancy};
 use super::*;
 use crate::config::{Authn, Ids, Jwks};
+use crate::metrics::Metrics;
 
 const SECRET: &str = "0123456789abcdef";
 const KEY: &str = "scrim_abcd2345_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA-_AA";
@@ -21,7 +22,8 @@ fn entry() -> String {
 fn load(text: &str, hierarchy: &Hierarchy) -> Result<ApiKeys, Vec<Diagnostic>> {
     let (authn, principal, tenancy) = (Authn::default(), schema(), tenancy());
     let path = Path::new("gateway.yaml");
-    let parts = Parts { authn: &authn, principal: &principal, tenancy: &tenancy, hierarchy, path };
+    let parts =
+        Parts { authn: &authn, principal: &principal, tenancy: &tenancy, hierarchy, path, metrics: &Metrics::new() };
     compile(&Source::new("api-keys.yaml", text), &file(SECRET, None), &parts).map(|(keys, _)| keys)
 }
 
@@ -119,8 +121,14 @@ fn a_key_may_name_one_tenant_and_its_reports() {
 fn a_short_hash_secret_is_refused() {
     let (authn, principal, tenancy) = (Authn::default(), schema(), tenancy());
     let hierarchy = &Hierarchy::None;
-    let parts =
-        Parts { authn: &authn, principal: &principal, tenancy: &tenancy, hierarchy, path: Path::new("gateway.yaml") };
+    let parts = Parts {
+        authn: &authn,
+        principal: &principal,
+        tenancy: &tenancy,
+        hierarchy,
+        path: Path::new("gateway.yaml"),
+        metrics: &Metrics::new(),
+    };
     let errors = compile(&Source::new("api-keys.yaml", "keys: []\n"), &file("short", None), &parts);
     assert_eq!(errors.err().unwrap_or_default().first().map(|e| e.code), Some("weak-secret"));
 }
@@ -133,7 +141,14 @@ fn a_key_that_speaks_for_an_issuers_organization_is_told_once() {
         issuer.ids = Ids(theirs.map(Name::from));
         let authn = Authn { jwt: vec![issuer], api_keys: None };
         let (hierarchy, path) = (&Hierarchy::None, Path::new("gateway.yaml"));
-        let parts = Parts { authn: &authn, principal: &principal, tenancy: &tenancy, hierarchy, path };
+        let parts = Parts {
+            authn: &authn,
+            principal: &principal,
+            tenancy: &tenancy,
+            hierarchy,
+            path,
+            metrics: &Metrics::new(),
+        };
         let (_, warnings) = compile(&Source::new("api-keys.yaml", text), &file(SECRET, ours), &parts).expect("sound");
         warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
     };

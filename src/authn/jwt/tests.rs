@@ -337,8 +337,8 @@ proptest! {
     #[test]
     fn no_random_text_is_accepted(text in "\\PC{0,200}", header in any::<Vec<u8>>(), payload in any::<Vec<u8>>()) {
         let authenticator = authenticator(&Clock::fixed(NOW));
-        prop_assert!(authenticator.token(&text).is_err());
+        prop_assert!(at_once(authenticator.token(&text)).is_err());
         let token = format!("{}.{}.{}", b64(header), b64(payload), b64(&text));
-        prop_assert!(authenticator.token(&token).is_err());
+        prop_assert!(at_once(authenticator.token(&token)).is_err());
     }
 }

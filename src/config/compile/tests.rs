@@ -105,6 +105,21 @@ fn the_shipped_files_load_with_the_apis_that_they_name() {
 }
 
 #[test]
+fn key_sets_are_found_where_the_file_says() {
+    let found = |jwks: &str| {
+        let (config, _) = load_text(&DEMO.replace("{ file: demo/jwks.json }", jwks)).expect(jwks);
+        let issuer = config.authn.jwt.into_iter().next().expect("an issuer");
+        let super::super::Jwks::Remote(remote) = issuer.jwks else { panic!("{jwks}: a file") };
+        (remote.from.url().to_string(), remote.refresh.as_secs(), remote.max_age.as_secs())
+    };
+    let metadata = "https://id.demo.example/.well-known/openid-configuration".to_owned();
+    assert_eq!(found("{ discovery: true }"), (metadata.clone(), 300, 86_400));
+    assert_eq!(found("{ discovery: true, refresh: 24h }"), (metadata, 86_400, 172_800));
+    let elsewhere = "{ openid_configuration: \"https://a.example/meta\", refresh: 1m, max_age: 1m }";
+    assert_eq!(found(elsewhere), ("https://a.example/meta".to_owned(), 60, 60));
+}
+
+#[test]
 fn secrets_are_trimmed_and_appear_in_no_debug_print() {
     let (config, _) = load_text(DEMO).expect("the demo loads");
     let shown = format!("{config:?}");
@@ -215,7 +230,46 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "{ url: \"https://id.example.com/k\", refresh: 1s }",
         "error[out-of-range]: `refresh` must be from 30s to 86400s, not 1s",
     ),
-    ("{ file: demo/jwks.json }", "{}", "error[bad-jwks]: `jwks` needs one of `file` and `url`"),
+    (
+        "{ file: demo/jwks.json }",
+        "{}",
+        "error[bad-jwks]: `jwks` needs one of `file`, `url`, `discovery: true` and `openid_configuration`",
+    ),
+    (
+        "{ file: demo/jwks.json }",
+        "{ discovery: false }",
+        "error[bad-jwks]: `jwks` needs one of `file`, `url`, `discovery: true` and `openid_configuration`",
+    ),
+    (
+        "{ file: demo/jwks.json }",
+        "{ discovery: true, url: \"https://id.demo.example/jwks\" }",
+        "error[bad-jwks]: `jwks` needs one of `file`, `url`, `discovery: true` and `openid_configuration`",
+    ),
+    (
+        "{ file: demo/jwks.json }",
+        "{ file: demo/jwks.json, max_age: 1h }",
+        "error[bad-jwks]: `refresh`, `max_age` and `ca` have no meaning with a `file`",
+    ),
+    (
+        "{ file: demo/jwks.json }",
+        "{ openid_configuration: \"http://id.demo.example/meta\" }",
+        "error[plaintext-keys]: keys can't be fetched over plain http",
+    ),
+    (
+        "{ file: demo/jwks.json }",
+        "{ discovery: true, refresh: 10m, max_age: 5m }",
+        "error[out-of-range]: `max_age` must be from 600s to 2592000s, not 5m",
+    ),
+    (
+        "https://id.demo.example\n      audience: crm\n      jwks: { file: demo/jwks.json }",
+        "http://id.demo.example\n      audience: crm\n      jwks: { discovery: true }",
+        "error[plaintext-keys]: keys can't be fetched over plain http",
+    ),
+    (
+        "https://id.demo.example\n      audience: crm\n      jwks: { file: demo/jwks.json }",
+        "urn:demo\n      audience: crm\n      jwks: { discovery: true }",
+        "error[bad-url]: a URL must begin with http:// or https://",
+    ),
     (
         "        id: claims.sub",
         "        leeway: 1s\n        id: claims.sub",

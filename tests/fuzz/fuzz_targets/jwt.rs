@@ -2,16 +2,20 @@
 #![no_main]
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::LazyLock;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
-use scrim::authn::{Authenticator, Parts};
+use scrim::authn::{Authenticator, Parts, Presented};
+use scrim::canonical::Canonical;
 use scrim::clock::Clock;
 use scrim::config::{Algorithm, Authn, Hierarchy, Ids, Jwks, JwtIssuer, Tenancy};
+use scrim::metrics::Metrics;
 use scrim_fuzz::{WORLD, bounded, claim_map};
 
 /// The public key of RFC 7515, appendix A.3.
@@ -36,12 +40,14 @@ static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| {
         api_keys: None,
     };
     let tenancy = Tenancy { dimensions: WORLD.dimensions.to_vec(), choose_by: None };
+    let metrics = Metrics::new();
     let parts = Parts {
         authn: &authn,
         principal: &WORLD.schema,
         tenancy: &tenancy,
         hierarchy: &Hierarchy::None,
         path: Path::new("fuzz.yaml"),
+        metrics: &metrics,
     };
     let authenticator = Authenticator::from_parts(&parts, Clock::fixed(1_800_000_000)).expect("a sound key set");
     std::fs::remove_file(file).expect("it was just written");
@@ -51,7 +57,20 @@ static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| {
 fn is_let_in(value: &[u8]) -> bool {
     let Ok(value) = HeaderValue::from_bytes(value) else { return false };
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-    AUTHENTICATOR.authenticate(&headers).is_ok()
+    let request = Canonical {
+        method: http::Method::GET,
+        host: "crm.example.com".to_owned(),
+        segments: vec!["contacts".to_owned()],
+        query: Vec::new(),
+        has_body: false,
+    };
+    let presented = Presented { headers: &headers, request: &request };
+    let mut asked = pin!(AUTHENTICATOR.authenticate(&presented));
+    // With keys from a file there is nothing to wait for.
+    match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer.is_ok(),
+        Poll::Pending => panic!("it waits for something"),
+    }
 }
 
 fuzz_target!(|data: &[u8]| bounded(|| hold(data)));
