@@ -4,6 +4,7 @@
 //! credential would do. The token's own header chooses nothing: algorithm and key are bound by configuration.
 
 pub mod api_key;
+mod binding;
 mod claims;
 mod discovery;
 mod fetch;
@@ -11,6 +12,7 @@ mod issuer;
 mod json;
 mod jwks;
 mod jwt;
+mod revocation;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -20,16 +22,21 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{self, SHA256};
 use http::{HeaderMap, header};
+use jiff::Timestamp;
 use moka::sync::Cache;
 
+use binding::Binding;
 use issuer::Issuer;
+use revocation::{Marks, Revocations};
 
+use crate::api::{Catalog, RouteKind};
 use crate::canonical::Canonical;
 use crate::clock::Clock;
 use crate::config::{Authn, Config, Hierarchy, PrincipalSchema, Tenancy};
-use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::diagnostic::{Diagnostic, Source, Span, nearest};
 use crate::metrics::Metrics;
-use crate::model::{Name, Principal, Reason};
+use crate::model::{Action, Name, Principal, Reason, Scope};
+use crate::yaml::{Node, Reader};
 
 /// How many verified tokens are remembered, and for how long at most.
 const CACHED_TOKENS: u64 = 10_000;
@@ -39,6 +46,7 @@ const CACHED_SECONDS: i64 = 300;
 pub struct Authenticator {
     issuers: HashMap<Name, Arc<Issuer>>,
     api_keys: Option<api_key::ApiKeys>,
+    revocations: Option<Arc<Revocations>>,
     /// Counts changes of any issuer's keys. Part of the cache's key, so that a change makes every older entry unreachable.
     generation: Arc<AtomicU64>,
     verified: Cache<([u8; 32], u64), Cached>,
@@ -47,10 +55,13 @@ pub struct Authenticator {
     clock: Clock,
 }
 
+/// A token that was verified, with what is looked at anew for each request.
 #[derive(Clone)]
 struct Cached {
     principal: Arc<Principal>,
     until: i64,
+    binding: Binding,
+    marks: Marks,
 }
 
 /// Who sent a request, and whether a verified token was remembered (API keys never are).
@@ -65,6 +76,8 @@ pub struct Authenticated {
 pub struct Presented<'r> {
     pub headers: &'r HeaderMap,
     pub request: &'r Canonical,
+    /// SHA-256 of the certificate by which the connection's client proved to hold its key.
+    pub certificate: Option<[u8; 32]>,
 }
 
 /// The parts of a configuration that say who may be who.
@@ -104,6 +117,12 @@ pub enum Refused {
     Immature,
     #[error("a claim is missing or of the wrong type")]
     Claim,
+    #[error("not of the declared kind of token")]
+    Kind,
+    #[error("bound to a key that the request does not show")]
+    Binding,
+    #[error("revoked")]
+    Revoked,
     #[error("unknown API key")]
     ApiKey,
     #[error("no verification keys at hand")]
@@ -133,6 +152,9 @@ impl Refused {
             Self::Expired => "expired",
             Self::Immature => "immature",
             Self::Claim => "claim",
+            Self::Kind => "kind",
+            Self::Binding => "binding",
+            Self::Revoked => "revoked",
             Self::ApiKey => "api_key",
             Self::KeysUnavailable => "keys_unavailable",
         }
@@ -173,6 +195,14 @@ impl Authenticator {
                 None
             }
         };
+        let revocations = parts.authn.revocations.as_ref().map(|path| Revocations::load(path, parts.metrics));
+        let revocations = match revocations.transpose() {
+            Ok(found) => found.map(Arc::new),
+            Err(found) => {
+                diagnostics.extend(found);
+                None
+            }
+        };
         if !diagnostics.is_empty() {
             crate::diagnostic::sort(&mut diagnostics);
             return Err(diagnostics);
@@ -182,7 +212,7 @@ impl Authenticator {
             .time_to_live(Duration::from_secs(CACHED_SECONDS.unsigned_abs()))
             .build();
         let metrics = parts.metrics.clone();
-        Ok(Self { issuers, api_keys, generation, verified, warnings, metrics, clock })
+        Ok(Self { issuers, api_keys, revocations, generation, verified, warnings, metrics, clock })
     }
 
     /// What is dubious but not wrong in the files that were read.
@@ -204,6 +234,18 @@ impl Authenticator {
         self.metrics.key_sets_stale.set(i64::try_from(failing).unwrap_or(i64::MAX));
     }
 
+    /// Reads the list of revocations again. Called often: what is revoked must not wait.
+    pub async fn read_revocations(&self) {
+        if let Some(revocations) = self.revocations.clone() {
+            // A file on a network may take its time. A reading that panics changes nothing.
+            tokio::task::spawn_blocking(move || revocations.read_again()).await.ok();
+        }
+    }
+
+    pub fn has_revocations(&self) -> bool {
+        self.revocations.is_some()
+    }
+
     /// Takes over from `old`, which this one replaces, key sets that could not be fetched: a reload must not forget what a
     /// gateway that was not reloaded would go on using. Only those of the same issuer at the same place.
     pub fn inherit(&self, old: &Self) {
@@ -220,6 +262,12 @@ impl Authenticator {
     /// Whether every issuer has keys; part of readiness.
     pub fn is_ready(&self) -> bool {
         self.issuers.values().all(|issuer| issuer.is_ready())
+    }
+
+    /// Scopes of API keys that no request can be in, since there is no such table or action.
+    pub fn idle_scopes(&self, catalog: &Catalog) -> Vec<Diagnostic> {
+        let scopes = self.api_keys.iter().flat_map(|keys| keys.scopes());
+        scopes.filter_map(|(scope, place)| idle(scope, place, catalog)).collect()
     }
 
     /// Values of the first dimension for which somebody can come in.
@@ -240,18 +288,24 @@ impl Authenticator {
             (Some(bearer), None) => {
                 let (scheme, token) =
                     bearer.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Refused::Malformed)?;
-                if scheme.eq_ignore_ascii_case("Bearer") { self.token(token).await } else { Err(Refused::Malformed) }
+                if !scheme.eq_ignore_ascii_case("Bearer") {
+                    return Err(Refused::Malformed);
+                }
+                self.token(token, presented).await
             }
             (None, Some(key)) => {
                 let key = key.to_str().map_err(|_| Refused::Malformed)?;
                 let known = self.api_keys.as_ref().ok_or(Refused::ApiKey)?;
                 let principal = known.authenticate(key, self.clock.now())?;
+                if let (Some(revocations), Some(id)) = (&self.revocations, api_key::id_of(key)) {
+                    revocations.check_api_key(id)?;
+                }
                 Ok(Authenticated { principal: Arc::new(principal), remembered: false })
             }
         }
     }
 
-    async fn token(&self, token: &str) -> Result<Authenticated, Refused> {
+    async fn token(&self, token: &str, presented: &Presented<'_>) -> Result<Authenticated, Refused> {
         if token.len() > jwt::MAX_TOKEN {
             return Err(Refused::Malformed);
         }
@@ -260,17 +314,62 @@ impl Authenticator {
         let generation = self.generation.load(Ordering::SeqCst);
         let place = (sha256(token.as_bytes()), generation);
         if let Some(cached) = self.verified.get(&place).filter(|cached| now < cached.until) {
+            self.check(&cached, presented)?;
             return Ok(Authenticated { principal: cached.principal, remembered: true });
         }
         let token = jwt::Unverified::parse(token)?;
         let issuer = self.issuers.get(token.issuer()?).ok_or(Refused::Issuer)?;
         let proven = issuer.verify(token).await?;
-        let principal = issuer.mapping.principal(&issuer.expected.issuer, &proven.verified.claims)?;
-        let until = proven.until.min(now.saturating_add(CACHED_SECONDS));
-        let principal = Arc::new(principal);
-        self.verified.insert(place, Cached { principal: Arc::clone(&principal), until });
+        let (name, claims) = (&issuer.expected.issuer, &proven.verified.claims);
+        let found = Cached {
+            principal: Arc::new(issuer.mapping.principal(name, claims)?),
+            until: proven.until.min(now.saturating_add(CACHED_SECONDS)),
+            binding: Binding::of(claims)?,
+            marks: Marks::of(name, claims, proven.verified.key.as_deref()),
+        };
+        self.check(&found, presented)?;
+        let principal = Arc::clone(&found.principal);
+        self.verified.insert(place, found);
         Ok(Authenticated { principal, remembered: false })
     }
+
+    /// What may change from one request to the next.
+    fn check(&self, found: &Cached, presented: &Presented<'_>) -> Result<(), Refused> {
+        self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.check_token(&found.marks))?;
+        found.binding.check(presented)
+    }
+}
+
+fn idle(scope: &Scope, place: &Span, catalog: &Catalog) -> Option<Diagnostic> {
+    let Some(table) = catalog.table_named(&scope.table) else {
+        let near = nearest(&scope.table, catalog.tables().map(|table| &*table.name));
+        let error = Diagnostic::error("bad-scope", place.clone(), format!("there is no table `{}`", scope.table));
+        return Some(Diagnostic { help: near.map(|near| format!("did you mean `{near}`?")), ..error });
+    };
+    let action = scope.action.as_ref()?;
+    let actions = catalog.apis().flat_map(|(_, api)| &api.routes).filter_map(|route| match &route.kind {
+        RouteKind::Table { table: of, action } if *of == table.id => Some(action),
+        _ => None,
+    });
+    let known: Vec<&Action> = Action::BUILT_IN.iter().chain(actions).collect();
+    if known.contains(&action) {
+        return None;
+    }
+    let near = nearest(action.name(), known.iter().map(|known| known.name()));
+    let message = format!("table `{}` has no action `{}`", scope.table, action.name());
+    let error = Diagnostic::error("bad-scope", place.clone(), message);
+    Some(Diagnostic { help: near.map(|near| format!("did you mean `{near}`?")), ..error })
+}
+
+/// A date and time of a file.
+fn timestamp(node: &Node, what: &'static str, reader: &mut Reader) -> Option<Timestamp> {
+    let text = reader.text(node, what)?;
+    let parsed = text.value.parse::<Timestamp>().ok();
+    if parsed.is_none() {
+        let message = format!("{what} must be a date and time");
+        reader.error("expected-timestamp", &node.span, message).help = Some("for example 2027-01-01T00:00:00Z".into());
+    }
+    parsed
 }
 
 /// A file as text, or the diagnostic that names it.

@@ -180,6 +180,8 @@ pub struct PrincipalSchema {
 pub struct Authn {
     pub jwt: Vec<JwtIssuer>,
     pub api_keys: Option<ApiKeys>,
+    /// The file that lists what was taken back.
+    pub revocations: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -194,6 +196,8 @@ pub struct JwtIssuer {
     pub map: ClaimMap,
     /// Tolerated clock difference in seconds, for `exp` and `nbf`.
     pub leeway: Duration,
+    /// Whether a token must say that it is an access token (`typ: at+jwt`, RFC 9068).
+    pub access_tokens_only: bool,
 }
 
 /// Whose ids an issuer or the file of API keys gives out. Under one word, one id is one person, whoever vouches for them;

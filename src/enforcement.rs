@@ -296,7 +296,7 @@ impl<'a> Case<'a> {
         query::check(&rest::parse(dialect, table, pairs)?, table, None)
     }
 
-    /// A declared opaque route: hidden from whoever holds none of its roles.
+    /// A declared opaque route: hidden from whoever holds none of its roles, and from credentials cut down to tables.
     pub fn opaque(
         &self,
         api: &Api,
@@ -306,7 +306,7 @@ impl<'a> Case<'a> {
         body: Bytes,
     ) -> Result<Permit<Opaque>, Reason> {
         let RouteKind::Opaque { roles, media_types, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
-        if !roles.iter().any(|role| self.principal.has_role(role)) {
+        if !roles.iter().any(|role| self.principal.has_role(role)) || self.principal.scopes.is_some() {
             return Err(Reason::TableHidden);
         }
         if !pairs.is_empty() {

@@ -27,6 +27,8 @@ use certificates::Certificates;
 
 /// Between two looks where nothing sooner is asked for.
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
+/// Between two looks at the list of revocations. Its content is compared, so that it may be replaced in any way.
+const REVOCATIONS_EVERY: Duration = Duration::from_secs(1);
 /// For streams of HTTP/2, which run in tasks of their own, once their connections have ended.
 const STREAMS_END: Duration = Duration::from_secs(2);
 
@@ -143,7 +145,7 @@ impl Gateway {
                 stopping.wait_for(|stop| *stop).await.ok();
             }));
         }
-        for kept in [Kept::KeySets, Kept::Hierarchy] {
+        for kept in Kept::ALL {
             background.spawn(keep_fresh(Arc::clone(&shared), kept, shared.reloaded.subscribe()));
         }
         background.spawn(certificates::watch(Arc::clone(&shared), shared.reloaded.subscribe()));
@@ -173,10 +175,10 @@ impl Gateway {
         self.shared.reload().await
     }
 
-    /// Fetches key sets and hierarchy now, as the gateway does by itself at their intervals.
+    /// Fetches key sets and hierarchy and reads revocations now, as the gateway does by itself at their intervals.
     pub async fn refresh(&self) {
         if let Some(snapshot) = self.shared.in_force.load_full() {
-            for kept in [Kept::KeySets, Kept::Hierarchy] {
+            for kept in Kept::ALL {
                 kept.refresh(&snapshot, &self.shared.metrics).await;
             }
         }
@@ -284,13 +286,17 @@ fn loaded(metrics: &Metrics, ok: bool) {
 enum Kept {
     KeySets,
     Hierarchy,
+    Revocations,
 }
 
 impl Kept {
+    const ALL: [Self; 3] = [Self::KeySets, Self::Hierarchy, Self::Revocations];
+
     async fn refresh(self, snapshot: &Snapshot, metrics: &Metrics) {
         match self {
             Self::KeySets => snapshot.authenticator.refresh().await,
             Self::Hierarchy => snapshot.hierarchy.refresh(&snapshot.upstreams, metrics).await,
+            Self::Revocations => snapshot.authenticator.read_revocations().await,
         }
     }
 
@@ -299,6 +305,8 @@ impl Kept {
         match self {
             Self::KeySets => snapshot.authenticator.refresh_after().unwrap_or(REFRESH_EVERY),
             Self::Hierarchy => snapshot.hierarchy.refresh_interval().unwrap_or(REFRESH_EVERY),
+            Self::Revocations if snapshot.authenticator.has_revocations() => REVOCATIONS_EVERY,
+            Self::Revocations => REFRESH_EVERY,
         }
     }
 }

@@ -43,6 +43,10 @@ pub struct Metrics {
     pub key_set_fetches: IntCounterVec,
     /// Issuers whose keys could not be fetched again and are used as they were, up to their age. Should be 0.
     pub key_sets_stale: IntGauge,
+    /// Entries of the list of revocations in force.
+    pub revocations: IntGauge,
+    /// 1 while the file of revocations can't be used and the last list stays in force. Should be 0.
+    pub revocations_stale: IntGauge,
     /// Reads of a tenant's people from the hierarchy's table by `outcome` (`ok`, `failed`).
     pub hierarchy_reads: IntCounterVec,
     /// What is odd about the people that are known, by `kind`: `loop`, `self`, `orphan`.
@@ -125,6 +129,11 @@ impl Metrics {
             key_sets_stale: gauge(
                 "scrim_key_sets_stale",
                 "Issuers whose keys could not be fetched again and are used as they were. Should be 0.",
+            ),
+            revocations: gauge("scrim_revocations", "Entries of the list of revocations in force."),
+            revocations_stale: gauge(
+                "scrim_revocations_stale",
+                "1 while the file of revocations can't be used and the last list stays in force. Should be 0.",
             ),
             hierarchy_reads: counters(
                 "scrim_hierarchy_reads_total",

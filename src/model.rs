@@ -111,11 +111,26 @@ pub struct Principal {
     pub reports: Arc<[Name]>,
     /// The tenants of which the credential proves membership, already cut to those its issuer may speak for.
     pub memberships: Vec<TenantScope>,
+    /// All that the credential may be used for, within what the principal may do; `None`: all of that.
+    pub scopes: Option<Arc<[Scope]>>,
+}
+
+/// A table and an action on it, or all actions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    pub table: Name,
+    pub action: Option<Action>,
 }
 
 impl Principal {
     pub fn has_role(&self, role: &str) -> bool {
         self.roles.iter().any(|held| &**held == role)
+    }
+
+    /// Whether the credential may be used for an action on a table.
+    pub fn is_in_scope(&self, table: &str, action: &Action) -> bool {
+        let covers = |scope: &Scope| *scope.table == *table && scope.action.as_ref().is_none_or(|of| of == action);
+        self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(covers))
     }
 }
 

@@ -91,6 +91,9 @@ impl Rules {
         });
         let authenticator = collect(authenticator, found);
         let organizations = authenticator.as_ref().map(Authenticator::organizations);
+        if let (Some(authenticator), Some(catalog)) = (&authenticator, &catalog) {
+            found.extend(authenticator.idle_scopes(catalog));
+        }
         let hierarchy = collect(Hierarchy::load(config, catalog.as_ref(), organizations.as_ref()), found);
         let compiled = match (&catalog, &files) {
             (Some(catalog), Some(files)) if principal_holds => {

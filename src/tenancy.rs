@@ -41,6 +41,7 @@ mod tests {
             attributes: Default::default(),
             reports: Arc::default(),
             memberships: tenants.iter().filter_map(membership).collect(),
+            scopes: None,
         }
     }
 

@@ -15,9 +15,9 @@ use super::{Parts, Refused, claims};
 use crate::config::{self, Hierarchy};
 use crate::diagnostic::{Diagnostic, Source, Span, has_errors, nearest};
 use crate::model::value::Type;
-use crate::model::{Method, Name, Principal, TenantScope, Value};
+use crate::model::{Action, Method, Name, Principal, Scope, TenantScope, Value};
 use crate::secret::Secret;
-use crate::yaml::{self, Node, Reader};
+use crate::yaml::{self, Node, Reader, Text};
 
 /// What every key begins with, for scanners that look for leaked secrets.
 pub const PREFIX: &str = "scrim";
@@ -33,6 +33,8 @@ const MIN_HASH_KEY: usize = 16;
 pub(super) struct ApiKeys {
     hash_key: hmac::Key,
     keys: HashMap<String, Entry>,
+    /// Of all keys, with their places.
+    scopes: Vec<(Scope, Span)>,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,11 @@ impl ApiKeys {
         self.keys.values().flat_map(|entry| &entry.principal.memberships).filter_map(organization).cloned()
     }
 
+    /// What keys are cut down to, with where the file says so.
+    pub(super) fn scopes(&self) -> &[(Scope, Span)] {
+        &self.scopes
+    }
+
     /// The principal of a key as a client sent it.
     pub(super) fn authenticate(&self, key: &str, now: Timestamp) -> Result<Principal, Refused> {
         let id = id_of(key).ok_or(Refused::Malformed)?;
@@ -84,7 +91,7 @@ impl ApiKeys {
 }
 
 /// The id within a key of the right form.
-fn id_of(key: &str) -> Option<&str> {
+pub(super) fn id_of(key: &str) -> Option<&str> {
     let (prefix, rest) = key.split_once('_').filter(|_| key.len() <= MAX_KEY)?;
     let (id, secret) = rest.split_once('_')?;
     let sound = secret.len() >= 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
@@ -111,9 +118,9 @@ fn compile(
     let mut fields = reader.fields(&root, "the file of API keys");
     let list = fields.require("keys", &mut reader).map(|node| reader.list(node, "`keys`")).unwrap_or_default();
     fields.finish(&mut reader);
-    let mut tenants = Vec::new();
+    let (mut tenants, mut scopes) = (Vec::new(), Vec::new());
     for node in list {
-        if let Some((id, place, entry)) = key(node, parts, &mut tenants, &mut reader)
+        if let Some((id, place, entry)) = key(node, parts, &mut tenants, &mut scopes, &mut reader)
             && keys.insert(id.clone(), entry).is_some()
         {
             reader.error("duplicate-key-id", &place, format!("a second key with the id `{id}`"));
@@ -123,7 +130,7 @@ fn compile(
         return Err(reader.diagnostics);
     }
     reader.diagnostics.extend(strangers(&tenants, &file.ids, parts));
-    Ok((ApiKeys { hash_key: hmac::Key::new(hmac::HMAC_SHA256, hash_key.expose()), keys }, reader.diagnostics))
+    Ok((ApiKeys { hash_key: hmac::Key::new(hmac::HMAC_SHA256, hash_key.expose()), keys, scopes }, reader.diagnostics))
 }
 
 /// A key and an issuer that may speak for one organization may have one id for two principals, who then own each other's
@@ -141,27 +148,21 @@ fn strangers(tenants: &[(TenantScope, Span)], ids: &config::Ids, parts: &Parts<'
     })
 }
 
-/// `tenants`: takes those of the key, with their places.
+/// `tenants` and `scopes`: take those of the key, with their places.
 fn key(
     node: &Node,
     parts: &Parts<'_>,
     tenants: &mut Vec<(TenantScope, Span)>,
+    scopes: &mut Vec<(Scope, Span)>,
     reader: &mut Reader,
 ) -> Option<(String, Span, Entry)> {
     let mut fields = reader.fields(node, "an API key");
     let id = fields.require("id", reader).and_then(|node| reader.text(node, "`id`"));
     let hash = fields.require("hash", reader).and_then(|node| hash_bytes(node, reader));
     let principal = fields.require("principal", reader).and_then(|node| principal(node, parts, reader));
-    let expires = fields.require("expires", reader).and_then(|node| {
-        let text = reader.text(node, "`expires`")?;
-        let parsed = text.value.parse::<Timestamp>().ok();
-        if parsed.is_none() {
-            let help = "for example 2027-01-01T00:00:00Z";
-            reader.error("expected-timestamp", &node.span, "`expires` must be a date and time").help =
-                Some(help.into());
-        }
-        parsed
-    });
+    let expires = fields.require("expires", reader).and_then(|node| super::timestamp(node, "`expires`", reader));
+    let cut = fields.take("scopes").map(|node| reader.texts(node, "`scopes`"));
+    let cut = cut.map(|words| words.iter().filter_map(|word| scope(word, reader)).collect::<Vec<_>>());
     let memberships = memberships(&mut fields, parts, reader);
     let reports = fields.take("reports").map(|node| {
         if !matches!(parts.hierarchy, Hierarchy::Claim(_)) {
@@ -181,7 +182,22 @@ fn key(
     principal.memberships = memberships.iter().map(|(scope, _)| scope.clone()).collect();
     tenants.extend(memberships);
     principal.reports = reports.unwrap_or_default().into();
+    // An empty list is a key that is good for nothing, not for everything.
+    principal.scopes = cut.as_ref().map(|cut| cut.iter().map(|(scope, _)| scope.clone()).collect());
+    scopes.extend(cut.into_iter().flatten());
     Some((id.value, id.span, Entry { hash: hash?, principal, expires: expires? }))
+}
+
+/// `contacts:read`, or `contacts:*`.
+fn scope(word: &Text, reader: &mut Reader) -> Option<(Scope, Span)> {
+    let parts = word.value.split_once(':').filter(|(table, action)| !table.is_empty() && !action.is_empty());
+    let Some((table, action)) = parts else {
+        let message = format!("`{}` is no scope", word.value);
+        reader.error("bad-scope", &word.span, message).help = Some("for example contacts:read, or contacts:*".into());
+        return None;
+    };
+    let action = (action != "*").then(|| Action::parse(action));
+    Some((Scope { table: table.into(), action }, word.span.clone()))
 }
 
 fn hash_bytes(node: &Node, reader: &mut Reader) -> Option<[u8; 32]> {
@@ -223,6 +239,7 @@ fn principal(node: &Node, parts: &Parts<'_>, reader: &mut Reader) -> Option<Prin
         attributes: declared.map(attribute).collect(),
         reports: Arc::default(),
         memberships: Vec::new(),
+        scopes: None,
     })
 }
 

@@ -78,6 +78,7 @@ impl Mapping {
             attributes,
             reports: names(claims, self.reports.as_ref())?.into(),
             memberships: self.memberships(claims)?,
+            scopes: None,
         })
     }
 

@@ -96,6 +96,7 @@ impl Issuer {
             audience: Name::clone(&issuer.audience),
             algorithms: issuer.algorithms.clone(),
             leeway: issuer.leeway,
+            access_tokens_only: issuer.access_tokens_only,
         };
         let (generation, metrics, clock) = (Arc::clone(generation), parts.metrics.clone(), clock.clone());
         let mut this =

@@ -31,10 +31,10 @@ pub(super) enum Unusable {
     NoKeys,
 }
 
-struct Key {
-    kid: Option<Name>,
+pub(super) struct Key {
+    pub(super) kid: Option<Name>,
     algorithm: Algorithm,
-    verifier: DecodingKey,
+    pub(super) verifier: DecodingKey,
 }
 
 /// The keys of one issuer that verify signatures; never empty.
@@ -70,16 +70,16 @@ impl KeySet {
     }
 
     /// The key of that id, which must be of that algorithm; without an id, the only key of that algorithm.
-    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&DecodingKey, Refused> {
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Key, Refused> {
         match kid {
             Some(kid) => {
                 let key = self.keys.iter().find(|key| key.kid.as_deref() == Some(kid)).ok_or(Refused::Key)?;
-                if key.algorithm == algorithm { Ok(&key.verifier) } else { Err(Refused::Algorithm) }
+                if key.algorithm == algorithm { Ok(key) } else { Err(Refused::Algorithm) }
             }
             None => {
                 let mut fitting = self.keys.iter().filter(|key| key.algorithm == algorithm);
                 match (fitting.next(), fitting.next()) {
-                    (Some(only), None) => Ok(&only.verifier),
+                    (Some(only), None) => Ok(only),
                     _ => Err(Refused::Key),
                 }
             }

@@ -29,6 +29,7 @@ pub(super) struct Unverified<'t> {
     signature: &'t str,
     alg: String,
     kid: Option<String>,
+    typ: Option<String>,
     claims: Json,
 }
 
@@ -39,12 +40,16 @@ pub(super) struct Expected {
     pub(super) audience: Name,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) leeway: Duration,
+    /// Only tokens that say they are access tokens (RFC 9068), so that one made for another purpose is none.
+    pub(super) access_tokens_only: bool,
 }
 
 /// Claims that hold, and the second from which they no longer do.
 pub(super) struct Verified {
     pub(super) claims: Json,
     pub(super) expires: i64,
+    /// The id of the key that signed them.
+    pub(super) key: Option<Name>,
 }
 
 impl<'t> Unverified<'t> {
@@ -62,8 +67,8 @@ impl<'t> Unverified<'t> {
             None => Ok(None),
             Some(value) => value.text().map(Some).ok_or(Refused::Malformed),
         };
-        let expected = |typ: &str| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt");
-        if text("typ")?.is_some_and(|typ| !expected(typ)) {
+        let typ = text("typ")?;
+        if typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT") && !is_access_token(typ)) {
             return Err(Refused::Malformed);
         }
         URL_SAFE_NO_PAD.decode(signature).map_err(|_| Refused::Malformed)?;
@@ -72,6 +77,7 @@ impl<'t> Unverified<'t> {
             signature,
             alg: text("alg")?.ok_or(Refused::Malformed)?.to_owned(),
             kid: text("kid")?.map(str::to_owned),
+            typ: typ.map(str::to_owned),
             claims: object(payload)?,
         })
     }
@@ -92,8 +98,11 @@ impl<'t> Unverified<'t> {
     pub(super) fn verify(self, expected: &Expected, keys: Option<&KeySet>, now: i64) -> Result<Verified, Refused> {
         let algorithm = self.algorithm().filter(|named| expected.algorithms.contains(named));
         let algorithm = algorithm.ok_or(Refused::Algorithm)?;
+        if expected.access_tokens_only && !self.typ.as_deref().is_some_and(is_access_token) {
+            return Err(Refused::Kind);
+        }
         let keys = keys.ok_or(Refused::KeysUnavailable)?;
-        self.verify_signature(keys, algorithm)?;
+        let key = self.verify_signature(keys, algorithm)?;
         if self.issuer()? != &*expected.issuer {
             return Err(Refused::Issuer);
         }
@@ -108,7 +117,7 @@ impl<'t> Unverified<'t> {
         if not_before.into_iter().chain(issued).any(|from| from > now.saturating_add(leeway)) {
             return Err(Refused::Immature);
         }
-        Ok(Verified { claims: self.claims, expires })
+        Ok(Verified { claims: self.claims, expires, key })
     }
 
     fn algorithm(&self) -> Option<Algorithm> {
@@ -120,15 +129,16 @@ impl<'t> Unverified<'t> {
         }
     }
 
-    fn verify_signature(&self, keys: &KeySet, algorithm: Algorithm) -> Result<(), Refused> {
+    /// The id of the key that made it.
+    fn verify_signature(&self, keys: &KeySet, algorithm: Algorithm) -> Result<Option<Name>, Refused> {
         let key = keys.find(self.kid.as_deref(), algorithm)?;
         let algorithm = match algorithm {
             Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
             Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
             Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
         };
-        match jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm) {
-            Ok(true) => Ok(()),
+        match jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), &key.verifier, algorithm) {
+            Ok(true) => Ok(key.kid.clone()),
             Ok(false) | Err(_) => Err(Refused::Signature),
         }
     }
@@ -150,6 +160,11 @@ impl<'t> Unverified<'t> {
             Some(_) => Err(Refused::Claim),
         }
     }
+}
+
+/// As RFC 9068 (section 4) has it.
+fn is_access_token(typ: &str) -> bool {
+    typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt")
 }
 
 /// A JSON object in strict base64url without padding.

@@ -1,6 +1,7 @@
 //! The authenticator as a whole: choice of credential, cache, rotation of keys. Also the signers and the
 //! configuration that the tests of the modules share.
 
+mod bound;
 mod remote;
 
 use std::collections::BTreeMap;
@@ -212,6 +213,7 @@ pub(super) fn issuer(jwks: Jwks) -> JwtIssuer {
         ids: Ids::default(),
         map: claim_map(),
         leeway: Duration::from_secs(30),
+        access_tokens_only: false,
     }
 }
 
@@ -232,7 +234,7 @@ pub(super) fn load(authn: Authn, hierarchy: &Hierarchy, clock: &Clock) -> Result
 pub(super) fn authenticator(clock: &Clock) -> Authenticator {
     let folder = Folder::new();
     let jwt = vec![issuer(Jwks::File(folder.write("jwks.json", &SIGNERS.jwks())))];
-    load(Authn { jwt, api_keys: None }, &Hierarchy::None, clock).expect("a configuration")
+    load(Authn { jwt, ..Authn::default() }, &Hierarchy::None, clock).expect("a configuration")
 }
 
 pub(super) fn bearer(authenticator: &Authenticator, token: &str) -> Result<Principal, Refused> {
@@ -251,7 +253,7 @@ fn authenticated(authenticator: &Authenticator, token: &str) -> Result<Authentic
 
 /// What becomes of a GET with these headers, where nothing must be fetched for it.
 fn shown(authenticator: &Authenticator, headers: &HeaderMap) -> Result<Authenticated, Refused> {
-    at_once(authenticator.authenticate(&Presented { headers, request: &get() }))
+    at_once(authenticator.authenticate(&Presented { headers, request: &get(), certificate: None }))
 }
 
 /// `GET https://crm.example.com/v1/contacts`
@@ -279,7 +281,8 @@ fn exactly_one_credential_of_a_known_kind_is_looked_at() {
     let jwt = vec![issuer(Jwks::File(folder.write("jwks.json", &SIGNERS.jwks())))];
     let file = folder.write("api-keys.yaml", "keys: []\n");
     let api_keys = Some(ApiKeys { file, key: Secret::new("0123456789abcdef"), ids: Ids::default() });
-    let authenticator = load(Authn { jwt, api_keys }, &Hierarchy::None, &Clock::fixed(NOW)).expect("a configuration");
+    let authenticator = load(Authn { jwt, api_keys, ..Authn::default() }, &Hierarchy::None, &Clock::fixed(NOW))
+        .expect("a configuration");
     let token = token(&[]);
     let bearer = &format!("Bearer {token}");
     let key = &format!("scrim_abcd_{}", "x".repeat(43));
@@ -365,7 +368,7 @@ fn files_that_cannot_be_used_are_named() {
         (url("http://127.0.0.1.example.com/jwks"), "https"),
         (url("ftp://127.0.0.1/jwks"), "https"),
     ] {
-        let authn = Authn { jwt: vec![issuer(jwks)], api_keys: None };
+        let authn = Authn { jwt: vec![issuer(jwks)], ..Authn::default() };
         let errors = load(authn, &Hierarchy::None, &Clock::fixed(NOW)).err().unwrap_or_default();
         assert!(errors.iter().any(|error| error.to_string().contains(wanted)), "{wanted}: {errors:?}");
     }

@@ -35,6 +35,10 @@ pub struct NewKey {
     /// A tenant, a value for each dimension joined by `/`; may be given several times.
     #[arg(long = "tenant", value_name = "TENANT", required = true)]
     pub tenants: Vec<String>,
+    /// What alone the key may be used for, such as `contacts:read` or `contacts:*`; may be given several times. Without it:
+    /// all that its roles may do.
+    #[arg(long = "scope", value_name = "TABLE:ACTION")]
+    pub scopes: Vec<String>,
     /// How long the key lives: a number of hours, days or weeks, such as `12h`, `90d` or `8w`.
     #[arg(long, value_name = "TIME")]
     pub expires: String,
@@ -53,6 +57,8 @@ pub enum Failed {
     Role(String),
     #[error("tenant `{0}` does not name a value for each tenancy dimension, joined by `/`")]
     Tenant(String),
+    #[error("`{0}` is no scope: write `table:action` or `table:*`")]
+    Scope(String),
     #[error("`{0}` is no time to live: write `12h`, `90d` or `8w`, up to ten years")]
     Expires(String),
     #[error("the system gave no random bytes")]
@@ -83,6 +89,10 @@ fn print(
         return Err(Failed::Role(unknown.clone()));
     }
     let tenants = args.tenants.iter().map(|tenant| tenant_entry(tenant, tenancy)).collect::<Result<Vec<_>, _>>()?;
+    let is_scope = |scope: &&String| scope.split_once(':').is_some_and(|(of, what)| !of.is_empty() && !what.is_empty());
+    if let Some(wrong) = args.scopes.iter().find(|scope| !is_scope(scope)) {
+        return Err(Failed::Scope(wrong.clone()));
+    }
     let expires = expiry(&args.expires, clock.now()).ok_or_else(|| Failed::Expires(args.expires.clone()))?;
     let (id, key) = new_key()?;
     let roles: Vec<String> = args.roles.iter().map(|role| quoted(role)).collect();
@@ -93,6 +103,10 @@ fn print(
     writeln!(out, "    hash: {}", quoted(&api_key::hash(hash_key, &key)))?;
     writeln!(out, "    principal: {{ id: {}, roles: [{}] }}", quoted(&args.principal), roles.join(", "))?;
     writeln!(out, "    tenants: [{}]", tenants.join(", "))?;
+    if !args.scopes.is_empty() {
+        let scopes: Vec<String> = args.scopes.iter().map(|scope| quoted(scope)).collect();
+        writeln!(out, "    scopes: [{}]", scopes.join(", "))?;
+    }
     writeln!(out, "    expires: {expires}")?;
     Ok(())
 }
@@ -148,6 +162,7 @@ mod tests {
             principal: "sync \"job\"".to_owned(),
             roles: vec!["sales_rep".to_owned(), "support".to_owned()],
             tenants: vec!["acme/shop".to_owned(), "acme/desk".to_owned()],
+            scopes: vec!["contacts:read".to_owned(), "deals:*".to_owned()],
             expires: "90d".to_owned(),
         };
         change(&mut args);
@@ -171,6 +186,7 @@ mod tests {
         assert!(entry.contains(&api_key::hash(&Secret::new("0123456789abcdef"), key)));
         assert!(entry.contains("expires: 2024-02-12T22:13:20Z"), "{entry}");
         assert!(entry.contains(r#"{ organization_id: "acme", app_id: "desk" }"#), "{entry}");
+        assert!(entry.contains(r#"scopes: ["contacts:read", "deals:*"]"#), "{entry}");
         assert!(entry.contains(r#"id: "sync \"job\"""#), "{entry}");
     }
 
@@ -188,6 +204,9 @@ mod tests {
             assert!(matches!(made(|a| a.tenants = vec![tenant.into()]), Err(Failed::Tenant(_))), "{tenant:?}");
         }
         assert!(matches!(made(|a| a.roles = vec!["root".into()]), Err(Failed::Role(_))));
+        for scope in ["", "contacts", ":read", "contacts:"] {
+            assert!(matches!(made(|a| a.scopes = vec![scope.into()]), Err(Failed::Scope(_))), "{scope:?}");
+        }
         assert!(matches!(made(|a| a.principal = String::new()), Err(Failed::Principal)));
     }
 }

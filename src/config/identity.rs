@@ -75,12 +75,18 @@ pub(super) fn authn(
         fields.finish(reader);
         Some(ApiKeys { file: file?, key: key?, ids })
     });
+    let revocations = fields.take("revocations").and_then(|node| {
+        let mut fields = reader.fields(node, "`revocations`");
+        let file = path(fields.require("file", reader), "`file`", folder, reader);
+        fields.finish(reader);
+        file
+    });
     if issuers.is_empty() && keys.is_none() {
         reader.error("nobody-comes-in", &fields.head(), "`authn` declares no way to prove who one is").help =
             Some("declare `jwt` or `api_keys`".to_owned());
     }
     fields.finish(reader);
-    Authn { jwt, api_keys }
+    Authn { jwt, api_keys, revocations }
 }
 
 /// Two issuers that may speak for one organization may give one id to two people, who then own each other's records.
@@ -118,6 +124,15 @@ fn jwt_issuer(
         None => Some(Duration::from_secs(30)),
         Some(node) => duration(node, "`leeway`", Duration::ZERO..=Duration::from_secs(300), reader),
     };
+    let access_tokens_only = match text(fields.take("typ"), "`typ`", reader) {
+        None => Some(false),
+        Some(word) if word.value == "at+jwt" => Some(true),
+        Some(word) => {
+            reader.error("unknown-word", &word.span, format!("`typ` can't be `{}`", word.value)).help =
+                Some("at+jwt, or leave it out: then it may be JWT, at+jwt or missing".to_owned());
+            None
+        }
+    };
     fields.finish(reader);
     for word in organizations.iter().filter(|word| word.value.contains('/')) {
         let message = format!("`{}` can't hold `/`, which separates the parts of a tenant", word.value);
@@ -132,6 +147,7 @@ fn jwt_issuer(
         ids,
         map: map?,
         leeway: leeway?,
+        access_tokens_only: access_tokens_only?,
     };
     Some((issuer, organizations))
 }

@@ -3,7 +3,7 @@
 //! A code never changes its meaning. Whoever adds one describes it here.
 
 /// By code, ascending.
-pub const CODES: [(&str, &str); 176] = [
+pub const CODES: [(&str, &str); 178] = [
     ("adds-nothing", "A rule adds nothing to another rule of the same table."),
     ("always-fails", "A part of a condition has no value whatever is asked."),
     ("always-true", "A test holds for every record and every caller."),
@@ -30,7 +30,9 @@ pub const CODES: [(&str, &str); 176] = [
     ("bad-pattern", "A regular expression is not valid, or too large."),
     ("bad-place", "A place in an answer is not valid."),
     ("bad-relation", "A relation's column or table does not fit."),
+    ("bad-revocation", "A revocation does not say of what it is, or says too much."),
     ("bad-route", "A route is not written as a method and a path, or can't serve its table."),
+    ("bad-scope", "A scope of an API key is of no table or action."),
     ("bad-secret", "A secret can't be read, or is not declared as one."),
     ("bad-separator", "A separator is not one of the known signs."),
     ("bad-size", "A size is not a number of bytes."),

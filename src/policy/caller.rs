@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::model::{Name, Principal, Value};
+use crate::model::{Action, Name, Principal, Value};
 
 /// A principal on its way through one exchange. It can't change meanwhile, so its fingerprints are made once.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ impl<'p> Caller<'p> {
     /// Of all but the reports, of which there may be thousands that few tables ask for.
     pub(super) fn identity(&self) -> Fingerprint {
         // Memberships are not here: a rule knows the one tenant that an exchange is in. What is new here must be thought of.
-        let Principal { id, issuer, method, roles, groups, attributes, reports: _, memberships: _ } = self.principal;
+        let Principal { id, issuer, method, roles, groups, attributes, scopes, reports: _, memberships: _ } =
+            self.principal;
         *self.identity.get_or_init(|| {
             let mut written = Written::default();
             written.text(id);
@@ -43,6 +44,12 @@ impl<'p> Caller<'p> {
             for (name, value) in attributes {
                 written.text(name);
                 written.value(value);
+            }
+            written.count(scopes.as_ref().map_or(0, |scopes| 1 + scopes.len()));
+            for scope in scopes.iter().flat_map(|scopes| scopes.iter()) {
+                written.text(&scope.table);
+                // An action has no empty name.
+                written.text(scope.action.as_ref().map_or("", Action::name));
             }
             written.fingerprint()
         })
@@ -137,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::model::value::Decimal;
-    use crate::model::{Method, TenantScope};
+    use crate::model::{Method, Scope, TenantScope};
 
     fn names(words: &[&str]) -> Vec<Name> {
         words.iter().map(|word| Name::from(*word)).collect()
@@ -153,6 +160,7 @@ mod tests {
             attributes: BTreeMap::from([("team".into(), Value::string("x"))]),
             reports: names(&["u2"]).into(),
             memberships: Vec::new(),
+            scopes: None,
         }
     }
 
@@ -180,8 +188,20 @@ mod tests {
                 members.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
             with(Value::Map(Arc::new(members)))
         };
+        let scopes = |words: &[(&str, Option<Action>)]| {
+            let scope =
+                |(table, action): &(&str, Option<Action>)| Scope { table: (*table).into(), action: action.clone() };
+            let scopes = words.iter().map(scope).collect();
+            of(|p| p.scopes = Some(scopes))
+        };
         let all = [
             of(|_| {}),
+            scopes(&[]),
+            scopes(&[("a", None)]),
+            scopes(&[("a", Some(Action::List))]),
+            scopes(&[("a", Some(Action::Read))]),
+            scopes(&[("a", None), ("list", None)]),
+            scopes(&[("b", None)]),
             of(|p| p.id = "u1t".into()),
             of(|p| (p.id, p.issuer) = ("u1t".into(), "est".into())),
             of(|p| p.issuer = "other".into()),

@@ -9,6 +9,7 @@ mod judging;
 mod language;
 mod lints;
 mod remembered;
+mod scopes;
 mod sharing;
 mod support;
 mod wrong;

@@ -1,5 +1,6 @@
 //! Who comes in, on the whole path: keys that lie elsewhere, and what happens without them.
 
+use scrim::secret::Secret;
 use serde_json::json;
 
 use super::{clean, contact_answers, rep, seen, setup, told, words};
@@ -74,4 +75,106 @@ async fn keys_are_used_up_to_their_age_and_no_longer() {
     assert_eq!(rep(&world).get("/contacts/1").await.status, 503);
     assert_eq!(world.admin().get("/readyz").await.json()["reasons"], json!(["keys_missing"]));
     clean(&world, 2).await;
+}
+
+const KEY: &str = "scrim_abcd2345_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A gateway with one API key, cut down to `scopes` if there are any, and a list of revocations.
+fn setup_with_key(scopes: &str) -> Setup {
+    let hash = scrim::authn::api_key::hash(&Secret::new("token-0123456789abcdef0123456789abcdef"), KEY);
+    let keys = format!(
+        "keys:\n  - id: abcd2345\n    hash: {hash}\n    principal: {{ id: job, roles: [rep] }}\n    \
+         tenant: {{ organization_id: acme, app_id: shop }}\n    expires: 2030-01-01T00:00:00Z\n{scopes}"
+    );
+    let authn =
+        "  api_keys: { file: api-keys.yaml, hash_key: { secret: token } }\n  revocations: { file: revoked.yaml }\n";
+    let mut setup = Setup { authn: authn.to_owned(), ..setup("") };
+    setup.files.insert("api-keys.yaml".to_owned(), keys);
+    setup.files.insert("revoked.yaml".to_owned(), "revoked: []\n".to_owned());
+    setup.policy("accounts", "table: accounts\ngrants:\n  - { name: read, roles: [rep], actions: [list, read], rows: all, read: { clear: [id] } }\n")
+}
+
+fn revoke(world: &World, entries: &str) {
+    std::fs::write(world.folder.path().join("revoked.yaml"), format!("revoked: [{entries}]\n")).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_key_is_good_for_its_scopes_and_nothing_else() {
+    let world = setup_with_key("    scopes: [contacts:read]\n").start().await;
+    contact_answers(&world);
+    let client = world.client().header("x-api-key", KEY);
+    assert_eq!(client.get("/contacts/1").await.json(), seen(1));
+    world.upstream.forget();
+    assert_eq!(client.get("/contacts").await.status, 403);
+    assert_eq!(told(&world).await, words(403, "refused", "action_not_granted"));
+    assert_eq!(client.send("POST", "/contacts", Some(super::CREATION)).await.status, 403);
+    let (hidden, unknown) = (client.get("/accounts").await, client.get("/nothing").await);
+    assert_eq!((hidden.status, &hidden.body), (404, &unknown.body));
+    assert!(world.upstream.seen().is_empty());
+    world.upstream.on("GET /accounts", [Answer::json(200, r#"{"data":[]}"#)]);
+    assert_eq!(rep(&world).get("/accounts").await.status, 200, "others see it");
+    clean(&world, 6).await;
+}
+
+#[tokio::test]
+async fn a_scope_of_no_table_or_action_is_a_mistake_at_load() {
+    for (scopes, wrong) in [
+        ("[contact:read]", "there is no table `contact`"),
+        ("[contacts:raed]", "table `contacts` has no action `raed`"),
+        ("[contacts]", "`contacts` is no scope"),
+    ] {
+        let errors = setup_with_key(&format!("    scopes: {scopes}\n")).try_start().await.err().unwrap_or_default();
+        assert!(errors.iter().any(|error| error.code == "bad-scope" && error.message.contains(wrong)), "{errors:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_revoked_is_refused_as_soon_as_it_was_read() {
+    let world = setup_with_key("").start().await;
+    contact_answers(&world);
+    let (token, key) = (rep(&world), world.client().header("x-api-key", KEY));
+    for client in [&token, &token, &key] {
+        assert_eq!(client.get("/contacts/1").await.status, 200);
+    }
+    world.upstream.forget();
+    revoke(&world, "{ sub: ann }, { api_key: abcd2345 }");
+    world.gateway.refresh().await;
+    for client in [&token, &key] {
+        assert_eq!(client.get("/contacts/1").await.status, 401);
+        assert_eq!(told(&world).await, words(401, "refused", "credentials_invalid"));
+    }
+    assert!(world.upstream.seen().is_empty());
+    assert_eq!(world.metric("scrim_credentials_refused_total{reason=\"revoked\"}").await, 2.0);
+    revoke(&world, "{ sub: }");
+    world.gateway.refresh().await;
+    assert_eq!(token.get("/contacts/1").await.status, 401, "a broken list revokes what the last one did");
+    assert_eq!(world.metric("scrim_revocations_stale").await, 1.0);
+    let errors = world.gateway.reload().await.err().unwrap_or_default();
+    assert!(!errors.is_empty(), "nor can it be loaded");
+    clean(&world, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_revocations_is_read_again_by_itself() {
+    let world = setup_with_key("").start().await;
+    contact_answers(&world);
+    let client = rep(&world);
+    assert_eq!(client.get("/contacts/1").await.status, 200);
+    revoke(&world, "{ sub: ann }");
+    let refused = async { while client.get("/contacts/1").await.status != 401 {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), refused).await.expect("it is read every second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_token_without_its_key_is_refused() {
+    let world = setup("").start().await;
+    contact_answers(&world);
+    for confirmation in [json!({ "x5t#S256": "A".repeat(43) }), json!({ "jkt": "A".repeat(43) }), json!({ "kid": "x" })]
+    {
+        let client = world.person("ann", &json!({ "roles": ["rep"], "cnf": confirmation }));
+        assert_eq!(client.get("/contacts/1").await.status, 401, "{confirmation}");
+        assert_eq!(told(&world).await, words(401, "refused", "credentials_invalid"));
+    }
+    assert!(world.upstream.seen().is_empty());
+    clean(&world, 3).await;
 }

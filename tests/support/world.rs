@@ -36,6 +36,8 @@ pub struct Setup {
     pub files: BTreeMap<String, String>,
     /// The value of the issuer's `jwks`.
     pub jwks: String,
+    /// Further members of `authn`, each a line.
+    pub authn: String,
     /// The value of `hierarchy`.
     pub hierarchy: String,
     /// Further top-level members of the gateway file.
@@ -54,6 +56,7 @@ impl Default for Setup {
             upstream_keys: String::new(),
             files: BTreeMap::new(),
             jwks: "{ file: jwks.json }".to_owned(),
+            authn: String::new(),
             hierarchy: "{ claim: claims.reports }".to_owned(),
             more: String::new(),
         }
@@ -122,7 +125,7 @@ impl Setup {
              authn:\n  jwt:\n    - issuer: {ISSUER}\n      audience: crm\n      jwks: {}\n      algorithms: [ES256]\n      \
              organizations: [acme, globex]\n      map: {{ id: claims.sub, roles: claims.roles, groups: claims.groups, \
              tenant: {{ organization_id: claims.org_id, app_id: claims.app_id }}, tenants: claims.tenants, \
-             attributes: {{ regions: claims.regions, mfa: \"'mfa' in claims.amr\", level: claims.level }} }}\n\
+             attributes: {{ regions: claims.regions, mfa: \"'mfa' in claims.amr\", level: claims.level }} }}\n{}\
              hierarchy: {}\n\
              tenancy: {{ dimensions: [organization_id, app_id], choose_by: X-Scrim-Tenant }}\n\
              masking: {{ key: {{ secret: masking }} }}\n\
@@ -132,6 +135,7 @@ impl Setup {
             upstream,
             self.upstream_keys,
             self.jwks,
+            self.authn,
             self.hierarchy,
             audit.display(),
             self.more,

@@ -139,7 +139,7 @@ fn a_key_that_speaks_for_an_issuers_organization_is_told_once() {
     let warnings = |text: &str, ours: Option<&str>, theirs: Option<&str>| {
         let mut issuer = issuer(Jwks::File("jwks.json".into()));
         issuer.ids = Ids(theirs.map(Name::from));
-        let authn = Authn { jwt: vec![issuer], api_keys: None };
+        let authn = Authn { jwt: vec![issuer], ..Authn::default() };
         let (hierarchy, path) = (&Hierarchy::None, Path::new("gateway.yaml"));
         let parts = Parts {
             authn: &authn,

@@ -68,7 +68,7 @@ fn from_keys(url: &str, clock: &Clock) -> Authenticator {
 
 fn with_source(from: KeySource, name: &str, clock: &Clock) -> Authenticator {
     let jwt = vec![JwtIssuer { issuer: name.into(), ..issuer(elsewhere(from)) }];
-    load(Authn { jwt, api_keys: None }, &Hierarchy::None, clock).expect("a configuration")
+    load(Authn { jwt, ..Authn::default() }, &Hierarchy::None, clock).expect("a configuration")
 }
 
 fn fetched(authenticator: &Authenticator, outcome: &str) -> u64 {
@@ -79,7 +79,7 @@ fn fetched(authenticator: &Authenticator, outcome: &str) -> u64 {
 async fn asks(authenticator: &Authenticator, token: &str) -> Result<Principal, Refused> {
     let value = format!("Bearer {token}").parse().expect("a value");
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-    let presented = Presented { headers: &headers, request: &get() };
+    let presented = Presented { headers: &headers, request: &get(), certificate: None };
     authenticator.authenticate(&presented).await.map(|found| Principal::clone(&found.principal))
 }
 
@@ -295,7 +295,7 @@ async fn several_issuers_are_kept_apart() {
     server.answers("/b", 200, STRANGERS.jwks());
     let at = |path: &str| elsewhere(KeySource::Url(format!("{url}{path}").parse().expect("a URL")));
     let second = JwtIssuer { issuer: "https://other.example.com".into(), ..issuer(at("/b")) };
-    let authn = Authn { jwt: vec![issuer(at("/a")), second], api_keys: None };
+    let authn = Authn { jwt: vec![issuer(at("/a")), second], ..Authn::default() };
     let authenticator = load(authn, &Hierarchy::None, &Clock::fixed(NOW)).expect("a configuration");
     authenticator.refresh().await;
     let named = |iss: &str| claims(&[("iss", &format!("{iss:?}"))]);
@@ -383,7 +383,7 @@ async fn only_the_declared_authority_vouches_for_a_key_server() {
         let from = KeySource::Url(format!("https://localhost:{port}/keys").parse().expect("a URL"));
         let (refresh, max_age) = (Duration::from_secs(60), Duration::from_secs(3600));
         let jwks = Jwks::Remote(RemoteKeys { from, refresh, max_age, ca: ca.cloned() });
-        let authn = Authn { jwt: vec![issuer(jwks)], api_keys: None };
+        let authn = Authn { jwt: vec![issuer(jwks)], ..Authn::default() };
         let authenticator = load(authn, &Hierarchy::None, &Clock::fixed(NOW)).expect("a configuration");
         authenticator.refresh().await;
         assert_eq!(authenticator.is_ready(), found, "{port} {ca:?}");

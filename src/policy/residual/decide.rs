@@ -106,14 +106,22 @@ impl Asked<'_> {
 
     /// Whether the grant may hold for some record and some action: what makes a table visible.
     fn may_apply(&self, grant: &Grant) -> bool {
-        grant.actions.iter().any(|action| match action {
+        grant.actions.iter().filter(|action| self.is_in_scope(action)).any(|action| match action {
             Action::Create => self.creation(grant).is_some(),
             action => self.rows(grant, action).can_hold(),
         })
     }
 
+    /// What lies out of the credential's scope is as if no grant were for it.
+    fn is_in_scope(&self, action: &Action) -> bool {
+        self.question.principal.is_in_scope(&self.catalog.table(self.rules.table).name, action)
+    }
+
     /// The grants among those held that may hold for some record.
     fn lives(&self, held: Grants, action: &Action) -> Vec<Live> {
+        if !self.is_in_scope(action) {
+            return Vec::new();
+        }
         let live = |index: usize| {
             let grant = self.rules.grants.get(index)?;
             let rows = self.rows(grant, action);
@@ -124,6 +132,9 @@ impl Asked<'_> {
     }
 
     fn creations(&self, held: Grants) -> Vec<Creation> {
+        if !self.is_in_scope(&Action::Create) {
+            return Vec::new();
+        }
         let grants = self.grants(held & self.rules.index.grants(&Action::Create));
         grants.filter_map(|grant| self.creation(grant)).collect()
     }

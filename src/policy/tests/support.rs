@@ -176,6 +176,7 @@ pub(super) fn rep() -> Principal {
         ]),
         reports: ["u2".into()].into(),
         memberships: Vec::new(),
+        scopes: None,
     }
 }
 

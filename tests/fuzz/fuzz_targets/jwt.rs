@@ -36,8 +36,9 @@ static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| {
             ids: Ids::default(),
             map: claim_map(),
             leeway: Duration::from_secs(30),
+            access_tokens_only: false,
         }],
-        api_keys: None,
+        ..Authn::default()
     };
     let tenancy = Tenancy { dimensions: WORLD.dimensions.to_vec(), choose_by: None };
     let metrics = Metrics::new();
@@ -64,7 +65,7 @@ fn is_let_in(value: &[u8]) -> bool {
         query: Vec::new(),
         has_body: false,
     };
-    let presented = Presented { headers: &headers, request: &request };
+    let presented = Presented { headers: &headers, request: &request, certificate: None };
     let mut asked = pin!(AUTHENTICATOR.authenticate(&presented));
     // With keys from a file there is nothing to wait for.
     match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

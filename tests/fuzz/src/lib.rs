@@ -54,6 +54,7 @@ impl World {
             attributes: [("regions".into(), Value::List(vec![Value::String("EMEA".into())].into()))].into(),
             reports: ["u2".into()].into(),
             memberships: vec![tenant.clone()],
+            scopes: None,
         };
         let request = RequestFacts { method: http::Method::GET, ip: [127, 0, 0, 1].into() };
         Self { catalog, schema, dimensions, policies, principal, tenant, request }

@@ -1,0 +1,48 @@
+//! Tokens that only the holder of a key may use: `cnf` (RFC 7800), with certificates (RFC 8705).
+//!
+//! A confirmation that is not understood can't be met, so the token is refused. It is met anew for each request, also where
+//! the token was remembered: who stole a token does not have the key.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::json::Json;
+use super::{Presented, Refused};
+
+/// What whoever shows a token must show besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Binding {
+    /// SHA-256 of the certificate of the TLS connection (`x5t#S256`).
+    certificate: Option<[u8; 32]>,
+}
+
+impl Binding {
+    /// What verified claims ask for.
+    pub(super) fn of(claims: &Json) -> Result<Self, Refused> {
+        let mut binding = Self::default();
+        let Some(confirmation) = claims.member("cnf") else { return Ok(binding) };
+        let Json::Map(members) = confirmation else { return Err(Refused::Binding) };
+        if members.is_empty() {
+            return Err(Refused::Binding);
+        }
+        for (name, value) in members {
+            match name.as_str() {
+                "x5t#S256" => binding.certificate = Some(thumbprint(value)?),
+                _ => return Err(Refused::Binding),
+            }
+        }
+        Ok(binding)
+    }
+
+    /// Whether the request shows it.
+    pub(super) fn check(&self, presented: &Presented<'_>) -> Result<(), Refused> {
+        let met = self.certificate.is_none_or(|bound| presented.certificate == Some(bound));
+        if met { Ok(()) } else { Err(Refused::Binding) }
+    }
+}
+
+/// SHA-256 in base64url.
+fn thumbprint(value: &Json) -> Result<[u8; 32], Refused> {
+    let bytes = value.text().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(Refused::Binding)
+}
