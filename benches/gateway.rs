@@ -6,7 +6,8 @@
 //! the load, nor whoever else uses the machine, counts. Every answer is compared with one that was looked at: a benchmark of
 //! refusals, or of rows that leak, fails. The audit log is on (`fsync: never`); nginx writes no log at all.
 //!
-//! `cargo bench --bench gateway`, or with `-- --quick` one short round, which says that all works and little else.
+//! `cargo bench --bench gateway`, or with `-- --quick` one short round, which says that all works and little else. With
+//! `-- --only enforced` (or `opaque`, `nginx`, `lua`) and `4k` or `30k` one contender alone, for a profiler.
 
 #[path = "gateway/load.rs"]
 mod load;
@@ -63,6 +64,16 @@ enum Kind {
 }
 
 impl Kind {
+    /// What it is called on the command line and in ratios.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Enforced => "enforced",
+            Self::Opaque => "opaque",
+            Self::Nginx => "nginx",
+            Self::Lua => "lua",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Enforced => "scrim, enforced",
@@ -93,7 +104,7 @@ fn main() -> ExitCode {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
         // Whichever ends first, the servers are dropped, and with that stopped.
         tokio::select! {
-            done = run(&pace) => done,
+            done = run(&pace, &arguments) => done,
             _ = interrupt.recv() => Err("interrupted".to_owned()),
             _ = terminate.recv() => Err("terminated".to_owned()),
         }
@@ -107,7 +118,9 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(pace: &Pace) -> Result<(), String> {
+async fn run(pace: &Pace, arguments: &[String]) -> Result<(), String> {
+    let only = arguments.iter().any(|argument| argument == "--only");
+    let named = |label: &str| arguments.iter().any(|argument| argument == label);
     let nginx = Nginx::find()?;
     let setup = Setup::new()?;
     let upstream = nginx.start_static(&setup)?;
@@ -123,8 +136,14 @@ async fn run(pace: &Pace) -> Result<(), String> {
     let mut contenders = Vec::new();
     for page in &setup.pages {
         for (kind, server) in &servers {
+            if only && !(named(kind.label()) && named(page.size.label())) {
+                continue;
+            }
             contenders.push(contender(*kind, server, page, &setup).await?);
         }
+    }
+    if contenders.is_empty() {
+        return Err("`--only` takes a contender and a size, like `--only enforced 4k`".to_owned());
     }
     println!(
         "every listener plaintext, {CONNECTIONS} keep-alive connections, {} rounds of {:?} each, medians; {}",
@@ -199,11 +218,11 @@ fn report(contenders: &[Contender<'_>]) {
         let found = contenders.iter().find(|contender| contender.kind == kind && contender.size == size);
         found.map_or(f64::NAN, |contender| contender.median(|figure| figure.per_cpu_second))
     };
-    for (name, peer) in [("opaque", Kind::Opaque), ("nginx", Kind::Nginx), ("lua", Kind::Lua)] {
+    for peer in [Kind::Opaque, Kind::Nginx, Kind::Lua] {
         for size in Size::ALL {
             let ratio = figure(Kind::Enforced, size) / figure(peer, size);
             if ratio.is_finite() {
-                println!("ratio enforced_vs_{name}_{} {ratio:.3}", size.label());
+                println!("ratio enforced_vs_{}_{} {ratio:.3}", peer.label(), size.label());
             }
         }
     }

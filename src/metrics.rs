@@ -1,13 +1,19 @@
 //! Every metric, named once. No label can grow with users, tenants, paths or records.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
-/// Handles to all metrics of one gateway, in a registry of their own (so that tests run side by side).
+/// All metrics of one gateway, in a registry of their own (so that tests run side by side). Cheap to clone: every exchange
+/// has one.
 #[derive(Clone)]
-pub struct Metrics {
+pub struct Metrics(Arc<Handles>);
+
+pub struct Handles {
     registry: Registry,
     /// Exchanges by `action` and `outcome` (`allowed`, `refused`, `failed`, `aborted`).
     pub requests: IntCounterVec,
@@ -78,7 +84,7 @@ impl Metrics {
         };
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::with_opts(Opts::new(name, help)));
         let seconds = |name: &str, help: &str| HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-        Self {
+        Self(Arc::new(Handles {
             requests: counters("scrim_requests_total", "Exchanges by action and outcome.", &["action", "outcome"]),
             refusals: counters("scrim_refusals_total", "Refused exchanges by reason.", &["reason"]),
             credentials_refused: counters(
@@ -164,12 +170,20 @@ impl Metrics {
                 &["outcome"],
             ),
             registry,
-        }
+        }))
     }
 
     /// The text exposition format of Prometheus.
     pub fn render(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+impl Deref for Metrics {
+    type Target = Handles;
+
+    fn deref(&self) -> &Handles {
+        &self.0
     }
 }
 

@@ -199,7 +199,9 @@ impl Pages {
         let resumed = if was_writable { Vec::new() } else { self.resumed() };
         let owed = self.owed.len();
         let lines: Vec<Line> = self.owed.drain(..).chain(batch).collect();
-        let text: Vec<u8> = resumed.iter().chain(lines.iter().flat_map(|line| &line.text)).copied().collect();
+        let parts = || std::iter::once(&resumed).chain(lines.iter().map(|line| &line.text));
+        let mut text = Vec::with_capacity(parts().map(Vec::len).sum());
+        parts().for_each(|part| text.extend_from_slice(part));
         let (written, mut result) = self.sink.append(&text);
         if written > 0 {
             self.unsynced_since.get_or_insert_with(Instant::now);

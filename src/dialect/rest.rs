@@ -138,9 +138,10 @@ impl Reading<'_> {
         if let Some(sort) = &parameters.sort {
             query.sort = self.sort(sort, &named)?;
         }
-        let spelled = self.spellings();
+        // Most lists are asked for without a filter.
+        let mut spelled = None;
         for (name, text) in pairs.iter().filter(|(name, _)| !is_reserved(self.rest, name)) {
-            let (field, operator) = (*spelled.get(name)?)?;
+            let (field, operator) = (*spelled.get_or_insert_with(|| self.spellings()).get(name)?)?;
             // `stage` beside `stage[ne]` is a list to one parser, an object to another.
             if named.keys().any(|other| is_part(name, other)) {
                 return None;
