@@ -171,6 +171,9 @@ impl Drop for Pending {
 pub struct Intent {
     #[serde(skip)]
     pub request_id: String,
+    /// See [`Trace`](crate::model::Trace).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub trace_id: String,
     pub client: String,
     pub method: String,
     pub path: String,

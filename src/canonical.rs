@@ -112,6 +112,8 @@ impl Canonical {
 fn method(method: &Method) -> Result<(), Reason> {
     match *method {
         Method::GET | Method::HEAD | Method::POST | Method::PATCH | Method::PUT | Method::DELETE => Ok(()),
+        // Has one meaning, and is for the next to answer: no route is declared for it.
+        Method::OPTIONS => Ok(()),
         Method::CONNECT => Err(Reason::UpgradeNotDeclared),
         _ => Err(Reason::MethodNotSupported),
     }

@@ -3,15 +3,18 @@
 //! `raw` reads the file as written; `compile` checks it. Relative paths are resolved against the file's folder.
 //! Secrets are read when the configuration is loaded and never shown.
 
+mod browsers;
 mod coding;
 mod compile;
 mod identity;
 mod limits;
 mod listeners;
+mod rates;
 mod raw;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +40,10 @@ pub struct Config {
     /// A folder; every `*.yaml` in it that is not `*_test.yaml` is a policy.
     pub policies: PathBuf,
     pub limits: Limits,
+    pub rates: Vec<Rate>,
+    pub hsts: Hsts,
+    /// Without it, pages of no other origin may ask.
+    pub cors: Option<Cors>,
     /// What answers may be compressed with for clients that accept it, the best first. Empty: none is.
     pub compression: Vec<Coding>,
     pub audit: Audit,
@@ -340,6 +347,11 @@ pub struct Limits {
     pub decoded_ratio: usize,
     pub json_depth: usize,
     pub in_flight: usize,
+    /// Exchanges of known callers that are served at a time; others wait for their turn. At most `in_flight`.
+    pub concurrent: usize,
+    pub concurrent_per_tenant: usize,
+    /// How long a turn is waited for.
+    pub queue_time: Duration,
     pub upstream_connections: usize,
     /// Records of the upstream that are read to fill one page of a list.
     pub scanned_rows: usize,
@@ -356,6 +368,55 @@ pub struct Limits {
     /// From there until a streamed answer has passed.
     pub stream_time: Duration,
     pub drain_time: Duration,
+}
+
+/// How long browsers that came by TLS must come back by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Hsts {
+    pub max_age: Duration,
+    pub subdomains: bool,
+}
+
+/// Whose pages may ask, with credentials that they bring themselves: a bearer token or a key, never a cookie.
+#[derive(Clone, Debug)]
+pub struct Cors {
+    /// As browsers send them.
+    pub origins: Vec<Name>,
+    /// How long a browser may remember that it may.
+    pub max_age: Duration,
+}
+
+/// How often a caller may ask: `requests` in each `period` over time, and at most `burst` at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    pub per: Per,
+    pub requests: NonZeroU32,
+    pub period: Duration,
+    pub burst: NonZeroU32,
+}
+
+/// Who shares one allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// A client's IPv4 address, or the first 64 bits of its IPv6 address.
+    Address,
+    Principal,
+    /// A principal that comes with an API key.
+    ApiKey,
+    Tenant,
+}
+
+impl Per {
+    pub const ALL: [Self; 4] = [Self::Address, Self::Principal, Self::ApiKey, Self::Tenant];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Principal => "principal",
+            Self::ApiKey => "api_key",
+            Self::Tenant => "tenant",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

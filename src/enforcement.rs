@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::api::{Api, Catalog, Dialect, FieldId, InexactPaging, Records, Route, RouteKind, Shape, Table, TableId};
 use crate::dialect::{Query, rest};
-use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope};
+use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace};
 use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
 use crate::redact::{Frame, Lens, Plan, Relations};
 use crate::secret::Secret;
@@ -86,6 +86,7 @@ pub struct Case<'a> {
     pub tenant: &'a TenantScope,
     pub request: &'a RequestFacts,
     pub request_id: RequestId,
+    pub trace: Trace,
     pub now: Timestamp,
     pub masking_key: Option<&'a Secret>,
     /// Nesting of JSON beyond this is refused.
@@ -151,6 +152,9 @@ impl<'a> Case<'a> {
         let mut headers = headers(api, self.tenant)?;
         if let Ok(id) = HeaderValue::from_str(&self.request_id.to_string()) {
             headers.insert(HeaderName::from_static("x-request-id"), id);
+        }
+        if let Ok(trace) = HeaderValue::from_str(&self.trace.to_string()) {
+            headers.insert(HeaderName::from_static("traceparent"), trace);
         }
         Some(headers)
     }

@@ -9,15 +9,18 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use crate::admission::turns::Turn;
+use crate::admission::{Limited, Quota};
 use crate::audit::{Intent, Log, Outcome, Pending, Unwritable};
 use crate::canonical::Canonical;
 use crate::metrics::Metrics;
-use crate::model::{Action, Name, Principal, Reason, RequestId, TenantScope};
+use crate::model::{Action, Name, Principal, Reason, RequestId, TenantScope, Trace};
 use crate::redact::plan::FieldChange;
 use crate::redact::{Plan, Tally};
 
 pub struct Exchange {
     pub id: RequestId,
+    pub trace: Trace,
     /// The same instant for every rule of this exchange.
     pub now: Timestamp,
     started: Instant,
@@ -32,15 +35,27 @@ pub struct Exchange {
     /// Set once the intent is written.
     pending: Option<Pending>,
     ended: bool,
+    /// What is left for the caller, of the rate that leaves the least.
+    quota: Option<Quota>,
+    /// Goes to the next one when this exchange has ended.
+    turn: Option<Turn>,
 }
 
 impl Exchange {
-    pub fn begin(now: Timestamp, client: IpAddr, log: &Arc<Log>, metrics: &Metrics) -> Self {
+    /// `trace`: a `traceparent` header, if there was one.
+    pub fn begin(now: Timestamp, client: IpAddr, trace: Option<&[u8]>, log: &Arc<Log>, metrics: &Metrics) -> Self {
         metrics.in_flight.inc();
         let id = RequestId::generate();
-        let intent = Intent { request_id: id.to_string(), client: client.to_string(), ..Intent::default() };
+        let trace = Trace::of(trace);
+        let intent = Intent {
+            request_id: id.to_string(),
+            trace_id: trace.id(),
+            client: client.to_string(),
+            ..Intent::default()
+        };
         Self {
             id,
+            trace,
             now,
             started: Instant::now(),
             log: Arc::clone(log),
@@ -51,6 +66,8 @@ impl Exchange {
             announced: false,
             pending: None,
             ended: false,
+            quota: None,
+            turn: None,
         }
     }
 
@@ -73,6 +90,36 @@ impl Exchange {
 
     pub fn for_tenant(&mut self, tenant: &TenantScope) {
         self.intent.tenant = Some(tenant.to_string());
+    }
+
+    /// Notes what a rate has left, or that it has nothing.
+    pub fn admitted(&mut self, quota: Result<Option<Quota>, Limited>) -> Result<(), Reason> {
+        match quota {
+            Ok(quota) => {
+                if let Some(quota) = quota {
+                    let known = self.quota.as_ref().map(|known| known.left);
+                    if known.is_none_or(|known| quota.left < known) {
+                        self.quota = Some(quota);
+                    }
+                }
+                Ok(())
+            }
+            Err(Limited { per, quota }) => {
+                self.metrics.rate_limited.with_label_values(&[per.name()]).inc();
+                self.detail(format_args!("per {}", per.name()));
+                self.quota = Some(quota);
+                Err(Reason::RateLimited)
+            }
+        }
+    }
+
+    pub fn quota(&self) -> Option<&Quota> {
+        self.quota.as_ref()
+    }
+
+    /// It is this exchange's turn, until it ends.
+    pub fn has_turn(&mut self, turn: Turn) {
+        self.turn = Some(turn);
     }
 
     pub fn about(&mut self, api: &str, table: &str, action: &Action, key: Option<&str>) {
@@ -267,7 +314,7 @@ mod tests {
         let mut cut = 0;
         for _ in 0..100 {
             let now = Clock::system().now();
-            let mut exchange = Exchange::begin(now, Ipv4Addr::LOCALHOST.into(), &log, &Metrics::new());
+            let mut exchange = Exchange::begin(now, Ipv4Addr::LOCALHOST.into(), None, &log, &Metrics::new());
             if tokio::time::timeout(Duration::ZERO, exchange.announce()).await.is_err() {
                 cut += 1;
                 assert_eq!(exchange.announce().await, Err(Reason::AuditUnavailable));

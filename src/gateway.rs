@@ -29,6 +29,8 @@ use certificates::Certificates;
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
 /// Between two looks at the list of revocations. Its content is compared, so that it may be replaced in any way.
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(1);
+/// How often callers who have not asked for long are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(10);
 /// For streams of HTTP/2, which run in tasks of their own, once their connections have ended.
 const STREAMS_END: Duration = Duration::from_secs(2);
 
@@ -149,6 +151,7 @@ impl Gateway {
             background.spawn(keep_fresh(Arc::clone(&shared), kept, shared.reloaded.subscribe()));
         }
         background.spawn(certificates::watch(Arc::clone(&shared), shared.reloaded.subscribe()));
+        background.spawn(forget_callers(Arc::clone(&shared.in_force)));
         Ok(Self { shared, addresses, admin_address, stop, cut, stop_admin, serving, background })
     }
 
@@ -227,7 +230,7 @@ impl Shared {
     }
 
     async fn load_anew(&self) -> Result<(), Vec<Diagnostic>> {
-        let (snapshot, warnings) = Snapshot::load(&self.path, &self.adjust, &self.clock, &self.metrics)?;
+        let (mut snapshot, warnings) = Snapshot::load(&self.path, &self.adjust, &self.clock, &self.metrics)?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -245,6 +248,9 @@ impl Shared {
             )]);
         }
         self.certificates.replace(&materials, &self.metrics);
+        if let Some(old) = self.in_force.load().as_ref() {
+            snapshot.admission.inherit(&old.admission);
+        }
         self.in_force.store(Some(Arc::new(snapshot)));
         self.reloaded.send_replace(());
         Ok(())
@@ -324,6 +330,18 @@ async fn keep_fresh(shared: Arc<Shared>, kept: Kept, mut reloaded: watch::Receiv
         }
         if let Some(snapshot) = shared.in_force.load_full() {
             kept.refresh(&snapshot, &shared.metrics).await;
+        }
+    }
+}
+
+/// Callers who have not asked for long are not kept.
+async fn forget_callers(in_force: Arc<ArcSwapOption<Snapshot>>) {
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        let snapshot = in_force.load_full();
+        let forgotten = tokio::task::spawn_blocking(move || snapshot.iter().for_each(|all| all.admission.forget()));
+        if forgotten.await.is_err() {
+            tracing::error!("what is known of the rates of callers could not be cleared");
         }
     }
 }

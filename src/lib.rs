@@ -7,7 +7,8 @@
 //! 1. [`listener`] accepts the connection and ends TLS.
 //! 2. [`canonical`] refuses whatever two parsers could read differently.
 //! 3. [`authn`] turns credentials into a [`Principal`](model::Principal).
-//! 4. [`tenancy`] finds exactly one [`TenantScope`](model::TenantScope), and [`hierarchy`] whom the principal manages in it.
+//! 4. [`tenancy`] finds exactly one [`TenantScope`](model::TenantScope), and [`hierarchy`] whom the principal manages in it;
+//!    [`admission`] says how much it may ask for.
 //! 5. [`routing`] finds the table, the action and the record that are meant.
 //! 6. [`policy`] decides; it is pure, and a failure inside it is a denial.
 //! 7. [`enforcement`] turns decisions into permits, the only values that [`upstream`] sends.
@@ -41,6 +42,8 @@ pub mod canonical;
 pub mod authn;
 
 pub mod tenancy;
+
+pub mod admission;
 
 pub mod hierarchy;
 

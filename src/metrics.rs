@@ -19,9 +19,13 @@ pub struct Handles {
     pub requests: IntCounterVec,
     /// Refusals by `reason`.
     pub refusals: IntCounterVec,
+    /// Requests beyond a rate by `per`: `address`, `principal`, `api_key`, `tenant`.
+    pub rate_limited: IntCounterVec,
+    /// Exchanges that wait for their turn.
+    pub waiting: IntGauge,
     /// Refused credentials by `reason`; finer than `refusals`.
     pub credentials_refused: IntCounterVec,
-    /// Seconds by `phase`: `authenticate`, `decide`, `upstream`, `redact`, `total`.
+    /// Seconds by `phase`: `authenticate`, `queue`, `decide`, `upstream`, `redact`, `total`.
     pub phase_seconds: HistogramVec,
     pub upstream_seconds: Histogram,
     pub upstream_requests: IntCounterVec,
@@ -87,6 +91,12 @@ impl Metrics {
         Self(Arc::new(Handles {
             requests: counters("scrim_requests_total", "Exchanges by action and outcome.", &["action", "outcome"]),
             refusals: counters("scrim_refusals_total", "Refused exchanges by reason.", &["reason"]),
+            rate_limited: counters(
+                "scrim_rate_limited_total",
+                "Requests beyond a rate, by whose rate it is.",
+                &["per"],
+            ),
+            waiting: gauge("scrim_waiting", "Exchanges that wait for their turn."),
             credentials_refused: counters(
                 "scrim_credentials_refused_total",
                 "Refused credentials by reason.",

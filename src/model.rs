@@ -4,6 +4,7 @@
 //! decides anything. Types whose values have been verified keep their fields private.
 
 pub mod percent;
+mod trace;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use trace::Trace;
 pub use value::Value;
 
 /// A name that an operator declared: of a table, a field, a role, a rule. Cheap to clone, never empty.
@@ -212,6 +214,8 @@ pub enum Reason {
     TenantMissing,
     TenantNotAMember,
     HierarchyUnavailable,
+    // admission
+    RateLimited,
     // routing
     RouteUnknown,
     MediaTypeUnsupported,
@@ -272,6 +276,7 @@ impl Reason {
             Self::IdentityUnavailable => "identity_unavailable",
             Self::TenantMissing => "tenant_missing",
             Self::TenantNotAMember => "tenant_not_a_member",
+            Self::RateLimited => "rate_limited",
             Self::HierarchyUnavailable => "hierarchy_unavailable",
             Self::RouteUnknown => "route_unknown",
             Self::MediaTypeUnsupported => "media_type_unsupported",

@@ -10,6 +10,7 @@ mod client;
 mod delivery;
 mod encode;
 mod export;
+mod extras;
 mod flow;
 mod negotiation;
 mod records;
@@ -24,15 +25,18 @@ use std::task::Poll;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method};
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
+use prometheus::IntGauge;
 
 use delivery::{Times, deliver};
+use extras::Extras;
 use negotiation::Format;
 use reply::Reply;
 
+use crate::admission::turns::Turn;
 use crate::api::RouteKind;
 use crate::audit::Log;
 use crate::authn::{Authenticated, Presented};
@@ -42,7 +46,7 @@ use crate::enforcement::Case;
 use crate::enforcement::write::Refusal;
 use crate::exchange::Exchange;
 use crate::metrics::Metrics;
-use crate::model::{Action, Reason, RequestFacts};
+use crate::model::{Action, Reason, RequestFacts, TenantScope};
 use crate::policy::{Caller, Decided, Decision};
 use crate::rejection::Rejection;
 use crate::routing::{self, Kind};
@@ -71,9 +75,14 @@ impl Proxy {
     /// Whether the connection or stream may go on.
     async fn exchange(&self, session: &mut ServerSession) -> bool {
         let client = client::address(session);
-        let mut exchange = Exchange::begin(self.clock.now(), client, &self.log, &self.metrics);
+        let trace = session.req_header().headers.get("traceparent").map(HeaderValue::as_bytes);
+        let mut exchange = Exchange::begin(self.clock.now(), client, trace, &self.log, &self.metrics);
         let snapshot = self.in_force.load_full();
         let times = Times::new(snapshot.as_deref());
+        let by_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let headers = &session.req_header().headers;
+        let extras =
+            snapshot.as_ref().map(|snapshot| Extras::new(&snapshot.config, headers, by_tls)).unwrap_or_default();
         let served = match &snapshot {
             None => Err(Reason::NotReady),
             Some(snapshot) if self.metrics.in_flight.get() > snapshot.config.limits.in_flight as i64 => {
@@ -105,7 +114,7 @@ impl Proxy {
         }
         client::close_unless_read(session);
         let to_head = session.req_header().method == Method::HEAD;
-        match deliver(session, reply, to_head, &times, &mut exchange).await {
+        match deliver(session, reply, &extras, to_head, &times, &mut exchange).await {
             Ok(()) => exchange.end(status.as_u16(), reason).await,
             Err(reason) => {
                 if !matches!(reason, Reason::ClientGone | Reason::ClientSlow) {
@@ -129,14 +138,15 @@ impl Proxy {
     ) -> Result<Reply<'u>, Reason> {
         let config = &snapshot.config;
         exchange.under(snapshot.policies.hash(), &config.hash);
+        exchange.admitted(snapshot.admission.arrive(client))?;
 
         let raw = client::raw_head(session);
-        let request = canonical::canonicalise(
-            &client::head(session, raw.as_deref(), client),
-            &snapshot.identity_headers,
-            &config.limits,
-        )?;
+        let head = client::head(session, raw.as_deref(), client);
+        let request = canonical::canonicalise(&head, &snapshot.identity_headers, &config.limits)?;
         exchange.asks(&request);
+        if request.method == Method::OPTIONS {
+            return extras::preflight(config, head.headers).map(Reply::told).ok_or(Reason::MethodNotSupported);
+        }
 
         let timer = self.phase("authenticate");
         let headers = &session.req_header().headers;
@@ -156,6 +166,10 @@ impl Proxy {
         let chosen = choice.map(|value| value.to_str().unwrap_or_default());
         let tenant = tenancy::scope(&principal, chosen, &config.tenancy)?;
         exchange.for_tenant(&tenant);
+
+        exchange.admitted(snapshot.admission.identify(&principal, &tenant))?;
+        let turn = self.turn(session, snapshot, &tenant).await?;
+        exchange.has_turn(turn);
 
         // Before anything is looked for: what does not exist and what is hidden are refused alike, also while this fails.
         let principal = snapshot.hierarchy.in_tenant(principal, &tenant, &snapshot.upstreams, &self.metrics).await;
@@ -177,6 +191,7 @@ impl Proxy {
             tenant: &tenant,
             request: &facts,
             request_id: exchange.id,
+            trace: exchange.trace,
             now: exchange.now,
             masking_key: config.masking_key.as_ref(),
             depth: config.limits.json_depth,
@@ -253,12 +268,43 @@ impl Proxy {
         Ok(reply)
     }
 
+    /// Waits until it is this exchange's turn.
+    async fn turn(
+        &self,
+        session: &mut ServerSession,
+        snapshot: &Snapshot,
+        tenant: &TenantScope,
+    ) -> Result<Turn, Reason> {
+        let timer = self.phase("queue");
+        let waits = Counted::new(&self.metrics.waiting);
+        let turn = async { snapshot.admission.turn(tenant).await.ok_or(Reason::Overloaded) };
+        let turn = until_client_leaves(session, pin!(turn)).await;
+        drop((timer, waits));
+        turn
+    }
+
     fn count_remembered(&self, what: &str, remembered: bool) {
         self.metrics.cache.with_label_values(&[what, if remembered { "hit" } else { "miss" }]).inc();
     }
 
     fn phase(&self, name: &str) -> prometheus::HistogramTimer {
         self.metrics.phase_seconds.with_label_values(&[name]).start_timer()
+    }
+}
+
+/// Counts one more for as long as it lives.
+struct Counted<'g>(&'g IntGauge);
+
+impl<'g> Counted<'g> {
+    fn new(gauge: &'g IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -307,13 +353,14 @@ impl HttpServerApp for Proxy {
             Ok(Ok(false)) | Err(_) => return None,
             Ok(Err(_)) => {
                 let mut exchange =
-                    Exchange::begin(self.clock.now(), client::address(&session), &self.log, &self.metrics);
+                    Exchange::begin(self.clock.now(), client::address(&session), None, &self.log, &self.metrics);
                 session.set_keepalive(None);
                 let reason = exchange.announce().await.err().unwrap_or(Reason::MalformedRequest);
                 let rejection = Rejection::from(reason);
                 // Of a head that can't be read, it can't be told what it asks for: the refusal has a body.
                 let times = Times::new(self.in_force.load().as_deref());
-                match deliver(&mut session, Reply::refused(&rejection), false, &times, &mut exchange).await {
+                let (reply, extras) = (Reply::refused(&rejection), Extras::default());
+                match deliver(&mut session, reply, &extras, false, &times, &mut exchange).await {
                     Ok(()) => exchange.end(rejection.status.as_u16(), Some(reason)).await,
                     Err(reason) => exchange.cut(reason).await,
                 }

@@ -62,6 +62,9 @@ impl From<Reason> for Rejection {
                 "tenant_forbidden",
                 "No tenant was chosen that these credentials belong to.",
             ),
+            Reason::RateLimited => {
+                says(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests; ask again later.")
+            }
             Reason::RouteUnknown | Reason::TableHidden | Reason::RecordHidden | Reason::RecordForeign => {
                 says(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
             }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+use crate::admission::Admission;
 use crate::api::{self, Catalog};
 use crate::authn::Authenticator;
 use crate::clock::Clock;
@@ -25,6 +26,7 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     pub policies: PolicySet,
     pub authenticator: Authenticator,
+    pub admission: Admission,
     pub hierarchy: Hierarchy,
     pub upstreams: Arc<Upstreams>,
     /// Headers that only the gateway may send to an upstream: those that carry the tenant or a credential.
@@ -170,7 +172,9 @@ impl Snapshot {
         });
         let identity_headers = tenant.chain(credentials).collect();
         let upstreams = Arc::new(upstreams);
-        Ok((Self { config, catalog, policies, authenticator, hierarchy, upstreams, identity_headers }, found))
+        let admission = Admission::new(&config.rates, &config.limits);
+        let all = Self { config, catalog, policies, authenticator, admission, hierarchy, upstreams, identity_headers };
+        Ok((all, found))
     }
 }
 

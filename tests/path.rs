@@ -2,7 +2,9 @@
 //! log says, and that nothing is left behind.
 
 mod admin;
+mod admission;
 mod bodies;
+mod browsers;
 mod certificates;
 mod client;
 mod demo;

@@ -27,11 +27,14 @@ fn limits() -> Limits {
         decoded_ratio: 1,
         json_depth: 96,
         in_flight: 1,
+        concurrent: 1,
+        concurrent_per_tenant: 1,
         upstream_connections: 1,
         scanned_rows: 1,
         request_body_time: second,
         client_write_time: second,
         idle_time: second,
+        queue_time: second,
         connect_time: second,
         upstream_head_time: second,
         upstream_read_time: second,
@@ -338,7 +341,8 @@ fn a_head_that_parsers_forgive_is_refused() {
         ("HEAD /c HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", BodyExpected),
         ("HEAD /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", BodyExpected),
         ("head /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
-        ("OPTIONS /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
+        ("OPTIONS /c HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", BodyExpected),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", MalformedRequest),
         ("TRACE /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
         ("SEARCH /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
         ("QUERY /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
@@ -372,7 +376,7 @@ fn an_http2_head_that_speaks_of_another_connection_is_refused() {
         ("GET", Some("a"), &[("content-length", "1")], BodyExpected),
         ("CONNECT", Some("a"), &[], UpgradeNotDeclared),
         ("HEAD", Some("a"), &[("content-length", "1")], BodyExpected),
-        ("OPTIONS", Some("a"), &[], MethodNotSupported),
+        ("OPTIONS", Some("a"), &[("content-length", "1")], BodyExpected),
     ];
     for (method, authority, lines, reason) in cases {
         assert_eq!(http2(method, "/c", *authority, lines), Err(*reason), "{method} {authority:?} {lines:?}");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::raw::{self, distinct, header, path, text, unknown, warn};
 use super::{Audit, Config, Credential, Draft, Fsync, Hierarchy, Limits, Places, Scheme, Upstream};
-use super::{Coding, coding, identity, limits, listeners};
+use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, rates};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
 use crate::model::Name;
@@ -64,6 +64,9 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     });
     let masks_with_key = masking.is_some();
     let limits = fields.take("limits").map_or_else(Limits::default, |node| limits::limits(node, reader));
+    let rates = fields.take("rates").map_or_else(Vec::new, |node| rates::rates(node, reader));
+    let hsts = fields.take("hsts").map_or_else(Hsts::default, |node| browsers::hsts(node, reader));
+    let cors = fields.take("cors").map(|node| browsers::cors(node, reader));
     let compression = fields
         .take("compression")
         .map_or_else(Vec::new, |node| coding::codings(node, "`compression`", &Coding::WRITTEN, reader));
@@ -91,6 +94,9 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
         apis: apis.iter().map(|text| folder.join(&text.value)).collect(),
         policies: policies.unwrap_or_default(),
         limits,
+        rates,
+        hsts,
+        cors,
         compression,
         audit: audit.unwrap_or(none),
         masking_key: masking.flatten(),

@@ -27,6 +27,9 @@ impl Default for Limits {
             decoded_ratio: 200,
             json_depth: 64,
             in_flight: 1024,
+            concurrent: 512,
+            concurrent_per_tenant: 512,
+            queue_time: seconds(1),
             upstream_connections: 128,
             scanned_rows: 10_000,
             request_body_time: seconds(30),
@@ -66,7 +69,6 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("headers", "`headers`", 1, 1_000, &mut limits.headers),
         // Redaction recurses no deeper than this.
         ("json_depth", "`json_depth`", 1, 96, &mut limits.json_depth),
-        ("in_flight", "`in_flight`", 1, 1_000_000, &mut limits.in_flight),
         ("upstream_connections", "`upstream_connections`", 1, 100_000, &mut limits.upstream_connections),
         ("scanned_rows", "`scanned_rows`", 1, 10_000_000, &mut limits.scanned_rows),
         ("decoded_ratio", "`decoded_ratio`", 1, 100_000, &mut limits.decoded_ratio),
@@ -77,9 +79,25 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
             *place = found;
         }
     }
+    turns(&mut limits, &mut fields, reader);
     times(&mut limits, &mut fields, reader);
     fields.finish(reader);
     limits
+}
+
+/// As many as may be in flight, half of them served at a time unless it is said otherwise, by one tenant if no other is there.
+fn turns(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
+    let mut count = |key, what, most: usize| {
+        let node = fields.take(key)?;
+        reader.integer(node, what, 1..=most as u64).and_then(|found| usize::try_from(found).ok())
+    };
+    if let Some(found) = count("in_flight", "`in_flight`", 1_000_000) {
+        limits.in_flight = found;
+    }
+    let concurrent = count("concurrent", "`concurrent`", limits.in_flight);
+    limits.concurrent = concurrent.unwrap_or(limits.in_flight.div_ceil(2));
+    let per_tenant = count("concurrent_per_tenant", "`concurrent_per_tenant`", limits.concurrent);
+    limits.concurrent_per_tenant = per_tenant.unwrap_or(limits.concurrent);
 }
 
 fn times(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
@@ -89,6 +107,7 @@ fn times(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
         ("request_body_time", "`request_body_time`", &mut limits.request_body_time),
         ("client_write_time", "`client_write_time`", &mut limits.client_write_time),
         ("idle_time", "`idle_time`", &mut limits.idle_time),
+        ("queue_time", "`queue_time`", &mut limits.queue_time),
         ("connect_time", "`connect_time`", &mut limits.connect_time),
         ("upstream_head_time", "`upstream_head_time`", &mut limits.upstream_head_time),
         ("upstream_read_time", "`upstream_read_time`", &mut limits.upstream_read_time),

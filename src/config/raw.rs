@@ -197,6 +197,20 @@ pub(super) fn url(text: &Text, reader: &mut Reader) -> Option<Url> {
     }
 }
 
+/// Whether a text is an origin as browsers send it: in lower case, with neither a path nor the scheme's own port (RFC 6454,
+/// section 6.2).
+pub(super) fn is_origin(text: &str) -> bool {
+    parse_url(text).is_ok_and(|url| {
+        let (scheme, default) = match url.scheme {
+            Scheme::Http => ("http", 80),
+            Scheme::Https => ("https", 443),
+        };
+        let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.to_ascii_lowercase() };
+        let port = if url.port == default { String::new() } else { format!(":{}", url.port) };
+        text == format!("{scheme}://{host}{port}")
+    })
+}
+
 fn parse_url(text: &str) -> Result<Url, &'static str> {
     if text.contains('@') {
         return Err("a URL can't hold a user or a password; use `credential`");

@@ -3,7 +3,7 @@
 //! A code never changes its meaning. Whoever adds one describes it here.
 
 /// By code, ascending.
-pub const CODES: [(&str, &str); 178] = [
+pub const CODES: [(&str, &str); 181] = [
     ("adds-nothing", "A rule adds nothing to another rule of the same table."),
     ("always-fails", "A part of a condition has no value whatever is asked."),
     ("always-true", "A test holds for every record and every caller."),
@@ -25,10 +25,12 @@ pub const CODES: [(&str, &str); 178] = [
     ("bad-media-type", "A media type is not valid."),
     ("bad-method", "A route's method does not fit what the route does."),
     ("bad-name", "A name holds other signs than letters, digits and `_`."),
+    ("bad-origin", "A text is not an origin as browsers send it."),
     ("bad-parameter", "A query parameter's name is not valid."),
     ("bad-path", "A path can't be matched in one way only."),
     ("bad-pattern", "A regular expression is not valid, or too large."),
     ("bad-place", "A place in an answer is not valid."),
+    ("bad-rate", "A rate is for callers that there are none of."),
     ("bad-relation", "A relation's column or table does not fit."),
     ("bad-revocation", "A revocation does not say of what it is, or says too much."),
     ("bad-route", "A route is not written as a method and a path, or can't serve its table."),
@@ -60,6 +62,7 @@ pub const CODES: [(&str, &str); 178] = [
     ("duplicate-key-id", "Two API keys have one id."),
     ("duplicate-name", "One name is given twice."),
     ("duplicate-parameter", "One query parameter has two meanings."),
+    ("duplicate-rate", "One kind of caller has two rates for one period."),
     ("duplicate-table", "One table is described, or has a policy, twice."),
     ("empty-list", "A list that must name something is empty."),
     ("except-without-all", "`except` stands beside a list of fields."),

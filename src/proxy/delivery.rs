@@ -7,6 +7,7 @@ use bytes::Bytes;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
+use super::extras::Extras;
 use super::flow::Flow;
 use super::reply::{Content, Reply};
 use super::{client, unless_panicked, until_client_leaves};
@@ -38,12 +39,14 @@ impl Times {
 pub(super) async fn deliver(
     session: &mut ServerSession,
     reply: Reply<'_>,
+    extras: &Extras,
     to_head: bool,
     times: &Times,
     exchange: &mut Exchange,
 ) -> Result<(), Reason> {
     let status = reply.status.as_u16();
-    let head = reply.head(exchange.id, to_head).map_err(|_| Reason::Internal)?;
+    let mut head = reply.head(exchange, to_head).map_err(|_| Reason::Internal)?;
+    extras.add(&mut head).map_err(|_| Reason::Internal)?;
     exchange.answers(status);
     // Also where no configuration is in force.
     session.set_write_timeout(Some(times.write));

@@ -9,7 +9,8 @@ use super::export::{self, Rows};
 use super::flow::Flow;
 use super::negotiation::Compression;
 use crate::config::Coding;
-use crate::model::{Reason, RequestId};
+use crate::exchange::Exchange;
+use crate::model::Reason;
 use crate::rejection::Rejection;
 
 /// Bytes that are compressed before others get their turn.
@@ -20,6 +21,8 @@ pub(super) struct Reply<'u> {
     pub content: Content<'u>,
     content_type: HeaderValue,
     disposition: Option<HeaderValue>,
+    /// Said in the head alone.
+    told: Vec<(&'static str, String)>,
     coding: Option<Coding>,
     /// Whether it would be another one for a client that accepts other codings.
     varies: bool,
@@ -34,7 +37,7 @@ pub(super) enum Content<'u> {
 
 impl<'u> Reply<'u> {
     pub(super) fn of(status: StatusCode, content_type: HeaderValue, content: Content<'u>) -> Self {
-        Self { status, content, content_type, disposition: None, coding: None, varies: false }
+        Self { status, content, content_type, disposition: None, told: Vec::new(), coding: None, varies: false }
     }
 
     pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Self {
@@ -43,6 +46,11 @@ impl<'u> Reply<'u> {
 
     pub(super) fn empty() -> Self {
         Self::of(StatusCode::NO_CONTENT, HeaderValue::from_static("application/json"), Content::Nothing)
+    }
+
+    /// Nothing but what its head says.
+    pub(super) fn told(told: Vec<(&'static str, String)>) -> Self {
+        Self { told, ..Self::empty() }
     }
 
     pub(super) fn refused(rejection: &Rejection) -> Self {
@@ -96,8 +104,8 @@ impl<'u> Reply<'u> {
     }
 
     /// Its head. `to_head`: no body will follow, whatever it says.
-    pub(super) fn head(&self, id: RequestId, to_head: bool) -> pingora::Result<ResponseHeader> {
-        let mut head = ResponseHeader::build(self.status, Some(10))?;
+    pub(super) fn head(&self, exchange: &Exchange, to_head: bool) -> pingora::Result<ResponseHeader> {
+        let mut head = ResponseHeader::build(self.status, Some(12))?;
         let length = match &self.content {
             Content::Nothing => None,
             Content::Whole(body) => Some(body.len() as u64),
@@ -114,6 +122,9 @@ impl<'u> Reply<'u> {
         if let Some(disposition) = &self.disposition {
             head.insert_header(header::CONTENT_DISPOSITION, disposition.clone())?;
         }
+        for (name, value) in &self.told {
+            head.insert_header(*name, value.as_str())?;
+        }
         if let Some(coding) = self.coding {
             head.insert_header(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()))?;
         }
@@ -128,7 +139,15 @@ impl<'u> Reply<'u> {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             head.insert_header(header::RETRY_AFTER, HeaderValue::from_static("1"))?;
         }
-        head.insert_header("x-request-id", id.to_string())?;
+        if let Some(quota) = exchange.quota() {
+            let (policy, left) = quota.fields();
+            head.insert_header("ratelimit-policy", policy)?;
+            head.insert_header("ratelimit", left)?;
+            if self.status == StatusCode::TOO_MANY_REQUESTS {
+                head.insert_header(header::RETRY_AFTER, HeaderValue::from(quota.seconds()))?;
+            }
+        }
+        head.insert_header("x-request-id", exchange.id.to_string())?;
         Ok(head)
     }
 }

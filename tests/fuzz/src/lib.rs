@@ -10,7 +10,7 @@ use scrim::config::{ClaimMap, ClaimPath, PrincipalSchema};
 use scrim::diagnostic::Source;
 use scrim::enforcement::Case;
 use scrim::model::value::Type;
-use scrim::model::{Method, Name, Principal, RequestFacts, RequestId, TenantScope, Value};
+use scrim::model::{Method, Name, Principal, RequestFacts, RequestId, TenantScope, Trace, Value};
 use scrim::policy::{Caller, PolicySet};
 
 pub use bounds::bounded;
@@ -68,6 +68,7 @@ impl World {
             tenant: &self.tenant,
             request: &self.request,
             request_id: RequestId::generate(),
+            trace: Trace::of(None),
             now: Timestamp::UNIX_EPOCH,
             masking_key: None,
             depth: 64,

@@ -1,0 +1,171 @@
+//! How much a caller may ask for: rates by address, principal, API key and tenant, and turns where all is in use.
+//!
+//! A rate is a bucket that empties steadily (GCRA): as many requests as its burst at once, and its rate over time. The rate of
+//! an address is taken before a credential is looked at, the others once it is known who asks. Nothing here is exact across
+//! gateways: each counts what it sees itself.
+//!
+//! Turns are what keeps one busy tenant from starving the others: see [`turns`].
+
+mod rates;
+pub mod turns;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::config::{Limits, Per, Rate};
+use crate::model::{Method, Principal, TenantScope};
+use rates::Bucket;
+pub use rates::Quota;
+use turns::{Size, Turn, Turns};
+
+/// The rates and turns of one configuration, with what they have counted.
+pub struct Admission {
+    buckets: Vec<Arc<Bucket>>,
+    turns: Arc<Turns>,
+    size: Size,
+}
+
+/// A bucket that was empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limited {
+    pub per: Per,
+    pub quota: Quota,
+}
+
+impl Admission {
+    pub fn new(rates: &[Rate], limits: &Limits) -> Self {
+        let size = Size::new(limits);
+        let buckets = rates.iter().map(|rate| Arc::new(Bucket::new(*rate))).collect();
+        Self { buckets, turns: Arc::new(Turns::new(size)), size }
+    }
+
+    /// What was counted before goes on under each rate that stayed as it was, and turns that are in use stay in use: a reload
+    /// gives nobody a fresh start.
+    pub fn inherit(&mut self, before: &Self) {
+        for bucket in &mut self.buckets {
+            if let Some(known) = before.buckets.iter().find(|known| known.rate() == bucket.rate()) {
+                *bucket = Arc::clone(known);
+            }
+        }
+        self.turns = Arc::clone(&before.turns);
+        self.turns.resize(self.size);
+    }
+
+    /// Takes one request from the bucket of the client's address. Nothing is known of the client yet.
+    pub fn arrive(&self, client: IpAddr) -> Result<Option<Quota>, Limited> {
+        self.take(|per| (per == Per::Address).then(|| rates::address(client)))
+    }
+
+    /// Takes one request from each bucket of a caller who is known: the one with the least left.
+    pub fn identify(&self, principal: &Principal, tenant: &TenantScope) -> Result<Option<Quota>, Limited> {
+        self.take(|per| match per {
+            Per::Address => None,
+            Per::Principal => Some(rates::key(&(&principal.issuer, &principal.id))),
+            Per::ApiKey => {
+                (principal.method == Method::ApiKey).then(|| rates::key(&(&principal.issuer, &principal.id)))
+            }
+            Per::Tenant => Some(rates::key(&tenant.to_string())),
+        })
+    }
+
+    /// A turn to be served. Waits where all are in use; `None`: none came in time, or too many wait already.
+    pub async fn turn(&self, tenant: &TenantScope) -> Option<Turn> {
+        Turns::take(&self.turns, tenant).await
+    }
+
+    /// Lets go of buckets that are full again.
+    pub fn forget(&self) {
+        for bucket in &self.buckets {
+            bucket.forget();
+        }
+    }
+
+    fn take(&self, whose: impl Fn(Per) -> Option<u64>) -> Result<Option<Quota>, Limited> {
+        let mut least: Option<Quota> = None;
+        for bucket in &self.buckets {
+            let per = bucket.rate().per;
+            let Some(key) = whose(per) else { continue };
+            let quota = bucket.take(key).map_err(|quota| Limited { per, quota })?;
+            if least.as_ref().is_none_or(|least| quota.left < least.left) {
+                least = Some(quota);
+            }
+        }
+        Ok(least)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn admission(rates: &[(Per, u32)]) -> Admission {
+        let rate = |(per, requests): &(Per, u32)| {
+            let requests = NonZeroU32::new(*requests).expect("some");
+            Rate { per: *per, requests, period: Duration::from_secs(86_400), burst: requests }
+        };
+        Admission::new(&rates.iter().map(rate).collect::<Vec<_>>(), &Limits::default())
+    }
+
+    fn principal(issuer: &str, id: &str, method: Method) -> Principal {
+        Principal {
+            id: id.into(),
+            issuer: issuer.into(),
+            method,
+            roles: Vec::new(),
+            groups: Vec::new(),
+            attributes: Default::default(),
+            reports: Arc::default(),
+            memberships: Vec::new(),
+            scopes: None,
+        }
+    }
+
+    fn tenant(name: &str) -> TenantScope {
+        TenantScope::new(&["organization_id".into()], |_| Some(name)).expect("a tenant")
+    }
+
+    #[test]
+    fn each_rate_has_buckets_of_its_own() {
+        let admission = admission(&[(Per::Principal, 2), (Per::Tenant, 3), (Per::ApiKey, 1)]);
+        let take = |issuer: &str, id: &str, method, name: &str| {
+            admission.identify(&principal(issuer, id, method), &tenant(name)).map_err(|limited| limited.per)
+        };
+        assert_eq!(take("a", "ann", Method::Jwt, "acme").expect("let in").map(|quota| quota.left), Some(1));
+        assert!(take("a", "ann", Method::Jwt, "acme").is_ok());
+        assert_eq!(take("a", "ann", Method::Jwt, "acme"), Err(Per::Principal));
+        // The same name from another issuer is another caller; the tenant is the same.
+        assert!(take("b", "ann", Method::Jwt, "acme").is_ok());
+        assert_eq!(take("b", "bob", Method::Jwt, "acme"), Err(Per::Tenant));
+        assert!(take("c", "key", Method::ApiKey, "globex").is_ok());
+        assert_eq!(take("c", "key", Method::ApiKey, "globex"), Err(Per::ApiKey));
+        assert_eq!(admission.arrive(IpAddr::from([192, 0, 2, 1])), Ok(None), "no rate is declared for addresses");
+    }
+
+    #[test]
+    fn a_reload_gives_nobody_a_fresh_start() {
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let before = admission(&[(Per::Address, 1)]);
+        assert!(before.arrive(client).is_ok());
+        let mut same = admission(&[(Per::Tenant, 5), (Per::Address, 1)]);
+        same.inherit(&before);
+        assert!(same.arrive(client).is_err());
+        let mut other = admission(&[(Per::Address, 2)]);
+        other.inherit(&before);
+        assert!(other.arrive(client).is_ok(), "another rate counts anew");
+    }
+
+    #[tokio::test]
+    async fn turns_in_use_stay_in_use_over_a_reload() {
+        let limits = Limits { concurrent: 1, concurrent_per_tenant: 1, in_flight: 1, ..Limits::default() };
+        let before = Admission::new(&[], &limits);
+        let held = before.turn(&tenant("acme")).await;
+        let mut after = Admission::new(&[], &limits);
+        after.inherit(&before);
+        assert!(after.turn(&tenant("globex")).await.is_none());
+        drop(held);
+        assert!(after.turn(&tenant("globex")).await.is_some());
+    }
+}
