@@ -346,6 +346,10 @@ pub struct Limits {
     /// Bytes that may come out of a compressed answer for each that went in.
     pub decoded_ratio: usize,
     pub json_depth: usize,
+    /// Connections of clients on one listener at a time; further ones wait to be accepted.
+    pub connections: usize,
+    /// Of those on all listeners, from one address; of IPv6, from one network of 64 bits.
+    pub connections_per_address: usize,
     pub in_flight: usize,
     /// Exchanges of known callers that are served at a time; others wait for their turn. At most `in_flight`.
     pub concurrent: usize,

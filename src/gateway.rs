@@ -19,7 +19,7 @@ use crate::audit::Log;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Source, Span};
-use crate::listener::Listener;
+use crate::listener::{Listener, Places};
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::snapshot::Snapshot;
@@ -88,6 +88,7 @@ impl Gateway {
             )]
         })?;
         let materials = certificates::read(config, &clock).inspect_err(|_| loaded(&metrics, false))?;
+        let places = Places::new(config.limits.connections_per_address, &metrics);
         let mut listeners = Vec::new();
         let mut secured = Vec::new();
         for (address, material) in &materials {
@@ -99,7 +100,7 @@ impl Gateway {
                 }
             }
             listeners.push(
-                Listener::bind(*address, tls).await.map_err(|error| {
+                Listener::bind(*address, tls, &config.limits).await.map_err(|error| {
                     vec![unplaced("listener", path, format!("cannot listen on `{address}`: {error}"))]
                 })?,
             );
@@ -137,7 +138,8 @@ impl Gateway {
         let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
         let mut serving = JoinSet::new();
         for listener in listeners {
-            serving.spawn(listener.serve(Arc::clone(&proxy), stopping.clone(), cutting.clone()));
+            let (proxy, places) = (Arc::clone(&proxy), Arc::clone(&places));
+            serving.spawn(listener.serve(proxy, places, shared.metrics.clone(), stopping.clone(), cutting.clone()));
         }
         let mut background = JoinSet::new();
         if let Some(admin) = admin {

@@ -21,6 +21,12 @@ pub struct Handles {
     pub refusals: IntCounterVec,
     /// Requests beyond a rate by `per`: `address`, `principal`, `api_key`, `tenant`.
     pub rate_limited: IntCounterVec,
+    /// Connections of clients.
+    pub connections: IntGauge,
+    /// Connections that were closed at once because there were too many from their address.
+    pub connections_refused: IntCounter,
+    /// Connections that were cut for asking for work without end: see `listener`.
+    pub floods: IntCounter,
     /// Exchanges that wait for their turn.
     pub waiting: IntGauge,
     /// Refused credentials by `reason`; finer than `refusals`.
@@ -96,6 +102,12 @@ impl Metrics {
                 "Requests beyond a rate, by whose rate it is.",
                 &["per"],
             ),
+            connections: gauge("scrim_connections", "Connections of clients."),
+            connections_refused: counter(
+                "scrim_connections_refused_total",
+                "Connections beyond those that one address may have.",
+            ),
+            floods: counter("scrim_floods_total", "HTTP/2 connections that were cut for too many frames without data."),
             waiting: gauge("scrim_waiting", "Exchanges that wait for their turn."),
             credentials_refused: counters(
                 "scrim_credentials_refused_total",

@@ -26,6 +26,8 @@ fn limits() -> Limits {
         buffered_body: 65_536,
         decoded_ratio: 1,
         json_depth: 96,
+        connections: 1,
+        connections_per_address: 1,
         in_flight: 1,
         concurrent: 1,
         concurrent_per_tenant: 1,

@@ -26,6 +26,8 @@ impl Default for Limits {
             buffered_body: 64 * KIB,
             decoded_ratio: 200,
             json_depth: 64,
+            connections: 16_384,
+            connections_per_address: 4096,
             in_flight: 1024,
             concurrent: 512,
             concurrent_per_tenant: 512,
@@ -69,6 +71,8 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("headers", "`headers`", 1, 1_000, &mut limits.headers),
         // Redaction recurses no deeper than this.
         ("json_depth", "`json_depth`", 1, 96, &mut limits.json_depth),
+        ("connections", "`connections`", 1, 1_000_000, &mut limits.connections),
+        ("connections_per_address", "`connections_per_address`", 1, 1_000_000, &mut limits.connections_per_address),
         ("upstream_connections", "`upstream_connections`", 1, 100_000, &mut limits.upstream_connections),
         ("scanned_rows", "`scanned_rows`", 1, 10_000_000, &mut limits.scanned_rows),
         ("decoded_ratio", "`decoded_ratio`", 1, 100_000, &mut limits.decoded_ratio),

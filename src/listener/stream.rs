@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -18,24 +18,37 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::time::Sleep;
 
+use super::frames::{Frames, PREFACE};
+use crate::metrics::Metrics;
+
 /// As large as one TLS record can be.
 const WRITE_BUFFER: usize = 16 * 1024;
 
-/// Of an HTTP/2 client's preface (RFC 9113, section 3.4), which pingora waits for without a limit.
-const PREFACE: usize = 24;
-
 pub(super) struct Buffered {
     stream: BufWriter<Stream>,
-    /// Bytes that are missing of the preface, and when they must be here.
+    /// Bytes that are missing of the preface of HTTP/2, which pingora waits for without a limit, and when they must be here.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
+    /// Of HTTP/2.
+    frames: Option<Frames>,
+    metrics: Metrics,
 }
 
 impl Buffered {
     /// `greeting`: how long an HTTP/2 client may take for its preface.
-    pub(super) fn new(stream: Stream, greeting: Duration) -> Self {
-        let preface = matches!(stream.selected_alpn_proto(), Some(ALPN::H2))
-            .then(|| (PREFACE, Box::pin(tokio::time::sleep(greeting))));
-        Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), preface }
+    pub(super) fn new(stream: Stream, greeting: Duration, metrics: &Metrics) -> Self {
+        let is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+        let preface = is_http2.then(|| (PREFACE, Box::pin(tokio::time::sleep(greeting))));
+        let frames = is_http2.then(|| Frames::new(Instant::now()));
+        Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), preface, frames, metrics: metrics.clone() }
+    }
+}
+
+impl Buffered {
+    fn sent(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &polled) {
+            frames.sent(*bytes);
+        }
+        polled
     }
 }
 
@@ -63,13 +76,21 @@ impl AsyncRead for Buffered {
                 this.preface = None;
             }
         }
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        if let Some(frames) = this.frames.as_mut().filter(|_| !read.is_empty())
+            && let Err(flood) = frames.received(read, Instant::now())
+        {
+            this.metrics.floods.inc();
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, flood)));
+        }
         polled
     }
 }
 
 impl AsyncWrite for Buffered {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.sent(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -85,7 +106,8 @@ impl AsyncWrite for Buffered {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.sent(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

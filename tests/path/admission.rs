@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::wire::Gate;
-use super::{answer, clean, contact, contact_answers, rep, setup, told, words};
+use super::wire::{Dialogue, Gate};
+use super::{answer, clean, contact, contact_answers, rep, request, setup, told, words};
 use crate::support::World;
 use crate::support::world::Setup;
 
@@ -98,4 +98,27 @@ async fn a_busy_tenant_leaves_room_for_others() {
     let overloaded = |line: &serde_json::Value| line["reason"] == "overloaded" && line["result"] == "failed";
     assert_eq!(world.audit().await.iter().filter(|line| overloaded(line)).count(), 1);
     assert_eq!(world.metric("scrim_waiting").await, 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_has_so_many_connections_and_no_more() {
+    let world = setup("connections_per_address: 2").start().await;
+    let address = world.gateway.addresses()[0];
+    let (mut first, mut second) = (Dialogue::open(address).await, Dialogue::open(address).await);
+    for held in [&mut first, &mut second] {
+        held.send(request(&world, "GET /nothing", "", "")).await;
+        assert_eq!(held.answer().await.expect("an answer").0, 404);
+    }
+    let mut third = Dialogue::open(address).await;
+    assert!(third.answer().await.is_none(), "it is closed without a word");
+    let metrics = world.gateway.metrics();
+    assert_eq!((metrics.connections.get(), metrics.connections_refused.get()), (2, 1));
+    drop(first);
+    while metrics.connections.get() > 1 {
+        tokio::task::yield_now().await;
+    }
+    let mut fourth = Dialogue::open(address).await;
+    fourth.send(request(&world, "GET /nothing", "", "")).await;
+    assert_eq!(fourth.answer().await.expect("an answer").0, 404);
+    clean(&world, 3).await;
 }

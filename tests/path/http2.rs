@@ -210,7 +210,7 @@ async fn a_stream_that_is_reset_in_the_middle_cancels_the_upstream() {
 }
 
 /// Whether the gateway ends a connection on which only these bytes are sent.
-async fn is_ended(world: &World, identity: &Identity, bytes: &'static [u8]) -> bool {
+async fn is_ended(world: &World, identity: &Identity, bytes: Vec<u8>) -> bool {
     let mut config = identity.client(&[&rustls::version::TLS13]);
     config.alpn_protocols = vec![b"h2".to_vec()];
     let address = world.gateway.addresses()[0];
@@ -221,7 +221,9 @@ async fn is_ended(world: &World, identity: &Identity, bytes: &'static [u8]) -> b
         socket.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
         tls.complete_io(&mut socket).expect("a handshake");
         let mut stream = rustls::Stream::new(&mut tls, &mut socket);
-        stream.write_all(bytes).and_then(|()| stream.flush()).expect("sent");
+        if stream.write_all(&bytes).and_then(|()| stream.flush()).is_err() {
+            return true;
+        }
         let timed_out = |kind| matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut);
         stream.read_to_end(&mut Vec::new()).map_or_else(|error| !timed_out(error.kind()), |_| true)
     };
@@ -239,11 +241,33 @@ async fn a_connection_without_a_stream_is_closed_after_the_idle_time() {
     let (world, identity) = (&world, &identity);
     let cases: [(&str, &'static [u8]); 3] =
         [("silent after its greeting", greeting), ("half a greeting", b"PRI * HTTP/2.0\r\n"), ("no greeting", b"")];
-    let all = cases.map(|(what, bytes)| async move { (what, is_ended(world, identity, bytes).await) });
+    let all = cases.map(|(what, bytes)| async move { (what, is_ended(world, identity, bytes.to_vec()).await) });
     let [a, b, c] = all;
     let ended = tokio::join!(a, b, c);
     assert_eq!(ended, cases.map(|(what, _)| (what, true)).into());
     clean(world, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_asks_for_work_without_end_is_cut_off() {
+    let identity = Identity::new();
+    let world = identity.setup("").start().await;
+    let greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    // PING, SETTINGS, PRIORITY of a stream, WINDOW_UPDATE of the connection, and a type that nobody knows.
+    let floods: [&[u8]; 5] = [
+        b"\0\0\x08\x06\0\0\0\0\0ABCDEFGH",
+        b"\0\0\0\x04\0\0\0\0\0",
+        b"\0\0\x05\x02\0\0\0\0\x03\0\0\0\0\x10",
+        b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01",
+        b"\0\0\0\xee\0\0\0\0\0",
+    ];
+    for flood in floods {
+        assert!(is_ended(&world, &identity, [greeting.as_slice(), &flood.repeat(1000)].concat()).await, "{flood:?}");
+    }
+    assert_eq!(world.metric("scrim_floods_total").await, 5.0);
+    contact_answers(&world);
+    assert_eq!(ask(&client(&identity), request(&world, "GET", "/contacts/1", "")).await.0, 200);
+    clean(&world, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

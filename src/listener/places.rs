@@ -1,0 +1,84 @@
+//! Connections from one address, over all listeners. One client can't take the places of all others.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::metrics::Metrics;
+
+/// How many connections there are from each address; of IPv6, from each network of 64 bits (RFC 6177).
+pub struct Places {
+    most: usize,
+    taken: Mutex<HashMap<IpAddr, usize>>,
+    metrics: Metrics,
+}
+
+/// A connection's place; dropped, it is free.
+pub(super) struct Place {
+    places: Arc<Places>,
+    of: IpAddr,
+}
+
+impl Places {
+    /// `most`: connections from one address at a time.
+    pub fn new(most: usize, metrics: &Metrics) -> Arc<Self> {
+        Arc::new(Self { most, taken: Mutex::default(), metrics: metrics.clone() })
+    }
+
+    /// `None`: there are too many from there already.
+    pub(super) fn take(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
+        let of = match client.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            address => address,
+        };
+        let mut taken = self.taken();
+        let count = taken.entry(of).or_default();
+        if *count >= self.most {
+            self.metrics.connections_refused.inc();
+            return None;
+        }
+        *count += 1;
+        self.metrics.connections.inc();
+        Some(Place { places: Arc::clone(self), of })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.metrics.connections.dec();
+        let mut taken = self.places.taken();
+        if let Some(count) = taken.get_mut(&self.of) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                taken.remove(&self.of);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_its_places_and_leaves_the_others_theirs() {
+        let metrics = Metrics::new();
+        let places = Places::new(2, &metrics);
+        let take = |address: &str| places.take(address.parse().expect("an address"));
+        let held = [take("2001:db8::1"), take("2001:db8::ffff:2")];
+        assert!(held.iter().all(Option::is_some));
+        assert!(take("2001:db8::3").is_none());
+        assert!(take("2001:db8:0:1::1").is_some());
+        let four = [take("192.0.2.1"), take("::ffff:192.0.2.1")];
+        assert!(four.iter().all(Option::is_some) && take("192.0.2.1").is_none() && take("192.0.2.2").is_some());
+        assert_eq!((metrics.connections.get(), metrics.connections_refused.get()), (4, 2));
+        drop(held);
+        assert!(take("2001:db8::3").is_some());
+        drop(four);
+        assert_eq!((metrics.connections.get(), places.taken().len()), (0, 0), "nothing is kept of who has left");
+    }
+}
