@@ -7,7 +7,9 @@ pub mod api_key;
 mod binding;
 mod claims;
 mod discovery;
+mod dpop;
 mod fetch;
+mod introspection;
 mod issuer;
 mod json;
 mod jwks;
@@ -26,13 +28,15 @@ use jiff::Timestamp;
 use moka::sync::Cache;
 
 use binding::Binding;
+use dpop::{Proof, Proofs};
+use introspection::Introspector;
 use issuer::Issuer;
 use revocation::{Marks, Revocations};
 
 use crate::api::{Catalog, RouteKind};
 use crate::canonical::Canonical;
 use crate::clock::Clock;
-use crate::config::{Authn, Config, Hierarchy, PrincipalSchema, Tenancy};
+use crate::config::{Authn, ClaimPath, Config, Hierarchy, PrincipalSchema, Tenancy};
 use crate::diagnostic::{Diagnostic, Source, Span, nearest};
 use crate::metrics::Metrics;
 use crate::model::{Action, Name, Principal, Reason, Scope};
@@ -45,11 +49,13 @@ const CACHED_SECONDS: i64 = 300;
 /// The verifiers of one configuration: keys, issuers, mappings.
 pub struct Authenticator {
     issuers: HashMap<Name, Arc<Issuer>>,
+    introspector: Option<Introspector>,
     api_keys: Option<api_key::ApiKeys>,
     revocations: Option<Arc<Revocations>>,
     /// Counts changes of any issuer's keys. Part of the cache's key, so that a change makes every older entry unreachable.
     generation: Arc<AtomicU64>,
     verified: Cache<([u8; 32], u64), Cached>,
+    proofs: Proofs,
     warnings: Vec<Diagnostic>,
     metrics: Metrics,
     clock: Clock,
@@ -78,6 +84,8 @@ pub struct Presented<'r> {
     pub request: &'r Canonical,
     /// SHA-256 of the certificate by which the connection's client proved to hold its key.
     pub certificate: Option<[u8; 32]>,
+    /// Whether the connection is one of TLS.
+    pub over_tls: bool,
 }
 
 /// The parts of a configuration that say who may be who.
@@ -121,8 +129,18 @@ pub enum Refused {
     Kind,
     #[error("bound to a key that the request does not show")]
     Binding,
+    #[error("no proof that holds for this request")]
+    Proof,
+    #[error("a proof that was used before")]
+    Replayed,
+    #[error("too many proofs to remember another one")]
+    ProofsExhausted,
     #[error("revoked")]
     Revoked,
+    #[error("not active")]
+    Inactive,
+    #[error("no answer about the token")]
+    IntrospectionUnavailable,
     #[error("unknown API key")]
     ApiKey,
     #[error("no verification keys at hand")]
@@ -133,7 +151,9 @@ impl Refused {
     pub fn reason(self) -> Reason {
         match self {
             Self::Missing => Reason::CredentialsMissing,
-            Self::KeysUnavailable => Reason::IdentityUnavailable,
+            Self::KeysUnavailable | Self::IntrospectionUnavailable | Self::ProofsExhausted => {
+                Reason::IdentityUnavailable
+            }
             _ => Reason::CredentialsInvalid,
         }
     }
@@ -154,9 +174,24 @@ impl Refused {
             Self::Claim => "claim",
             Self::Kind => "kind",
             Self::Binding => "binding",
+            Self::Proof => "proof",
+            Self::Replayed => "replayed",
+            Self::ProofsExhausted => "proofs_exhausted",
             Self::Revoked => "revoked",
+            Self::Inactive => "inactive",
+            Self::IntrospectionUnavailable => "introspection_unavailable",
             Self::ApiKey => "api_key",
             Self::KeysUnavailable => "keys_unavailable",
+        }
+    }
+}
+
+impl<'c> Parts<'c> {
+    /// The claim that lists a principal's reports.
+    fn reports(&self) -> Option<&'c ClaimPath> {
+        match self.hierarchy {
+            Hierarchy::Claim(path) => Some(path),
+            _ => None,
         }
     }
 }
@@ -195,14 +230,16 @@ impl Authenticator {
                 None
             }
         };
+        let introspector = parts.authn.introspection.as_ref().map(|file| Introspector::load(file, parts, &clock));
+        let introspector = introspector.transpose().unwrap_or_else(|found| {
+            diagnostics.extend(found);
+            None
+        });
         let revocations = parts.authn.revocations.as_ref().map(|path| Revocations::load(path, parts.metrics));
-        let revocations = match revocations.transpose() {
-            Ok(found) => found.map(Arc::new),
-            Err(found) => {
-                diagnostics.extend(found);
-                None
-            }
-        };
+        let revocations = revocations.transpose().unwrap_or_else(|found| {
+            diagnostics.extend(found);
+            None
+        });
         if !diagnostics.is_empty() {
             crate::diagnostic::sort(&mut diagnostics);
             return Err(diagnostics);
@@ -212,7 +249,19 @@ impl Authenticator {
             .time_to_live(Duration::from_secs(CACHED_SECONDS.unsigned_abs()))
             .build();
         let metrics = parts.metrics.clone();
-        Ok(Self { issuers, api_keys, revocations, generation, verified, warnings, metrics, clock })
+        let (revocations, proofs) = (revocations.map(Arc::new), Proofs::default());
+        Ok(Self {
+            issuers,
+            introspector,
+            api_keys,
+            revocations,
+            generation,
+            verified,
+            proofs,
+            warnings,
+            metrics,
+            clock,
+        })
     }
 
     /// What is dubious but not wrong in the files that were read.
@@ -248,7 +297,9 @@ impl Authenticator {
 
     /// Takes over from `old`, which this one replaces, key sets that could not be fetched: a reload must not forget what a
     /// gateway that was not reloaded would go on using. Only those of the same issuer at the same place.
+    /// Proofs that were used stay used.
     pub fn inherit(&self, old: &Self) {
+        self.proofs.inherit(&old.proofs);
         for (name, issuer) in &self.issuers {
             old.issuers.get(name).into_iter().for_each(|before| issuer.inherit(before));
         }
@@ -273,6 +324,7 @@ impl Authenticator {
     /// Values of the first dimension for which somebody can come in.
     pub fn organizations(&self) -> BTreeSet<Name> {
         let issued = self.issuers.values().flat_map(|issuer| issuer.mapping.organizations());
+        let issued = issued.chain(self.introspector.iter().flat_map(|introspector| introspector.organizations()));
         issued.cloned().chain(self.api_keys.iter().flat_map(api_key::ApiKeys::organizations)).collect()
     }
 
@@ -288,10 +340,20 @@ impl Authenticator {
             (Some(bearer), None) => {
                 let (scheme, token) =
                     bearer.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Refused::Malformed)?;
-                if !scheme.eq_ignore_ascii_case("Bearer") {
+                if scheme.eq_ignore_ascii_case("Bearer") {
+                    return self.token(token, presented, None).await;
+                }
+                if !scheme.eq_ignore_ascii_case("DPoP") || token.len() > jwt::MAX_TOKEN {
                     return Err(Refused::Malformed);
                 }
-                self.token(token, presented).await
+                let mut proofs = headers.get_all("dpop").iter();
+                let (Some(proof), None) = (proofs.next(), proofs.next()) else { return Err(Refused::Proof) };
+                let proof = proof.to_str().map_err(|_| Refused::Proof)?;
+                let proof = Proof::check(proof, token, presented, self.clock.now().as_second())?;
+                let found = self.token(token, presented, Some(&proof)).await?;
+                // Last, so that only whoever holds a token and its key takes room.
+                self.proofs.consume(&proof)?;
+                Ok(found)
             }
             (None, Some(key)) => {
                 let key = key.to_str().map_err(|_| Refused::Malformed)?;
@@ -305,7 +367,12 @@ impl Authenticator {
         }
     }
 
-    async fn token(&self, token: &str, presented: &Presented<'_>) -> Result<Authenticated, Refused> {
+    async fn token(
+        &self,
+        token: &str,
+        presented: &Presented<'_>,
+        proof: Option<&Proof>,
+    ) -> Result<Authenticated, Refused> {
         if token.len() > jwt::MAX_TOKEN {
             return Err(Refused::Malformed);
         }
@@ -314,29 +381,40 @@ impl Authenticator {
         let generation = self.generation.load(Ordering::SeqCst);
         let place = (sha256(token.as_bytes()), generation);
         if let Some(cached) = self.verified.get(&place).filter(|cached| now < cached.until) {
-            self.check(&cached, presented)?;
+            self.check(&cached, presented, proof)?;
             return Ok(Authenticated { principal: cached.principal, remembered: true });
         }
-        let token = jwt::Unverified::parse(token)?;
-        let issuer = self.issuers.get(token.issuer()?).ok_or(Refused::Issuer)?;
-        let proven = issuer.verify(token).await?;
+        let unverified = match (&self.introspector, jwt::Unverified::parse(token)) {
+            (Some(introspector), Ok(found)) if found.issuer() == Ok(introspector.issuer()) => None,
+            // What has not the form of a JWT says nothing by itself.
+            (Some(_), Err(_)) if token.split('.').count() < 3 => None,
+            (_, found) => Some(found?),
+        };
+        let Some(unverified) = unverified else {
+            let introspector = self.introspector.as_ref().ok_or(Refused::Malformed)?;
+            let (found, remembered) = introspector.introspect(token).await?;
+            self.check(&found, presented, proof)?;
+            return Ok(Authenticated { principal: found.principal, remembered });
+        };
+        let issuer = self.issuers.get(unverified.issuer()?).ok_or(Refused::Issuer)?;
+        let proven = issuer.verify(unverified).await?;
         let (name, claims) = (&issuer.expected.issuer, &proven.verified.claims);
         let found = Cached {
             principal: Arc::new(issuer.mapping.principal(name, claims)?),
             until: proven.until.min(now.saturating_add(CACHED_SECONDS)),
-            binding: Binding::of(claims)?,
+            binding: Binding::of(claims, issuer.proofs)?,
             marks: Marks::of(name, claims, proven.verified.key.as_deref()),
         };
-        self.check(&found, presented)?;
+        self.check(&found, presented, proof)?;
         let principal = Arc::clone(&found.principal);
         self.verified.insert(place, found);
         Ok(Authenticated { principal, remembered: false })
     }
 
     /// What may change from one request to the next.
-    fn check(&self, found: &Cached, presented: &Presented<'_>) -> Result<(), Refused> {
+    fn check(&self, found: &Cached, presented: &Presented<'_>, proof: Option<&Proof>) -> Result<(), Refused> {
         self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.check_token(&found.marks))?;
-        found.binding.check(presented)
+        found.binding.check(presented, proof)
     }
 }
 

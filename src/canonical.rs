@@ -92,6 +92,11 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
     Ok(Canonical { method: head.method.clone(), host, segments, query, has_body })
 }
 
+/// A path as a request for it would be understood, printed again. `None`: such a request is refused.
+pub fn path(text: &str) -> Option<String> {
+    target::read(text.as_bytes()).ok().map(|(segments, _)| target::print_path(&segments))
+}
+
 impl Canonical {
     /// The method whose route and rules apply: a HEAD is a GET whose answer's body is kept back (RFC 9110, section 9.3.2).
     pub fn judged_as(&self) -> &Method {

@@ -23,6 +23,7 @@ use crate::diagnostic::{self, Diagnostic, Source, Span};
 use crate::model::Name;
 use crate::model::value::Type;
 use crate::secret::Secret;
+use crate::yaml::Text;
 pub use coding::Coding;
 
 #[derive(Debug)]
@@ -187,8 +188,42 @@ pub struct PrincipalSchema {
 pub struct Authn {
     pub jwt: Vec<JwtIssuer>,
     pub api_keys: Option<ApiKeys>,
+    pub introspection: Option<Introspection>,
     /// The file that lists what was taken back.
     pub revocations: Option<PathBuf>,
+}
+
+/// Whoever is asked about tokens that say nothing by themselves.
+#[derive(Debug)]
+pub struct Introspection {
+    pub issuer: Name,
+    pub url: http::Uri,
+    /// The authorities that may vouch for the server, in place of the system's.
+    pub ca: Option<PathBuf>,
+    /// By which the gateway proves who it is.
+    pub client: Name,
+    pub secret: Secret,
+    pub audience: Name,
+    /// Values of the first tenancy dimension that it may speak for.
+    pub organizations: Vec<Name>,
+    pub ids: Ids,
+    pub map: ClaimMap,
+    pub leeway: Duration,
+    /// For how long an answer is used.
+    pub cache: Duration,
+    pub proofs: Proofs,
+}
+
+/// Whether tokens must be bound to a key of whoever sends them (DPoP, RFC 9449).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Proofs {
+    /// A token that is bound to a key is refused.
+    #[default]
+    Unused,
+    /// Those that are bound need a proof.
+    Checked,
+    /// All are bound.
+    Required,
 }
 
 #[derive(Debug)]
@@ -205,6 +240,7 @@ pub struct JwtIssuer {
     pub leeway: Duration,
     /// Whether a token must say that it is an access token (`typ: at+jwt`, RFC 9068).
     pub access_tokens_only: bool,
+    pub proofs: Proofs,
 }
 
 /// Whose ids an issuer or the file of API keys gives out. Under one word, one id is one person, whoever vouches for them;
@@ -265,20 +301,20 @@ pub enum Algorithm {
 /// Which claim becomes what. A path is member names below the claims object: `claims.realm.roles` is [realm, roles].
 #[derive(Debug)]
 pub struct ClaimMap {
-    pub id: ClaimPath,
-    pub roles: Option<ClaimPath>,
-    pub groups: Option<ClaimPath>,
+    pub id: ClaimValue,
+    pub roles: Option<ClaimValue>,
+    pub groups: Option<ClaimValue>,
     /// (dimension, claim), for a token that names one tenant by a claim for each dimension.
-    pub tenant: Vec<(Name, ClaimPath)>,
+    pub tenant: Vec<(Name, ClaimValue)>,
     /// A claim that lists several tenants, each an object with a member for each dimension.
-    pub tenants: Option<ClaimPath>,
+    pub tenants: Option<ClaimValue>,
     pub attributes: Vec<(Name, ClaimValue)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimPath(pub Vec<Name>);
 
-/// How an attribute is taken from the claims.
+/// How a value is taken from the claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimValue {
     Claim(ClaimPath),
@@ -287,6 +323,8 @@ pub enum ClaimValue {
         word: Name,
         list: ClaimPath,
     },
+    /// Anything else, in CEL.
+    Expression(Text),
 }
 
 #[derive(Debug)]

@@ -63,6 +63,8 @@ pub struct Handles {
     pub revocations: IntGauge,
     /// 1 while the file of revocations can't be used and the last list stays in force. Should be 0.
     pub revocations_stale: IntGauge,
+    /// Questions about opaque tokens by `outcome`: `active`, `refused`, `failed`.
+    pub introspections: IntCounterVec,
     /// Reads of a tenant's people from the hierarchy's table by `outcome` (`ok`, `failed`).
     pub hierarchy_reads: IntCounterVec,
     /// What is odd about the people that are known, by `kind`: `loop`, `self`, `orphan`.
@@ -162,6 +164,11 @@ impl Metrics {
             revocations_stale: gauge(
                 "scrim_revocations_stale",
                 "1 while the file of revocations can't be used and the last list stays in force. Should be 0.",
+            ),
+            introspections: counters(
+                "scrim_introspections_total",
+                "Questions about opaque tokens by outcome.",
+                &["outcome"],
             ),
             hierarchy_reads: counters(
                 "scrim_hierarchy_reads_total",

@@ -85,6 +85,7 @@ impl fmt::Display for Action {
 pub enum Method {
     Jwt,
     ApiKey,
+    Introspection,
 }
 
 impl Method {
@@ -92,6 +93,7 @@ impl Method {
         match self {
             Self::Jwt => "jwt",
             Self::ApiKey => "api_key",
+            Self::Introspection => "introspection",
         }
     }
 }

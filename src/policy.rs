@@ -25,6 +25,7 @@
 //! error. `record.key` is the record's key whatever its column is called, unless a column is called `key`.
 
 pub mod caller;
+mod claims;
 mod compile;
 pub mod decision;
 mod decode;
@@ -50,6 +51,7 @@ use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::model::{Action, Name, Reason, RequestFacts, TenantScope};
 
 pub use caller::Caller;
+pub use claims::{ClaimExpression, Unmapped};
 pub use decision::{Creation, FieldPlan, Judgement, Mask, Residual, Verdict, Visibility, WriteJudgement};
 use residual::Decisions;
 pub use slots::{Layout, Slot, SlotId, Slots};

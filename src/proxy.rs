@@ -150,7 +150,7 @@ impl Proxy {
 
         let timer = self.phase("authenticate");
         let headers = &session.req_header().headers;
-        let presented = Presented { headers, request: &request, certificate: None };
+        let presented = Presented { headers, request: &request, certificate: None, over_tls: client::is_tls(session) };
         let authenticated = snapshot.authenticator.authenticate(&presented).await;
         let Authenticated { principal, remembered } = authenticated.map_err(|refused| {
             self.metrics.credentials_refused.with_label_values(&[refused.label()]).inc();

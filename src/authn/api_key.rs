@@ -138,11 +138,13 @@ fn compile(
 fn strangers(tenants: &[(TenantScope, Span)], ids: &config::Ids, parts: &Parts<'_>) -> Option<Diagnostic> {
     tenants.iter().find_map(|(tenant, span)| {
         let organization = organization(tenant)?;
-        let issuers = parts.authn.jwt.iter().filter(|issuer| issuer.organizations.contains(organization));
-        let issuer = issuers.clone().find(|issuer| !issuer.ids.are_those_of(ids))?;
+        let issuers = parts.authn.jwt.iter().map(|issuer| (&issuer.issuer, &issuer.organizations, &issuer.ids));
+        let asked = parts.authn.introspection.iter().map(|asked| (&asked.issuer, &asked.organizations, &asked.ids));
+        let (issuer, ..) = issuers
+            .chain(asked)
+            .find(|(_, organizations, theirs)| organizations.contains(organization) && !theirs.are_those_of(ids))?;
         let message = format!(
-            "`{}` may speak for `{organization}` too, and owners of records are told apart by `principal.id` alone",
-            issuer.issuer
+            "`{issuer}` may speak for `{organization}` too, and owners of records are told apart by `principal.id` alone"
         );
         Some(Diagnostic::warning("shared-organization", span.clone(), message).help(config::Ids::HELP))
     })

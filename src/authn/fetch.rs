@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
@@ -74,6 +74,20 @@ impl Fetcher {
     /// The body of a document.
     pub(super) async fn get(&self, url: &Uri) -> Result<Bytes, Unfetched> {
         self.ask(Request::get(url.clone()).body(Full::default()).map_err(|_| Unfetched::Unreachable)?).await
+    }
+
+    /// The body of the answer to a form. `authorization` is sent as it is.
+    pub(super) async fn post(&self, url: &Uri, form: String, authorization: HeaderValue) -> Result<Bytes, Unfetched> {
+        let mut authorization = authorization;
+        authorization.set_sensitive(true);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(url.clone())
+            .header(header::AUTHORIZATION, authorization)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::new(Bytes::from(form)));
+        self.ask(request.map_err(|_| Unfetched::Unreachable)?).await
     }
 
     async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Unfetched> {

@@ -16,10 +16,10 @@ use super::fetch::{Fetcher, Unfetched, is_fetchable};
 use super::jwks::KeySet;
 use super::{Parts, Refused, claims, discovery, jwks, jwt, misplaced, read, sha256};
 use crate::clock::Clock;
-use crate::config::{Hierarchy, Jwks, JwtIssuer, KeySource};
+use crate::config::{Jwks, JwtIssuer, KeySource, Proofs};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::metrics::Metrics;
-use crate::model::Name;
+use crate::model::{Method, Name};
 
 /// Between two fetches that tokens with unknown keys ask for.
 const LOOK_AGAIN_AFTER: i64 = 30;
@@ -30,6 +30,7 @@ const RETRY_WITHOUT_KEYS: Duration = Duration::from_secs(5);
 pub(super) struct Issuer {
     pub(super) expected: jwt::Expected,
     pub(super) mapping: claims::Mapping,
+    pub(super) proofs: Proofs,
     keys: ArcSwapOption<Held>,
     remote: Option<Remote>,
     /// Counts changes of any issuer's keys.
@@ -85,12 +86,13 @@ impl Issuer {
         generation: &Arc<AtomicU64>,
         clock: &Clock,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let reports = match parts.hierarchy {
-            Hierarchy::Claim(path) => Some(path),
-            _ => None,
+        let known = claims::Known {
+            schema: parts.principal,
+            organizations: &issuer.organizations,
+            dimensions: &parts.tenancy.dimensions,
+            reports: parts.reports(),
         };
-        let dimensions = &parts.tenancy.dimensions;
-        let mapping = claims::Mapping::new(&issuer.map, parts.principal, &issuer.organizations, dimensions, reports);
+        let mapping = claims::Mapping::compile(&issuer.map, Method::Jwt, known)?;
         let expected = jwt::Expected {
             issuer: Name::clone(&issuer.issuer),
             audience: Name::clone(&issuer.audience),
@@ -99,8 +101,9 @@ impl Issuer {
             access_tokens_only: issuer.access_tokens_only,
         };
         let (generation, metrics, clock) = (Arc::clone(generation), parts.metrics.clone(), clock.clone());
+        let proofs = issuer.proofs;
         let mut this =
-            Self { expected, mapping, keys: ArcSwapOption::empty(), remote: None, generation, metrics, clock };
+            Self { expected, mapping, proofs, keys: ArcSwapOption::empty(), remote: None, generation, metrics, clock };
         match &issuer.jwks {
             Jwks::File(path) => {
                 let source = read(path)?;

@@ -34,7 +34,27 @@ pub(super) enum Unusable {
 pub(super) struct Key {
     pub(super) kid: Option<Name>,
     algorithm: Algorithm,
-    pub(super) verifier: DecodingKey,
+    verifier: DecodingKey,
+}
+
+impl Key {
+    /// Whether it made the signature of a text, by an algorithm that must be its own.
+    pub(super) fn verifies(&self, algorithm: Algorithm, signed: &str, signature: &str) -> bool {
+        let named = match algorithm {
+            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+            Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        };
+        algorithm == self.algorithm
+            && jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.verifier, named).unwrap_or(false)
+    }
+}
+
+/// A key that came with a proof of its own, and its thumbprint.
+pub(super) struct ProofKey {
+    /// RFC 7638, with SHA-256.
+    pub(super) thumbprint: [u8; 32],
+    pub(super) key: Key,
 }
 
 /// The keys of one issuer that verify signatures; never empty.
@@ -50,11 +70,7 @@ impl KeySet {
         if items.len() > MAX_KEYS {
             return Err(Unusable::Syntax);
         }
-        let secret = |item: &Json| {
-            item.member("kty").and_then(Json::text) == Some("oct")
-                || ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"].iter().any(|part| item.member(part).is_some())
-        };
-        if items.iter().any(secret) {
+        if items.iter().any(is_secret) {
             return Err(Unusable::Private);
         }
         let mut keys: Vec<Key> = Vec::new();
@@ -85,6 +101,25 @@ impl KeySet {
             }
         }
     }
+}
+
+/// Whether a key is private or symmetric.
+fn is_secret(item: &Json) -> bool {
+    item.member("kty").and_then(Json::text) == Some("oct")
+        || ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"].iter().any(|part| item.member(part).is_some())
+}
+
+/// A public key that is sound and for signatures.
+pub(super) fn proof_key(item: &Json) -> Option<ProofKey> {
+    let key = key(item).ok().flatten().filter(|_| !is_secret(item))?;
+    let part = |name: &str| item.member(name).and_then(Json::text);
+    // The members that make the key, in the order of their names; their values need no escapes.
+    let text = match key.algorithm {
+        Algorithm::Es256 => format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, part("x")?, part("y")?),
+        Algorithm::Rs256 => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, part("e")?, part("n")?),
+        Algorithm::EdDsa => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, part("x")?),
+    };
+    Some(ProofKey { thumbprint: super::sha256(text.as_bytes()), key })
 }
 
 /// One key; `None` if it is for another use or algorithm.

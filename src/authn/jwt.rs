@@ -106,17 +106,8 @@ impl<'t> Unverified<'t> {
         if self.issuer()? != &*expected.issuer {
             return Err(Refused::Issuer);
         }
-        self.verify_audience(&expected.audience)?;
-        let leeway = i64::try_from(expected.leeway.as_secs()).unwrap_or(0);
-        let expires = self.seconds("exp")?.ok_or(Refused::Claim)?;
-        let not_before = self.seconds("nbf")?;
-        let issued = self.seconds("iat")?;
-        if now >= expires.saturating_add(leeway) {
-            return Err(Refused::Expired);
-        }
-        if not_before.into_iter().chain(issued).any(|from| from > now.saturating_add(leeway)) {
-            return Err(Refused::Immature);
-        }
+        check_audience(&self.claims, &expected.audience)?;
+        let expires = check_times(&self.claims, expected.leeway, now)?.ok_or(Refused::Claim)?;
         Ok(Verified { claims: self.claims, expires, key })
     }
 
@@ -132,33 +123,39 @@ impl<'t> Unverified<'t> {
     /// The id of the key that made it.
     fn verify_signature(&self, keys: &KeySet, algorithm: Algorithm) -> Result<Option<Name>, Refused> {
         let key = keys.find(self.kid.as_deref(), algorithm)?;
-        let algorithm = match algorithm {
-            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-            Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
-            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-        };
-        match jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), &key.verifier, algorithm) {
-            Ok(true) => Ok(key.kid.clone()),
-            Ok(false) | Err(_) => Err(Refused::Signature),
-        }
+        if key.verifies(algorithm, self.signed, self.signature) { Ok(key.kid.clone()) } else { Err(Refused::Signature) }
     }
+}
 
-    fn verify_audience(&self, audience: &str) -> Result<(), Refused> {
-        let named = match self.claims.member("aud") {
-            Some(Json::String(one)) => one == audience,
-            Some(many @ Json::List(_)) => many.texts().is_some_and(|all| all.contains(&audience)),
-            _ => false,
-        };
-        if named { Ok(()) } else { Err(Refused::Audience) }
+pub(super) fn check_audience(claims: &Json, audience: &str) -> Result<(), Refused> {
+    let named = match claims.member("aud") {
+        Some(Json::String(one)) => one == audience,
+        Some(many @ Json::List(_)) => many.texts().is_some_and(|all| all.contains(&audience)),
+        _ => false,
+    };
+    if named { Ok(()) } else { Err(Refused::Audience) }
+}
+
+/// Checks that claims hold now, and gives `exp`.
+pub(super) fn check_times(claims: &Json, leeway: Duration, now: i64) -> Result<Option<i64>, Refused> {
+    let leeway = i64::try_from(leeway.as_secs()).unwrap_or(0);
+    let expires = seconds(claims, "exp")?;
+    let (not_before, issued) = (seconds(claims, "nbf")?, seconds(claims, "iat")?);
+    if expires.is_some_and(|expires| now >= expires.saturating_add(leeway)) {
+        return Err(Refused::Expired);
     }
+    if not_before.into_iter().chain(issued).any(|from| from > now.saturating_add(leeway)) {
+        return Err(Refused::Immature);
+    }
+    Ok(expires)
+}
 
-    /// A time claim. RFC 7519 allows fractions; no issuer needs them, and whole seconds can't be rounded two ways.
-    fn seconds(&self, name: &str) -> Result<Option<i64>, Refused> {
-        match self.claims.member(name) {
-            None => Ok(None),
-            Some(Json::Int(seconds)) if (-LAST_SECOND..=LAST_SECOND).contains(seconds) => Ok(Some(*seconds)),
-            Some(_) => Err(Refused::Claim),
-        }
+/// A time claim. RFC 7519 allows fractions; no issuer needs them, and whole seconds can't be rounded two ways.
+fn seconds(claims: &Json, name: &str) -> Result<Option<i64>, Refused> {
+    match claims.member(name) {
+        None => Ok(None),
+        Some(Json::Int(seconds)) if (-LAST_SECOND..=LAST_SECOND).contains(seconds) => Ok(Some(*seconds)),
+        Some(_) => Err(Refused::Claim),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bound;
 mod remote;
+pub(super) mod server;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -158,13 +159,14 @@ pub(super) fn path(text: &str) -> ClaimPath {
 
 pub(super) fn claim_map() -> ClaimMap {
     let contains = ClaimValue::Contains { word: "mfa".into(), list: path("amr") };
+    let claim = |text: &str| ClaimValue::Claim(path(text));
     ClaimMap {
-        id: path("sub"),
-        roles: Some(path("roles")),
-        groups: Some(path("groups")),
-        tenant: vec![("organization_id".into(), path("org_id")), ("app_id".into(), path("app_id"))],
-        tenants: Some(path("tenants")),
-        attributes: vec![("mfa".into(), contains), ("regions".into(), ClaimValue::Claim(path("regions")))],
+        id: claim("sub"),
+        roles: Some(claim("roles")),
+        groups: Some(claim("groups")),
+        tenant: vec![("organization_id".into(), claim("org_id")), ("app_id".into(), claim("app_id"))],
+        tenants: Some(claim("tenants")),
+        attributes: vec![("mfa".into(), contains), ("regions".into(), claim("regions"))],
     }
 }
 
@@ -214,6 +216,7 @@ pub(super) fn issuer(jwks: Jwks) -> JwtIssuer {
         map: claim_map(),
         leeway: Duration::from_secs(30),
         access_tokens_only: false,
+        proofs: crate::config::Proofs::Unused,
     }
 }
 
@@ -253,11 +256,11 @@ fn authenticated(authenticator: &Authenticator, token: &str) -> Result<Authentic
 
 /// What becomes of a GET with these headers, where nothing must be fetched for it.
 fn shown(authenticator: &Authenticator, headers: &HeaderMap) -> Result<Authenticated, Refused> {
-    at_once(authenticator.authenticate(&Presented { headers, request: &get(), certificate: None }))
+    at_once(authenticator.authenticate(&Presented { headers, request: &get(), certificate: None, over_tls: true }))
 }
 
 /// `GET https://crm.example.com/v1/contacts`
-fn get() -> Canonical {
+pub(super) fn get() -> Canonical {
     Canonical {
         method: http::Method::GET,
         host: "crm.example.com".to_owned(),
@@ -273,6 +276,22 @@ pub(super) fn at_once<T>(work: impl Future<Output = T>) -> T {
         Poll::Ready(done) => done,
         Poll::Pending => panic!("it waits for something"),
     }
+}
+
+/// All of them at once.
+pub(super) async fn everybody<T>(all: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut running: Vec<_> = all.into_iter().map(Box::pin).collect();
+    let mut done: Vec<Option<T>> = running.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (work, slot) in running.iter_mut().zip(&mut done).filter(|(_, slot)| slot.is_none()) {
+            if let Poll::Ready(result) = work.as_mut().poll(context) {
+                *slot = Some(result);
+            }
+        }
+        if done.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    done.into_iter().flatten().collect()
 }
 
 #[test]

@@ -16,13 +16,14 @@ pub(super) struct Facts<'a> {
 }
 
 /// Headers that decide who asks, where the request goes or where it ends.
-const SENSITIVE: [&str; 13] = [
+const SENSITIVE: [&str; 14] = [
     "authorization",
     "connection",
     "content-encoding",
     "content-length",
     "content-type",
     "cookie",
+    "dpop",
     "expect",
     "host",
     "if-match",

@@ -140,7 +140,8 @@ impl Secrets {
         self.named(&word?, reader)
     }
 
-    fn named(&mut self, word: &Text, reader: &mut Reader) -> Option<Secret> {
+    /// The secret of that name.
+    pub(super) fn named(&mut self, word: &Text, reader: &mut Reader) -> Option<Secret> {
         let Some((_, secret)) = self.known.get(word.value.as_str()) else {
             unknown("secret", "unknown-secret", word, self.known.keys().map(|name| &**name), reader);
             return None;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::compile::Secrets;
 use super::raw::{self, claim_path, distinct, duration, identifier, name, path, text, unknown};
-use super::{Algorithm, ApiKeys, Authn, ClaimMap, ClaimPath, ClaimValue, Hierarchy, HierarchyTable, Ids, Jwks};
-use super::{JwtIssuer, KeySource, PrincipalSchema, RemoteKeys, Scheme, Tenancy};
+use super::{Algorithm, ApiKeys, Authn, ClaimMap, ClaimValue, Hierarchy, HierarchyTable, Ids, Introspection, Jwks};
+use super::{JwtIssuer, KeySource, PrincipalSchema, Proofs, RemoteKeys, Scheme, Tenancy};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::model::Name;
 use crate::model::value::Type;
@@ -15,6 +15,7 @@ use crate::yaml::{Node, Reader, Text};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MIN_REFRESH: Duration = Duration::from_secs(30);
+const DEFAULT_CACHE: Duration = Duration::from_secs(30);
 const DEFAULT_REFRESH: Duration = Duration::from_secs(300);
 
 /// With the places of its roles.
@@ -63,7 +64,7 @@ pub(super) fn authn(
             reader.error("duplicate-issuer", &node.span, message);
             continue;
         }
-        warn_of_strangers(&issuer, &organizations, &jwt, reader);
+        warn_of_strangers(&issuer.ids, &organizations, &jwt, reader);
         jwt.push(issuer);
     }
     let keys = fields.take("api_keys");
@@ -75,25 +76,28 @@ pub(super) fn authn(
         fields.finish(reader);
         Some(ApiKeys { file: file?, key: key?, ids })
     });
+    let node = fields.take("introspection");
+    let context = Context { folder, schema, dimensions };
+    let introspection = node.and_then(|node| introspection(node, context, &jwt, secrets, reader));
     let revocations = fields.take("revocations").and_then(|node| {
         let mut fields = reader.fields(node, "`revocations`");
         let file = path(fields.require("file", reader), "`file`", folder, reader);
         fields.finish(reader);
         file
     });
-    if issuers.is_empty() && keys.is_none() {
+    if issuers.is_empty() && keys.is_none() && node.is_none() {
         reader.error("nobody-comes-in", &fields.head(), "`authn` declares no way to prove who one is").help =
-            Some("declare `jwt` or `api_keys`".to_owned());
+            Some("declare `jwt`, `introspection` or `api_keys`".to_owned());
     }
     fields.finish(reader);
-    Authn { jwt, api_keys, revocations }
+    Authn { jwt, api_keys, introspection, revocations }
 }
 
 /// Two issuers that may speak for one organization may give one id to two people, who then own each other's records.
-fn warn_of_strangers(issuer: &JwtIssuer, organizations: &[Text], others: &[JwtIssuer], reader: &mut Reader) {
+fn warn_of_strangers(ids: &Ids, organizations: &[Text], others: &[JwtIssuer], reader: &mut Reader) {
     for word in organizations {
         let speaks = |other: &&JwtIssuer| other.organizations.iter().any(|name| **name == *word.value);
-        let stranger = others.iter().filter(speaks).find(|other| !issuer.ids.are_those_of(&other.ids));
+        let stranger = others.iter().filter(speaks).find(|other| !ids.are_those_of(&other.ids));
         let Some(stranger) = stranger else { continue };
         let message = format!(
             "`{}` may speak for `{}` too, and owners of records are told apart by `principal.id` alone",
@@ -101,6 +105,100 @@ fn warn_of_strangers(issuer: &JwtIssuer, organizations: &[Text], others: &[JwtIs
         );
         let warning = Diagnostic::warning("shared-organization", word.span.clone(), message);
         reader.diagnostics.push(warning.help(Ids::HELP));
+    }
+}
+
+/// What the parts of `authn` are read beside.
+#[derive(Clone, Copy)]
+struct Context<'c> {
+    folder: &'c Path,
+    schema: &'c PrincipalSchema,
+    dimensions: &'c [Name],
+}
+
+fn introspection(
+    node: &Node,
+    context: Context<'_>,
+    issuers: &[JwtIssuer],
+    secrets: &mut Secrets,
+    reader: &mut Reader,
+) -> Option<Introspection> {
+    let mut fields = reader.fields(node, "`introspection`");
+    let issuer = text(fields.require("issuer", reader), "`issuer`", reader);
+    let url = text(fields.require("url", reader), "`url`", reader);
+    let ca = path(fields.take("ca"), "`ca`", context.folder, reader);
+    let client = fields.require("client", reader).and_then(|node| {
+        let mut fields = reader.fields(node, "`client`");
+        let id = name(fields.require("id", reader), "`id`", reader);
+        let secret = text(fields.require("secret", reader), "`secret`", reader);
+        fields.finish(reader);
+        Some((id?, secrets.named(&secret?, reader)?))
+    });
+    let audience = name(fields.require("audience", reader), "`audience`", reader);
+    let organizations = organizations(fields.require("organizations", reader), reader);
+    let map = fields.require("map", reader);
+    let map = map.and_then(|node| claim_map(node, context.schema, context.dimensions, reader));
+    let ids = Ids(name(fields.take("ids"), "`ids`", reader));
+    let leeway = leeway(fields.take("leeway"), reader);
+    let proofs = proofs(fields.take("dpop"), reader);
+    let range = Duration::from_secs(1)..=Duration::from_secs(300);
+    let cache = fields.take("cache").map_or(Some(DEFAULT_CACHE), |node| duration(node, "`cache`", range, reader));
+    fields.finish(reader);
+    warn_of_strangers(&ids, &organizations, issuers, reader);
+    let issuer = issuer?;
+    if issuers.iter().any(|other| *other.issuer == *issuer.value) {
+        let message = format!("the issuer `{}` is declared twice", issuer.value);
+        reader.error("duplicate-issuer", &issuer.span, message);
+    }
+    let url = url?;
+    let parsed = raw::url(&url, reader)?;
+    if parsed.scheme == Scheme::Http && !parsed.is_loopback() {
+        reader.error("plaintext-keys", &url.span, "tokens can't be asked about over plain http").help =
+            Some("whoever is on the way would have them, and could answer; use https://".to_owned());
+        return None;
+    }
+    let (client, secret) = client?;
+    Some(Introspection {
+        issuer: issuer.value.as_str().into(),
+        url: parsed.uri,
+        ca,
+        client,
+        secret,
+        audience: audience?,
+        organizations: organizations.iter().map(|word| word.value.as_str().into()).collect(),
+        ids,
+        map: map?,
+        leeway: leeway?,
+        cache: cache?,
+        proofs: proofs?,
+    })
+}
+
+/// Those that somebody may speak for, with their places.
+fn organizations(node: Option<&Node>, reader: &mut Reader) -> Vec<Text> {
+    let organizations = distinct(node, "`organizations`", reader);
+    for word in organizations.iter().filter(|word| word.value.contains('/')) {
+        let message = format!("`{}` can't hold `/`, which separates the parts of a tenant", word.value);
+        reader.error("bad-name", &word.span, message);
+    }
+    organizations
+}
+
+fn leeway(node: Option<&Node>, reader: &mut Reader) -> Option<Duration> {
+    let range = Duration::ZERO..=Duration::from_secs(300);
+    node.map_or(Some(Duration::from_secs(30)), |node| duration(node, "`leeway`", range, reader))
+}
+
+fn proofs(node: Option<&Node>, reader: &mut Reader) -> Option<Proofs> {
+    let Some(word) = text(node, "`dpop`", reader) else { return node.is_none().then_some(Proofs::Unused) };
+    match word.value.as_str() {
+        "checked" => Some(Proofs::Checked),
+        "required" => Some(Proofs::Required),
+        other => {
+            reader.error("unknown-word", &word.span, format!("`dpop` can't be `{other}`")).help =
+                Some("checked, or required; without it, tokens that are bound to a key are refused".to_owned());
+            None
+        }
     }
 }
 
@@ -117,13 +215,11 @@ fn jwt_issuer(
     let audience = name(fields.require("audience", reader), "`audience`", reader);
     let jwks = fields.require("jwks", reader).and_then(|node| jwks(node, folder, issuer.as_ref(), reader));
     let words = distinct(fields.require("algorithms", reader), "`algorithms`", reader);
-    let organizations = distinct(fields.require("organizations", reader), "`organizations`", reader);
+    let organizations = organizations(fields.require("organizations", reader), reader);
     let map = fields.require("map", reader).and_then(|node| claim_map(node, schema, dimensions, reader));
     let ids = Ids(name(fields.take("ids"), "`ids`", reader));
-    let leeway = match fields.take("leeway") {
-        None => Some(Duration::from_secs(30)),
-        Some(node) => duration(node, "`leeway`", Duration::ZERO..=Duration::from_secs(300), reader),
-    };
+    let leeway = leeway(fields.take("leeway"), reader);
+    let proofs = proofs(fields.take("dpop"), reader);
     let access_tokens_only = match text(fields.take("typ"), "`typ`", reader) {
         None => Some(false),
         Some(word) if word.value == "at+jwt" => Some(true),
@@ -134,10 +230,6 @@ fn jwt_issuer(
         }
     };
     fields.finish(reader);
-    for word in organizations.iter().filter(|word| word.value.contains('/')) {
-        let message = format!("`{}` can't hold `/`, which separates the parts of a tenant", word.value);
-        reader.error("bad-name", &word.span, message);
-    }
     let issuer = JwtIssuer {
         issuer: issuer?.value.as_str().into(),
         audience: audience?,
@@ -148,6 +240,7 @@ fn jwt_issuer(
         map: map?,
         leeway: leeway?,
         access_tokens_only: access_tokens_only?,
+        proofs: proofs?,
     };
     Some((issuer, organizations))
 }
@@ -223,14 +316,14 @@ fn key_url(word: &Text, reader: &mut Reader) -> Option<raw::Url> {
 fn claim_map(node: &Node, schema: &PrincipalSchema, dimensions: &[Name], reader: &mut Reader) -> Option<ClaimMap> {
     let mut fields = reader.fields(node, "`map`");
     let claim = |node: Option<&Node>, reader: &mut Reader| {
-        text(node, "a claim", reader).and_then(|text| claim_path(&text, reader))
+        text(node, "a claim", reader).and_then(|text| claim_value(&text, reader))
     };
     let id = claim(fields.require("id", reader), reader);
     let roles = claim(fields.take("roles"), reader);
     let groups = claim(fields.take("groups"), reader);
     let tenants = claim(fields.take("tenants"), reader);
     let tenant_node = fields.take("tenant");
-    let mut tenant: Vec<(Name, ClaimPath)> = Vec::new();
+    let mut tenant: Vec<(Name, ClaimValue)> = Vec::new();
     if let Some(node) = tenant_node {
         let entries = reader.entries(node, "`tenant`");
         for (word, node) in entries {
@@ -271,17 +364,19 @@ fn claim_map(node: &Node, schema: &PrincipalSchema, dimensions: &[Name], reader:
     Some(ClaimMap { id: id?, roles, groups, tenant, tenants, attributes })
 }
 
+/// A claim, whether a list has a word, or any other expression.
 fn claim_value(text: &Text, reader: &mut Reader) -> Option<ClaimValue> {
-    let Some((word, list)) = text.value.strip_prefix('\'').and_then(|rest| rest.split_once('\'')) else {
+    let words = || text.value.split('.');
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if words().all(is_word) {
         return claim_path(text, reader).map(ClaimValue::Claim);
-    };
-    let list = list.trim_start().strip_prefix("in ").map(str::trim).and_then(raw::claims);
-    if let Some(list) = list.filter(|_| !word.is_empty()) {
-        return Some(ClaimValue::Contains { word: word.into(), list });
     }
-    reader.error("bad-claim", &text.span, format!("`{}` is not a claim", text.value)).help =
-        Some("claims.x, or \"'word' in claims.x\"".to_owned());
-    None
+    let contains = text.value.strip_prefix('\'').and_then(|rest| rest.split_once('\''));
+    let list = contains.and_then(|(_, list)| list.trim_start().strip_prefix("in ").map(str::trim));
+    match (contains, list.filter(|list| list.split('.').all(is_word)).and_then(raw::claims)) {
+        (Some((word, _)), Some(list)) if !word.is_empty() => Some(ClaimValue::Contains { word: word.into(), list }),
+        _ => Some(ClaimValue::Expression(text.clone())),
+    }
 }
 
 pub(super) fn hierarchy(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Hierarchy> {

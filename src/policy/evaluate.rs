@@ -52,10 +52,9 @@ pub(super) fn constant(expr: &Expr, steps: &mut u32) -> Result<Value, Failure> {
 }
 
 /// The value of an expression that reads variables only.
-#[cfg(test)]
-pub(super) fn with_variables(expr: &Expr, variables: Vec<Value>) -> Result<Value, Failure> {
+pub(super) fn with_variables(expr: &Expr, variables: Vec<Value>, steps: u32) -> Result<Value, Failure> {
     let variables = variables.into_iter().map(Ok).collect();
-    let mut scene = Scene { record: None, after: None, variables, steps: MAX_STEPS };
+    let mut scene = Scene { record: None, after: None, variables, steps };
     scene.value(expr).map(Cow::into_owned)
 }
 

@@ -47,6 +47,8 @@ pub(super) enum Phase {
     },
     Must,
     Preset,
+    /// Before there is a caller.
+    Claims,
 }
 
 impl Phase {
@@ -56,6 +58,7 @@ impl Phase {
             Self::Check { .. } => "check",
             Self::Must => "must",
             Self::Preset => "presets",
+            Self::Claims => "map",
         }
     }
 }
@@ -107,6 +110,14 @@ pub(super) fn expression(scope: &mut Scope<'_>, text: &Text, phase: Phase) -> Op
     let typed = Checker::new(scope, phase, text).check(&node)?;
     scope.keep(text, node.clone(), typed.expr.clone());
     Some((typed, node))
+}
+
+/// Parses and checks an expression over `claims`, which is the only name.
+pub(super) fn of_claims(scope: &mut Scope<'_>, text: &Text) -> Option<Typed> {
+    let node = parse::expression(text, scope.diagnostics)?;
+    let mut checker = Checker::new(scope, Phase::Claims, text);
+    checker.variables.push(Variable { name: "claims".to_owned(), kind: Kind::Any, nullable: false });
+    checker.check(&node)
 }
 
 /// One expression on its way; `text` is that of the `let` while one is written out.

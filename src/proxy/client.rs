@@ -25,6 +25,11 @@ pub(super) fn address(session: &ServerSession) -> IpAddr {
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
 }
 
+/// Whether the gateway itself ended TLS.
+pub(super) fn is_tls(session: &ServerSession) -> bool {
+    session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
+}
+
 pub(super) fn set_deadlines(session: &mut ServerSession, limits: &Limits) {
     session.set_read_timeout(Some(limits.request_body_time));
     session.set_write_timeout(Some(limits.client_write_time));

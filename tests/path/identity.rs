@@ -178,3 +178,75 @@ async fn a_bound_token_without_its_key_is_refused() {
     assert!(world.upstream.seen().is_empty());
     clean(&world, 3).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opaque_token_is_asked_about_and_never_let_in_without_an_answer() {
+    let provider = Upstream::start().await;
+    let authn = format!(
+        "  introspection:\n    issuer: https://login.example.com\n    url: http://{}/introspect\n    client: {{ id: scrim, secret: token }}\n    \
+         audience: crm\n    organizations: [acme]\n    ids: staff\n    map: {{ id: claims.username, roles: \"claims.scope.split(' ')\", \
+         tenant: {{ organization_id: claims.org, app_id: \"'shop'\" }} }}\n",
+        provider.address
+    );
+    let world = Setup { authn, ..setup("") }.start().await;
+    contact_answers(&world);
+    let answer = json!({ "active": true, "aud": "crm", "username": "ann", "scope": "openid rep", "org": "acme" });
+    provider.on("POST /introspect", [Answer::json(200, answer.to_string())]);
+    let client = world.client().bearer("opaque");
+    assert_eq!(client.get("/contacts/1").await.json(), seen(1));
+    let (intent, _) = world.last_audit().await;
+    assert_eq!(intent["authenticated_by"], "introspection");
+    assert_eq!(client.get("/contacts/1").await.status, 200);
+    assert_eq!(provider.lines(), ["POST /introspect"], "the answer is remembered");
+    world.upstream.forget();
+    provider.on("POST /introspect", [Answer::json(200, r#"{"active":false}"#)]);
+    assert_eq!(world.client().bearer("other").get("/contacts/1").await.status, 401);
+    assert_eq!(told(&world).await, words(401, "refused", "credentials_invalid"));
+    provider.on("POST /introspect", [Answer::json(500, answer.to_string())]);
+    let refused = world.client().bearer("third").get("/contacts/1").await;
+    assert_eq!((refused.status, refused.text()), (503, UNAVAILABLE.to_owned()));
+    assert_eq!(told(&world).await, words(503, "failed", "identity_unavailable"));
+    assert!(world.upstream.seen().is_empty());
+    assert_eq!(world.metric("scrim_introspections_total{outcome=\"failed\"}").await, 1.0);
+    clean(&world, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_bound_to_a_key_comes_in_with_a_proof_and_each_proof_once() {
+    let world = Setup { jwks: "{ file: jwks.json }\n      dpop: required".to_owned(), ..setup("") }.start().await;
+    contact_answers(&world);
+    let client_key = Identities::new();
+    let keys: serde_json::Value = serde_json::from_str(&client_key.jwks()).expect("JSON");
+    let key = &keys["keys"][0];
+    let member = |name: &str| key[name].as_str().expect("text").to_owned();
+    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, member("x"), member("y"));
+    let token = world.identities.token("ann", &json!({ "roles": ["rep"], "cnf": { "jkt": hash(&canonical) } }));
+    let proof = |id: &str, method: &str, path: &str| {
+        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": key });
+        let claims = json!({
+            "jti": id, "htm": method, "htu": format!("http://crm.test{path}"),
+            "iat": crate::support::identities::NOW, "ath": hash(&token),
+        });
+        client_key.sign(&header, &claims)
+    };
+    let with = |proof: &str| world.client().header("authorization", &format!("DPoP {token}")).header("dpop", proof);
+    let first = proof("1", "GET", "/contacts/1");
+    assert_eq!(with(&first).get("/contacts/1").await.json(), seen(1));
+    world.upstream.forget();
+    assert_eq!(with(&first).get("/contacts/1").await.status, 401, "it was used");
+    assert_eq!(with(&proof("2", "GET", "/contacts/2")).get("/contacts/1").await.status, 401);
+    assert_eq!(with(&proof("3", "POST", "/contacts")).get("/contacts").await.status, 401);
+    assert_eq!(world.client().bearer(&token).get("/contacts/1").await.status, 401, "stolen");
+    assert_eq!(rep(&world).get("/contacts/1").await.status, 401, "bound to nothing");
+    assert_eq!(told(&world).await, words(401, "refused", "credentials_invalid"));
+    assert!(world.upstream.seen().is_empty());
+    assert_eq!(world.metric("scrim_credentials_refused_total{reason=\"replayed\"}").await, 1.0);
+    clean(&world, 6).await;
+}
+
+/// SHA-256 in base64url.
+fn hash(text: &str) -> String {
+    use base64::Engine;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_ref())
+}

@@ -2,11 +2,23 @@
 
 use super::super::tests::{claim_map, claims, path, schema, tenancy};
 use super::*;
+use crate::yaml::Text;
 
 fn principal(changes: &[(&str, &str)]) -> Result<Principal, Refused> {
+    mapped(&claim_map(), changes)
+}
+
+fn mapped(map: &ClaimMap, changes: &[(&str, &str)]) -> Result<Principal, Refused> {
     let reports = path("reports");
     let organizations = ["acme".into(), "globex".into()];
-    let mapping = Mapping::new(&claim_map(), &schema(), &organizations, &tenancy().dimensions, Some(&reports));
+    let (schema, tenancy) = (schema(), tenancy());
+    let known = Known {
+        schema: &schema,
+        organizations: &organizations,
+        dimensions: &tenancy.dimensions,
+        reports: Some(&reports),
+    };
+    let mapping = Mapping::compile(map, Method::Jwt, known).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     let json = Json::parse(claims(changes).as_bytes()).expect("JSON");
     mapping.principal(&"issuer".into(), &json)
 }
@@ -108,10 +120,84 @@ fn values_are_of_their_declared_type_or_refused() {
     }
 }
 
+/// An expression of a configuration file.
+fn made(source: &str) -> ClaimValue {
+    ClaimValue::Expression(Text::whole(source))
+}
+
 #[test]
-fn a_word_in_a_list_is_only_for_a_bool() {
-    let contains = ClaimValue::Contains { word: "mfa".into(), list: path("amr") };
-    let json = Json::parse(br#"{"amr":["pwd"]}"#).expect("JSON");
-    assert_eq!(attribute(&json, &contains, &Type::Bool), Some(Value::Bool(false)));
-    assert_eq!(attribute(&json, &contains, &Type::String), None);
+fn expressions_stand_wherever_a_claim_may() {
+    let map = ClaimMap {
+        id: made("'idp|' + claims.sub"),
+        roles: Some(made("claims.scope.split(' ').filter(s, s.startsWith('role:')).map(s, s.substring(5))")),
+        groups: Some(made("claims['https://example.com/groups']")),
+        tenant: vec![
+            ("organization_id".into(), made("claims.org_id == 'acme-prod' ? 'acme' : claims.org_id")),
+            ("app_id".into(), made("'shop'")),
+        ],
+        tenants: None,
+        attributes: vec![
+            ("mfa".into(), made("claims.amr.exists(m, m == 'mfa')")),
+            ("level".into(), made("size(claims.amr)")),
+        ],
+    };
+    let sound = [
+        ("scope", r#""openid role:support role:root""#),
+        ("https://example.com/groups", r#"["g"]"#),
+        ("org_id", r#""acme-prod""#),
+    ];
+    let found = mapped(&map, &sound).expect("a principal");
+    assert_eq!(&*found.id, "idp|u1");
+    assert_eq!((found.roles, found.groups), (vec!["support".into()], vec!["g".into()]));
+    assert_eq!(found.memberships.iter().map(TenantScope::to_string).collect::<Vec<_>>(), ["acme/shop"]);
+    assert_eq!(found.attributes.get("mfa"), Some(&Value::Bool(true)));
+    assert_eq!(found.attributes.get("level"), Some(&Value::Int(2)));
+    // What is not there is empty or null, as it is for plain claims; the rest of a half tenant still refuses.
+    let bare = mapped(&map, &[("amr", ""), ("org_id", r#""acme""#)]).expect("a principal");
+    assert!(bare.roles.is_empty() && bare.groups.is_empty());
+    assert_eq!(bare.attributes.get("mfa"), Some(&Value::Null));
+    for changes in [
+        &[("scope", "7")][..],
+        &[("scope", r#"["role:support"]"#)],
+        &[("amr", r#""mfa""#)],
+        &[("sub", "1")],
+        &[("sub", "")],
+        &[("org_id", "")],
+        &[("org_id", "[]")],
+        &[("https://example.com/groups", r#"["g",null]"#)],
+        &[("https://example.com/groups", r#"{"g":true}"#)],
+    ] {
+        assert_eq!(mapped(&map, changes), Err(Refused::Claim), "{changes:?}");
+    }
+}
+
+#[test]
+fn an_expression_of_another_type_is_a_mistake_at_load() {
+    let (schema, tenancy) = (schema(), tenancy());
+    let organizations = ["acme".into()];
+    let known =
+        Known { schema: &schema, organizations: &organizations, dimensions: &tenancy.dimensions, reports: None };
+    for (map, wrong) in [
+        (ClaimMap { id: made("size(claims.sub)"), ..claim_map() }, "must be of type `string`, but is of type `int`"),
+        (ClaimMap { roles: Some(made("claims.x == 'a'")), ..claim_map() }, "must be of type `list(string)`"),
+        (ClaimMap { tenant: vec![("app_id".into(), made("claims.a == 'x'"))], ..claim_map() }, "but is of type `bool`"),
+        (ClaimMap { attributes: vec![("mfa".into(), made("size(claims.amr)"))], ..claim_map() }, "of type `bool`, but"),
+        (ClaimMap { attributes: vec![("level".into(), made("principal.id"))], ..claim_map() }, "is not known in `map`"),
+    ] {
+        let errors = Mapping::compile(&map, Method::Jwt, known).err().unwrap_or_default();
+        assert!(errors.iter().any(|error| error.message.contains(wrong)), "{wrong}: {errors:?}");
+    }
+}
+
+#[test]
+fn times_that_an_expression_makes_are_of_their_declared_type() {
+    let of = |value: Value, of: Type| Json::of(&value, &of).and_then(|json| typed(&json, &of));
+    let instant = |text: &str| Value::Timestamp(text.parse().expect("an instant"));
+    let day = instant("2026-01-31T00:00:00Z");
+    assert_eq!(of(day.clone(), Type::Timestamp), Some(day.clone()));
+    assert_eq!(of(day.clone(), Type::Date), Some(day));
+    assert_eq!(of(instant("2026-01-31T01:00:00Z"), Type::Date), None);
+    let hour = Value::Duration(SignedDuration::from_hours(1));
+    assert_eq!(of(hour.clone(), Type::Duration), Some(hour));
+    assert_eq!(of(Value::Int(5), Type::Decimal), Decimal::parse("5").map(Value::Decimal));
 }

@@ -10,7 +10,7 @@ fn with_certificate(
     certificate: Option<[u8; 32]>,
 ) -> Result<bool, Refused> {
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"))]);
-    let presented = Presented { headers: &headers, request: &get(), certificate };
+    let presented = Presented { headers: &headers, request: &get(), certificate, over_tls: true };
     at_once(authenticator.authenticate(&presented)).map(|found| found.remembered)
 }
 

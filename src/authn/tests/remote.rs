@@ -1,66 +1,7 @@
 //! Keys that lie elsewhere: rotation, unknown keys, age, discovery, and servers that can't be trusted.
 
-use std::convert::Infallible;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
-
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-
+use super::server::Server;
 use super::*;
-
-/// A key server on a free port: path -> what it answers, and how often it was asked.
-#[derive(Clone, Default)]
-struct Server(Arc<State>);
-
-#[derive(Default)]
-struct State {
-    answers: Mutex<HashMap<String, (u16, String)>>,
-    asked: AtomicUsize,
-    /// Held while an answer must wait.
-    gate: tokio::sync::Mutex<()>,
-}
-
-impl Server {
-    /// With the URL of its root, without a slash at the end.
-    async fn start() -> (Self, String, tokio::task::JoinHandle<()>) {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let server = Self::default();
-        let shared = server.clone();
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let server = shared.clone();
-                let service = hyper::service::service_fn(move |request: http::Request<_>| {
-                    let server = server.clone();
-                    async move { Ok::<_, Infallible>(server.answer(&request).await) }
-                });
-                let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(async move { drop(served.await) });
-            }
-        });
-        (server, url, task)
-    }
-
-    async fn answer(&self, request: &http::Request<hyper::body::Incoming>) -> http::Response<Full<Bytes>> {
-        self.0.asked.fetch_add(1, Ordering::SeqCst);
-        drop(self.0.gate.lock().await);
-        let found = self.0.answers.lock().expect("no panic").get(request.uri().path()).cloned();
-        let (status, body) = found.unwrap_or((404, String::new()));
-        let response = http::Response::builder().status(status).header("location", "/keys");
-        response.body(Full::new(Bytes::from(body))).expect("a response")
-    }
-
-    fn answers(&self, path: &str, status: u16, body: impl Into<String>) {
-        self.0.answers.lock().expect("no panic").insert(path.to_owned(), (status, body.into()));
-    }
-
-    fn asked(&self) -> usize {
-        self.0.asked.load(Ordering::SeqCst)
-    }
-}
 
 fn from_keys(url: &str, clock: &Clock) -> Authenticator {
     with_source(KeySource::Url(format!("{url}/keys").parse().expect("a URL")), ISSUER, clock)
@@ -79,7 +20,7 @@ fn fetched(authenticator: &Authenticator, outcome: &str) -> u64 {
 async fn asks(authenticator: &Authenticator, token: &str) -> Result<Principal, Refused> {
     let value = format!("Bearer {token}").parse().expect("a value");
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-    let presented = Presented { headers: &headers, request: &get(), certificate: None };
+    let presented = Presented { headers: &headers, request: &get(), certificate: None, over_tls: true };
     authenticator.authenticate(&presented).await.map(|found| Principal::clone(&found.principal))
 }
 
@@ -144,14 +85,14 @@ async fn an_unknown_key_is_looked_for_once_for_all_who_wait() {
     authenticator.refresh().await;
     let (keys, fresh) = rotated();
     server.answers("/keys", 200, keys);
-    let gate = server.0.gate.lock().await;
+    let gate = server.hold().await;
     let crowd = async {
         let mut all = Vec::new();
         for _ in 0..50 {
             all.push(asks(&authenticator, &fresh));
         }
         let mut accepted = 0;
-        for done in futures(all).await {
+        for done in everybody(all).await {
             accepted += usize::from(done.is_ok());
         }
         accepted
@@ -165,22 +106,6 @@ async fn an_unknown_key_is_looked_for_once_for_all_who_wait() {
     let (accepted, ()) = tokio::join!(crowd, opened);
     assert_eq!((accepted, server.asked()), (50, 2));
     assert_eq!(bearer(&authenticator, &token(&[])), Err(Refused::Key), "the old key is gone");
-}
-
-/// All of them at once.
-async fn futures<T>(all: Vec<impl Future<Output = T>>) -> Vec<T> {
-    let mut running: Vec<_> = all.into_iter().map(Box::pin).collect();
-    let mut done: Vec<Option<T>> = running.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (work, slot) in running.iter_mut().zip(&mut done).filter(|(_, slot)| slot.is_none()) {
-            if let Poll::Ready(result) = work.as_mut().poll(context) {
-                *slot = Some(result);
-            }
-        }
-        if done.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }
 
 #[tokio::test]
@@ -317,7 +242,7 @@ async fn a_key_server_that_does_not_answer_is_given_up() {
     let (server, url, _task) = Server::start().await;
     server.answers("/keys", 200, SIGNERS.jwks());
     let authenticator = from_keys(&url, &Clock::fixed(NOW));
-    let gate = server.0.gate.lock().await;
+    let gate = server.hold().await;
     // The clock of the runtime runs on by itself while everybody waits.
     tokio::time::pause();
     let begin = tokio::time::Instant::now();

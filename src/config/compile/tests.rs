@@ -50,7 +50,7 @@ const SECRET: &str = "s3cr3t-that-nobody-sees";
 
 fn folder() -> Folder {
     let folder = Folder::new();
-    for name in ["crm-token", "masking-key", "api-key-hash"] {
+    for name in ["crm-token", "masking-key", "api-key-hash", "introspection"] {
         folder.write(&format!("demo/{name}"), &format!("{SECRET}-{name}\n"));
         folder.write(&format!("secrets/{name}"), &format!("{SECRET}-{name}\n"));
     }
@@ -269,6 +269,36 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "https://id.demo.example\n      audience: crm\n      jwks: { file: demo/jwks.json }",
         "urn:demo\n      audience: crm\n      jwks: { discovery: true }",
         "error[bad-url]: a URL must begin with http:// or https://",
+    ),
+    (
+        "  api_keys: {",
+        "  introspection: { issuer: \"https://id.demo.example\" }\n  api_keys: {",
+        "error[missing-key]: `introspection` needs `url`",
+    ),
+    (
+        "  api_keys: {",
+        "  introspection: { issuer: a, url: \"http://id.demo.example/i\", client: { id: a, secret: crm-token }, audience: crm, organizations: [initech], map: { id: claims.sub, tenants: claims.t } }\n  api_keys: {",
+        "error[plaintext-keys]: tokens can't be asked about over plain http",
+    ),
+    (
+        "  api_keys: {",
+        "  introspection: { issuer: \"https://id.demo.example\", url: \"https://id.demo.example/i\", client: { id: a, secret: crm-token }, audience: crm, organizations: [initech], map: { id: claims.sub, tenants: claims.t } }\n  api_keys: {",
+        "error[duplicate-issuer]: the issuer `https://id.demo.example` is declared twice",
+    ),
+    (
+        "  api_keys: {",
+        "  introspection: { issuer: a, url: \"https://id.demo.example/i\", client: { id: a, secret: nope }, audience: crm, organizations: [initech], cache: 10m, map: { id: claims.sub, tenants: claims.t } }\n  api_keys: {",
+        "error[unknown-secret]: unknown secret `nope`",
+    ),
+    (
+        "      algorithms: [ES256]",
+        "      dpop: yes\n      algorithms: [ES256]",
+        "error[unknown-word]: `dpop` can't be `yes`",
+    ),
+    (
+        "      algorithms: [ES256]",
+        "      typ: JWT\n      algorithms: [ES256]",
+        "error[unknown-word]: `typ` can't be `JWT`",
     ),
     (
         "        id: claims.sub",

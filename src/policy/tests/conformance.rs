@@ -101,7 +101,7 @@ fn judge(case: &Json) -> Result<(), String> {
         // What is no expression fails, as the case may want.
         Err(wrong) => return if wanted.is_none() { Ok(()) } else { Err(wrong) },
     };
-    let outcome = evaluate::with_variables(&expr, values.clone());
+    let outcome = evaluate::with_variables(&expr, values.clone(), evaluate::MAX_STEPS);
     let agrees = match (&outcome, &wanted) {
         (Ok(value), Some(wanted)) => is_same(value, wanted),
         (Err(failure), None) => *failure != Failure::Budget,
@@ -120,7 +120,7 @@ fn judge(case: &Json) -> Result<(), String> {
 }
 
 fn same(expr: &Expr, values: &[Value], outcome: &Result<Value, Failure>) -> Result<(), String> {
-    let got = evaluate::with_variables(expr, values.to_vec());
+    let got = evaluate::with_variables(expr, values.to_vec(), evaluate::MAX_STEPS);
     let agrees = match (&got, outcome) {
         (Ok(got), Ok(value)) => is_same(got, value),
         (got, outcome) => got.is_err() && outcome.is_err(),

@@ -29,7 +29,10 @@ const MACROS: [&str; 13] = [
 impl Checker<'_, '_> {
     pub(super) fn call(&mut self, name: &str, target: Option<&Node>, arguments: &[Node], node: &Node) -> Option<Typed> {
         match target.map(|target| &target.kind) {
-            Some(Syntax::Name(root)) if root == "principal" => self.of_principal(name, arguments, node),
+            Some(Syntax::Name(root)) if root == "principal" => {
+                self.known_here(root, node)?;
+                self.of_principal(name, arguments, node)
+            }
             // `math.greatest(x)`: a namespace, unless something is called so.
             Some(Syntax::Name(space)) if !self.is_known(space) => {
                 self.function(&format!("{space}.{name}"), None, arguments, node)

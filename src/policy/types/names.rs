@@ -31,6 +31,7 @@ impl Checker<'_, '_> {
             return Some(variable);
         }
         if name == "now" {
+            self.known_here(name, node)?;
             return Some(Typed::new(Expr::Fact(Fact::Now), Kind::Timestamp));
         }
         if ROOTS.contains(&name) {
@@ -44,6 +45,11 @@ impl Checker<'_, '_> {
         }
         if let Some(of) = TYPES.into_iter().find(|of| *of == name) {
             return Some(Typed::new(Expr::Constant(Value::Type(of.into())), Kind::Type));
+        }
+        if self.phase == Phase::Claims {
+            let help = Some("what a token says is `claims`: `claims.sub`".to_owned());
+            self.fail("unknown-name", &node.span, format!("unknown name `{name}`"), help);
+            return None;
         }
         let known: Vec<&str> = ROOTS
             .into_iter()
@@ -85,8 +91,9 @@ impl Checker<'_, '_> {
         typed
     }
 
-    fn known_here(&mut self, root: &str, node: &Node) -> Option<()> {
+    pub(super) fn known_here(&mut self, root: &str, node: &Node) -> Option<()> {
         let help = match (root, self.phase) {
+            (_, Phase::Claims) => "claims come before there is a caller; what a token says is `claims`",
             ("record", Phase::Check { creates: true }) => "a record that is being created is `after`",
             ("after", Phase::Rows) => "`rows` judges the record as it stands; put this into `check`",
             ("record" | "after", Phase::Must) => "a requirement judges the principal and the request; use a denial",

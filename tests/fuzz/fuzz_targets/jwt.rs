@@ -14,7 +14,7 @@ use libfuzzer_sys::fuzz_target;
 use scrim::authn::{Authenticator, Parts, Presented};
 use scrim::canonical::Canonical;
 use scrim::clock::Clock;
-use scrim::config::{Algorithm, Authn, Hierarchy, Ids, Jwks, JwtIssuer, Tenancy};
+use scrim::config::{Algorithm, Authn, Hierarchy, Ids, Jwks, JwtIssuer, Proofs, Tenancy};
 use scrim::metrics::Metrics;
 use scrim_fuzz::{WORLD, bounded, claim_map};
 
@@ -37,6 +37,7 @@ static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| {
             map: claim_map(),
             leeway: Duration::from_secs(30),
             access_tokens_only: false,
+            proofs: Proofs::Unused,
         }],
         ..Authn::default()
     };
@@ -65,7 +66,7 @@ fn is_let_in(value: &[u8]) -> bool {
         query: Vec::new(),
         has_body: false,
     };
-    let presented = Presented { headers: &headers, request: &request, certificate: None };
+    let presented = Presented { headers: &headers, request: &request, certificate: None, over_tls: true };
     let mut asked = pin!(AUTHENTICATOR.authenticate(&presented));
     // With keys from a file there is nothing to wait for.
     match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use scrim::api::{Catalog, Dialect, Rest, Table};
-use scrim::config::{ClaimMap, ClaimPath, PrincipalSchema};
+use scrim::config::{ClaimMap, ClaimPath, ClaimValue, PrincipalSchema};
 use scrim::diagnostic::Source;
 use scrim::enforcement::Case;
 use scrim::model::value::Type;
@@ -87,7 +87,7 @@ impl World {
 
 /// Claims by the names that the configuration's example uses.
 pub fn claim_map() -> ClaimMap {
-    let path = |name: &str| ClaimPath(vec![name.into()]);
+    let path = |name: &str| ClaimValue::Claim(ClaimPath(vec![name.into()]));
     ClaimMap {
         id: path("sub"),
         roles: Some(path("roles")),
