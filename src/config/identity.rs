@@ -315,8 +315,14 @@ fn key_url(word: &Text, reader: &mut Reader) -> Option<raw::Url> {
 
 fn claim_map(node: &Node, schema: &PrincipalSchema, dimensions: &[Name], reader: &mut Reader) -> Option<ClaimMap> {
     let mut fields = reader.fields(node, "`map`");
+    // Nothing but an attribute can be a bool.
     let claim = |node: Option<&Node>, reader: &mut Reader| {
-        text(node, "a claim", reader).and_then(|text| claim_value(&text, reader))
+        let text = text(node, "a claim", reader)?;
+        let value = claim_value(&text, reader)?;
+        if let ClaimValue::Contains { .. } = value {
+            reader.error("bad-claim", &text.span, "`in` gives a bool, and this is none");
+        }
+        Some(value)
     };
     let id = claim(fields.require("id", reader), reader);
     let roles = claim(fields.take("roles"), reader);

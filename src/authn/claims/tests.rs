@@ -2,6 +2,7 @@
 
 use super::super::tests::{claim_map, claims, path, schema, tenancy};
 use super::*;
+use crate::config::Config;
 use crate::yaml::Text;
 
 fn principal(changes: &[(&str, &str)]) -> Result<Principal, Refused> {
@@ -168,6 +169,29 @@ fn expressions_stand_wherever_a_claim_may() {
         &[("https://example.com/groups", r#"{"g":true}"#)],
     ] {
         assert_eq!(mapped(&map, changes), Err(Refused::Claim), "{changes:?}");
+    }
+}
+
+/// What is written there as an example must hold to the letter.
+#[test]
+fn the_mappings_of_the_example_compile() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = include_str!("../../../config/example.yaml");
+    std::fs::create_dir(folder.path().join("secrets")).expect("made");
+    for secret in ["crm-token", "masking-key", "api-key-hash", "introspection"] {
+        std::fs::write(folder.path().join("secrets").join(secret), "0123456789abcdef").expect("written");
+    }
+    let path = folder.path().join("gateway.yaml");
+    std::fs::write(&path, text).expect("written");
+    let (config, _) = Config::load(&path).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+    let maps = config.authn.jwt.iter().map(|issuer| &issuer.map);
+    let maps: Vec<_> = maps.chain(config.authn.introspection.iter().map(|asked| &asked.map)).collect();
+    assert_eq!(maps.len(), 2);
+    let (schema, dimensions) = (&config.principal, &config.tenancy.dimensions[..]);
+    let known = Known { schema, organizations: &[], dimensions, reports: None };
+    for map in maps {
+        let compiled = Mapping::compile(map, Method::Jwt, known);
+        assert!(compiled.is_ok(), "{:?}", compiled.err());
     }
 }
 

@@ -209,6 +209,7 @@ const BROKEN: &[(&str, &str, &str)] = &[
     ("[acme, globex]", "[]", "error[empty-list]: `organizations` must name at least one"),
     ("[acme, globex]", "[acme/x]", "error[bad-name]: `acme/x` can't hold `/`, which separates the parts of a tenant"),
     ("id: claims.sub", "id: sub", "error[bad-claim]: `sub` is not a claim (help: for example claims.sub)"),
+    ("id: claims.sub", "id: \"'x' in claims.sub\"", "error[bad-claim]: `in` gives a bool, and this is none"),
     (", app_id: claims.app_id", "", "error[bad-tenant]: `tenant` has no claim for the dimension `app_id`"),
     (
         "regions: claims.regions",
