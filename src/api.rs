@@ -129,7 +129,7 @@ pub enum Records {
 pub struct Place(pub Vec<Name>);
 
 /// How the upstream's query parameters are spelled; what is `None` it does not have, and a client may not use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parameters {
     pub limit: Option<Limit>,
     /// Counts records from 0.
@@ -141,6 +141,32 @@ pub struct Parameters {
     pub expand: Option<ListParameter>,
     /// (operator, spelling): the spelling holds `{field}`, for example `filter[{field}][gt]`.
     pub filter: Vec<(Operator, Name)>,
+    /// `None`: not known.
+    pub nulls: Option<Nulls>,
+    /// Values of one list.
+    pub list: usize,
+}
+
+impl Parameters {
+    /// Values of one list, where nothing else is declared.
+    pub const LIST: usize = 100;
+    pub const MAX_LIST: usize = 1000;
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            limit: None,
+            offset: None,
+            page: None,
+            sort: None,
+            fields: None,
+            expand: None,
+            filter: Vec::new(),
+            nulls: None,
+            list: Self::LIST,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -181,6 +207,80 @@ pub enum Operator {
     GreaterOrEqual,
     /// The value is a list separated by commas.
     In,
+    /// As `In`, of all others.
+    NotIn,
+    /// `true` for the records without a value, `false` for those with one.
+    Null,
+    StartsWith,
+    EndsWith,
+    Contains,
+    /// One parameter for each value of a list, any of which may be found. The gateway's alone: two parameters of one name
+    /// are no query of a client's.
+    Each,
+}
+
+impl Operator {
+    pub const ALL: [Self; 13] = [
+        Self::Equal,
+        Self::NotEqual,
+        Self::Less,
+        Self::LessOrEqual,
+        Self::Greater,
+        Self::GreaterOrEqual,
+        Self::In,
+        Self::NotIn,
+        Self::Null,
+        Self::StartsWith,
+        Self::EndsWith,
+        Self::Contains,
+        Self::Each,
+    ];
+
+    /// As an API description calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Equal => "eq",
+            Self::NotEqual => "ne",
+            Self::Less => "lt",
+            Self::LessOrEqual => "le",
+            Self::Greater => "gt",
+            Self::GreaterOrEqual => "ge",
+            Self::In => "in",
+            Self::NotIn => "not_in",
+            Self::Null => "null",
+            Self::StartsWith => "starts_with",
+            Self::EndsWith => "ends_with",
+            Self::Contains => "contains",
+            Self::Each => "each",
+        }
+    }
+}
+
+/// How far an upstream's own comparisons with a field may be trusted. In doubt the gateway asks for more, and judges it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Push {
+    /// What is equal is so bit by bit; numbers, dates, instants and bools have the order of their values.
+    Exact,
+    /// As `Exact`, and texts are ordered by their code points.
+    Ordered,
+    /// Texts that differ, in the case of a letter or by spaces at the end, may be equal.
+    Loose,
+    /// The upstream holds the numbers themselves as 64-bit floats.
+    Double,
+    /// Numbers are compared as 64-bit floats, whatever they are held as.
+    Rounded,
+    /// Instants are compared without what is below.
+    Seconds,
+    Milliseconds,
+    Microseconds,
+}
+
+/// Whether records without a value are among those for which something is not so: `ne` and `not_in`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nulls {
+    /// As in SQL.
+    Dropped,
+    Kept,
 }
 
 #[derive(Debug)]
@@ -226,6 +326,8 @@ pub struct Field {
     pub derived_from: Vec<TableId>,
     /// What the upstream stores where a create leaves it out.
     pub default: Option<Value>,
+    /// How far the upstream's filters on it may be trusted; `None`: the gateway never filters by it of its own accord.
+    pub push: Option<Push>,
 }
 
 impl Field {

@@ -227,9 +227,14 @@ pub struct Outcome {
     /// Removed because they are not of their declared type: the API description is wrong, or the upstream is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields_mismatched: Vec<String>,
+    /// Fields that the upstream was asked to compare for the policies, and how: `owner_id in`. Never what with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pushed: Vec<String>,
     pub rows_returned: u64,
     pub rows_dropped: u64,
     pub tenant_violations: u64,
+    /// Rows dropped although the upstream had been asked exactly for those that may be seen.
+    pub pushdown_leaks: u64,
     pub upstream_requests: u32,
     /// Of the answer's body.
     pub bytes_sent: u64,

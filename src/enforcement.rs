@@ -3,6 +3,7 @@
 //! A [`Permit`] holds the upstream's name, the rewritten request and, for answers that reach a client, the redaction plan.
 //! It can only be made here, after the decision, and `upstream` sends nothing else: no permit, no upstream call. Pure.
 
+pub(crate) mod pushdown;
 mod query;
 pub mod write;
 
@@ -28,9 +29,21 @@ pub struct Permit<Purpose> {
 }
 
 /// To fetch records for the client: the answer goes through the plan.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fetch {
     pub plan: Arc<Plan>,
+    pub asked: Asked,
+}
+
+/// What an upstream was asked for, so that other records in its answer are its fault.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// One tenant's records only.
+    pub tenant: bool,
+    /// Those that the policies let through, and no others.
+    pub exact: bool,
+    /// Which fields it was asked to compare for the policies, and how: `owner_id in`. Never with what.
+    pub pushed: Arc<[String]>,
 }
 
 /// To look at one record before a write or as the target of a reference: no byte of the answer reaches the client.
@@ -120,6 +133,10 @@ impl Walk {
     /// How each of its pages is redacted.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.base.purpose.plan
+    }
+
+    pub fn asked(&self) -> &Asked {
+        &self.base.purpose.asked
     }
 }
 
@@ -213,12 +230,14 @@ impl<'a> Case<'a> {
         let api = self.catalog.api(table.api);
         let Dialect::Rest(dialect) = &api.dialect;
         let query = rest::parse(dialect, table, pairs)?;
-        query::check(&query, table, Some(&residual))?;
+        let added = rest::add(dialect, table, &pushdown::narrow(residual.sieve(), table), &query);
+        let tenant = rest::is_tenant_pushed(table);
+        let exact = added.exact && tenant;
+        query::check(&query, table, Some(&residual), exact)?;
         let exports = *action == Action::Export;
         if exports && !query.expand.is_empty() {
             return Err(Reason::QueryNotAllowed);
         }
-        let exact = residual.is_total() && rest::is_tenant_pushed(table);
         let frame = match &dialect.list {
             Records::Array(records) => Frame::List {
                 records: records.clone(),
@@ -230,11 +249,14 @@ impl<'a> Case<'a> {
         };
         let accept = HeaderValue::from_static(frame.media_type());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);
-        let sent = query::complete(&query, table, &residual, dialect);
+        let mut sent = query::complete(&query, table, &residual, dialect);
+        let pushed = added.names(table);
+        sent.filter.extend(added.comparisons);
         let printed = rest::print(dialect, table, &sent, self.tenant, true);
         let mut outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
         outgoing.headers.insert(header::ACCEPT, accept);
-        let permit = Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Fetch { plan } };
+        let asked = Asked { tenant, exact, pushed: pushed.into() };
+        let permit = Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Fetch { plan, asked } };
         if exact || table.inexact_paging == InexactPaging::Short {
             return Ok(Listing::Page(permit));
         }
@@ -267,8 +289,8 @@ impl<'a> Case<'a> {
         let mut outgoing = walk.base.outgoing.clone();
         let path = outgoing.target.split('?').next().unwrap_or_default().to_owned();
         outgoing.target = format!("{path}?{}", rest::print(dialect, table, &query, self.tenant, true));
-        let plan = Arc::clone(&walk.base.purpose.plan);
-        Permit { upstream: Arc::clone(&walk.base.upstream), outgoing, purpose: Fetch { plan } }
+        let purpose = walk.base.purpose.clone();
+        Permit { upstream: Arc::clone(&walk.base.upstream), outgoing, purpose }
     }
 
     /// One record, for the client.
@@ -283,13 +305,15 @@ impl<'a> Case<'a> {
         let api = self.catalog.api(table.api);
         let Dialect::Rest(dialect) = &api.dialect;
         let query = rest::parse_record(dialect, table, pairs)?;
-        query::check(&query, table, Some(&residual))?;
+        query::check(&query, table, Some(&residual), false)?;
         let frame = Frame::Record(dialect.record.clone());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);
         let sent = query::complete(&query, table, &residual, dialect);
         let printed = rest::print(dialect, table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
-        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Fetch { plan } })
+        // A record that was named may be of any tenant.
+        let purpose = Fetch { plan, asked: Asked::default() };
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose })
     }
 
     /// What a caller is told whose action on a visible table is not granted: a query that names fields is refused as such
@@ -297,7 +321,7 @@ impl<'a> Case<'a> {
     pub fn check_refused_query(&self, table: TableId, pairs: &[(String, String)]) -> Result<(), Reason> {
         let table = self.catalog.table(table);
         let Dialect::Rest(dialect) = &self.catalog.api(table.api).dialect;
-        query::check(&rest::parse(dialect, table, pairs)?, table, None)
+        query::check(&rest::parse(dialect, table, pairs)?, table, None, false)
     }
 
     /// A declared opaque route: hidden from whoever holds none of its roles, and from credentials cut down to tables.

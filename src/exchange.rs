@@ -13,6 +13,7 @@ use crate::admission::turns::Turn;
 use crate::admission::{Limited, Quota};
 use crate::audit::{Intent, Log, Outcome, Pending, Unwritable};
 use crate::canonical::Canonical;
+use crate::enforcement::Asked;
 use crate::metrics::Metrics;
 use crate::model::{Action, Name, Principal, Reason, RequestId, TenantScope, Trace};
 use crate::redact::plan::FieldChange;
@@ -172,16 +173,25 @@ impl Exchange {
         self.outcome.keys.push(key.to_string());
     }
 
-    /// What redaction did to an answer. `pushed`: the upstream had been asked for this tenant only, so that a foreign record
-    /// is a violation.
-    pub fn redacted(&mut self, tally: &Tally, plan: &Plan, pushed: bool) {
+    /// What redaction did to an answer to what was asked: a record that was not asked for is a fault of the upstream's, or
+    /// of what the API description says of it.
+    pub fn redacted(&mut self, tally: &Tally, plan: &Plan, asked: &Asked) {
         let (outcome, metrics) = (&mut self.outcome, &self.metrics);
         outcome.rows_returned += tally.kept;
         outcome.rows_dropped += tally.dropped + tally.foreign;
         outcome.keys.extend(tally.keys.iter().take(Tally::MAX_KEYS.saturating_sub(outcome.keys.len())).cloned());
-        if pushed {
+        if asked.tenant {
             outcome.tenant_violations += tally.foreign;
             metrics.tenant_violations.inc_by(tally.foreign);
+        }
+        if asked.exact {
+            outcome.pushdown_leaks += tally.root_dropped();
+            metrics.pushdown_leaks.inc_by(tally.root_dropped());
+        }
+        for pushed in &*asked.pushed {
+            if !outcome.pushed.contains(pushed) {
+                outcome.pushed.push(pushed.clone());
+            }
         }
         for ((table, field), (change, count)) in &tally.fields {
             let table = plan.catalog.table(*table);

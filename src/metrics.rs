@@ -43,6 +43,8 @@ pub struct Handles {
     pub fields_redacted: IntCounterVec,
     /// Rows of a foreign tenant that came back although the tenant filter had been pushed to the upstream. Should be 0.
     pub tenant_violations: IntCounter,
+    /// Rows that the policies drop although the upstream had been asked for those they let through only. Should be 0.
+    pub pushdown_leaks: IntCounter,
     pub policy_errors: IntCounter,
     /// Counts up with each configuration that came into force.
     pub policy_generation: IntGauge,
@@ -143,6 +145,10 @@ impl Metrics {
                 "scrim_tenant_violations_total",
                 "Foreign rows returned by an upstream that had been asked for one tenant only. Should be 0.",
             ),
+            pushdown_leaks: counter(
+                "scrim_pushdown_leaks_total",
+                "Rows dropped although the upstream had been asked exactly for those that may be seen. Should be 0.",
+            ),
             policy_errors: counter("scrim_policy_errors_total", "Conditions that failed with an error on a record."),
             policy_generation: gauge("scrim_policy_generation", "Counts configurations that came into force."),
             reloads: counters("scrim_reloads_total", "Loads of configuration and policies by outcome.", &["outcome"]),
@@ -234,5 +240,6 @@ mod tests {
         let text = metrics.render();
         assert!(text.contains("scrim_refusals_total{reason=\"not_ready\"} 1"), "{text}");
         assert!(text.contains("scrim_tenant_violations_total 0"), "{text}");
+        assert!(text.contains("scrim_pushdown_leaks_total 0"), "{text}");
     }
 }

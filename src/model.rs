@@ -3,6 +3,7 @@
 //! Steps on the path do not import each other; what one hands to the next is defined here. Nothing here does I/O or
 //! decides anything. Types whose values have been verified keep their fields private.
 
+pub mod filter;
 pub mod percent;
 mod trace;
 pub mod value;

@@ -33,6 +33,7 @@ mod evaluate;
 mod functions;
 mod ir;
 mod lint;
+mod normal;
 mod parse;
 mod program;
 mod raw;

@@ -3,12 +3,23 @@
 //! Reads the tree of one file and reports what can be said without looking at anything else: unknown and missing keys,
 //! words that are not one of a few. What names something is resolved in `compile`.
 
-use crate::api::{InexactPaging, Operator, Race};
+use crate::api::{InexactPaging, Nulls, Operator, Parameters as Defaults, Push, Race};
 use crate::diagnostic::Span;
 use crate::yaml::{Fields, Node, Reader, Text, Value};
 
 const TENANT_HELP: &str =
     "whose rows are these? { dimension: column } for each dimension, { via: relation }, or shared; there is no default";
+
+const PUSH: [(&str, Push); 8] = [
+    ("exact", Push::Exact),
+    ("ordered", Push::Ordered),
+    ("loose", Push::Loose),
+    ("double", Push::Double),
+    ("rounded", Push::Rounded),
+    ("seconds", Push::Seconds),
+    ("milliseconds", Push::Milliseconds),
+    ("microseconds", Push::Microseconds),
+];
 
 #[derive(Debug)]
 pub(super) struct Api {
@@ -28,6 +39,9 @@ pub(super) struct Rest {
     pub(super) total: Option<Text>,
     pub(super) keep: Vec<Text>,
     pub(super) parameters: Parameters,
+    pub(super) nulls: Option<Nulls>,
+    /// Values of one list.
+    pub(super) values: usize,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +118,7 @@ pub(super) struct Field {
     pub(super) tags: Vec<Text>,
     pub(super) derived_from: Vec<Text>,
     pub(super) default: Option<Node>,
+    pub(super) push: Option<(Span, Push)>,
 }
 
 #[derive(Debug)]
@@ -160,6 +175,7 @@ fn check_dialect(dialect: &Text, reader: &mut Reader) {
 
 fn read_rest(node: &Node, reader: &mut Reader) -> Rest {
     let mut fields = reader.fields(node, "`rest`");
+    let (nulls, values) = fields.take("pushdown").map_or((None, Defaults::LIST), |node| read_pushdown(node, reader));
     let rest = Rest {
         span: fields.span.clone(),
         list: text(fields.take("list"), "`list`", reader),
@@ -167,9 +183,32 @@ fn read_rest(node: &Node, reader: &mut Reader) -> Rest {
         total: text(fields.take("total"), "`total`", reader),
         keep: fields.take("keep").map_or_else(Vec::new, |node| reader.texts(node, "`keep`")),
         parameters: fields.take("parameters").map(|node| read_parameters(node, reader)).unwrap_or_default(),
+        nulls,
+        values,
     };
     fields.finish(reader);
     rest
+}
+
+fn read_pushdown(node: &Node, reader: &mut Reader) -> (Option<Nulls>, usize) {
+    const NULLS: [(&str, Nulls); 2] = [("dropped", Nulls::Dropped), ("kept", Nulls::Kept)];
+    let mut fields = reader.fields(node, "`pushdown`");
+    let nulls = fields.take("nulls").and_then(|node| one_of(node, "`nulls`", &NULLS, reader));
+    let list = fields.take("list").and_then(|node| reader.integer(node, "`list`", 1..=Defaults::MAX_LIST as u64));
+    fields.finish(reader);
+    (nulls.map(|(_, nulls)| nulls), list.map_or(Defaults::LIST, |list| list as usize))
+}
+
+/// One of a few words, with its place.
+fn one_of<T: Copy>(node: &Node, what: &'static str, words: &[(&str, T)], reader: &mut Reader) -> Option<(Span, T)> {
+    let found = reader.text(node, what)?;
+    let known = words.iter().find(|(word, _)| *word == found.value);
+    if known.is_none() {
+        let all: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+        reader.error("unknown-word", &found.span, format!("{what} can't be `{}`", found.value)).help =
+            Some(format!("one of {}", all.join(", ")));
+    }
+    known.map(|(_, meaning)| (found.span, *meaning))
 }
 
 fn read_parameters(node: &Node, reader: &mut Reader) -> Parameters {
@@ -227,19 +266,10 @@ fn read_list(node: &Node, what: &'static str, reader: &mut Reader) -> Option<Lis
 }
 
 fn read_filter(node: &Node, reader: &mut Reader) -> Vec<(Operator, Text)> {
-    const OPERATORS: [(&str, Operator); 7] = [
-        ("eq", Operator::Equal),
-        ("ne", Operator::NotEqual),
-        ("lt", Operator::Less),
-        ("le", Operator::LessOrEqual),
-        ("gt", Operator::Greater),
-        ("ge", Operator::GreaterOrEqual),
-        ("in", Operator::In),
-    ];
     let mut fields = reader.fields(node, "`filter`");
     let mut filter = Vec::new();
-    for (word, operator) in OPERATORS {
-        if let Some(spelling) = text(fields.take(word), "a filter's spelling", reader) {
+    for operator in Operator::ALL {
+        if let Some(spelling) = text(fields.take(operator.word()), "a filter's spelling", reader) {
             filter.push((operator, spelling));
         }
     }
@@ -364,7 +394,8 @@ fn read_fields(node: &Node, reader: &mut Reader) -> Vec<Field> {
 
 fn read_field(name: &Text, node: &Node, reader: &mut Reader) -> Field {
     let name = name.clone();
-    let mut field = Field { name, shape: None, nullable: false, tags: vec![], derived_from: vec![], default: None };
+    let mut field =
+        Field { name, shape: None, nullable: false, tags: vec![], derived_from: vec![], default: None, push: None };
     let Value::Map(entries) = &node.value else {
         field.shape = reader.text(node, "a field's type").map(Shape::Plain);
         return field;
@@ -394,6 +425,7 @@ fn read_field(name: &Text, node: &Node, reader: &mut Reader) -> Field {
     field.tags = fields.take("tags").map_or_else(Vec::new, |node| reader.texts(node, "`tags`"));
     field.derived_from = fields.take("derived_from").map_or_else(Vec::new, |n| reader.texts(n, "`derived_from`"));
     field.default = fields.take("default").cloned();
+    field.push = fields.take("push").and_then(|node| one_of(node, "`push`", &PUSH, reader));
     fields.finish(reader);
     field
 }

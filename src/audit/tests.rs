@@ -58,7 +58,8 @@ async fn an_exchange_is_two_lines_without_what_is_empty() {
             r#""path":"/contacts","policy_hash":"","config_hash":""}"#,
             "\n",
             r#"{"kind":"outcome","time":"2023-11-14T22:13:20.000000Z","request_id":"r1","result":"allowed","#,
-            r#""status":200,"rows_returned":0,"rows_dropped":0,"tenant_violations":0,"upstream_requests":0,"#,
+            r#""status":200,"rows_returned":0,"rows_dropped":0,"tenant_violations":0,"pushdown_leaks":0,"#,
+            r#""upstream_requests":0,"#,
             r#""bytes_sent":0,"opaque":false,"duration_us":0}"#,
             "\n"
         )

@@ -4,9 +4,12 @@
 //! reaches the upstream, and neither does a filter that the gateway itself sets. What is sent is printed from the
 //! [`Query`] alone, each name and value escaped as one.
 
+mod filter;
 #[cfg(test)]
 mod tests;
 mod value;
+
+pub use filter::{Added, add};
 
 use std::collections::HashMap;
 
@@ -33,8 +36,8 @@ pub fn parse_record(rest: &Rest, table: &Table, pairs: &[(String, String)]) -> R
 /// Prints a query with the tenant filter of the table, percent-encoded, without a leading `?`. A limit is always sent
 /// where the dialect has one and `list` says it is a list.
 ///
-/// Whoever adds comparisons to a parsed query sees to it that each can be spelled, and that no two are spelled alike:
-/// see [`spelling`].
+/// Comparisons are added to a parsed query by [`add`] alone, or by whoever else sees to it that each can be spelled, and
+/// that no two but those of [`Operator::Each`] are spelled alike: see [`spelling`].
 pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
     let parameters = &rest.parameters;
     let mut out = Printer::default();
@@ -113,7 +116,7 @@ impl Reading<'_> {
         let parameters = &self.rest.parameters;
         let named: HashMap<&str, &str> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         // Invariant of `Canonical`, held here too: the first and the last of two are different queries.
-        if named.len() != pairs.len() || pairs.iter().any(|(name, _)| self.is_the_gateways(name)) {
+        if named.len() != pairs.len() || pairs.iter().any(|(name, _)| is_tenants(self.table, name)) {
             return None;
         }
         let mut query = Query::default();
@@ -157,7 +160,7 @@ impl Reading<'_> {
     fn spellings(&self) -> HashMap<String, Option<(FieldId, Operator)>> {
         let mut spelled = HashMap::new();
         for field in self.table.field_ids().filter(|field| !self.is_tenant_column(*field)) {
-            for (operator, _) in &self.rest.parameters.filter {
+            for (operator, _) in self.rest.parameters.filter.iter().filter(|(operator, _)| *operator != Operator::Each) {
                 if let Some(name) = spelling(self.rest, self.table, field, *operator) {
                     spelled.entry(name).and_modify(|known| *known = None).or_insert(Some((field, *operator)));
                 }
@@ -181,10 +184,6 @@ impl Reading<'_> {
                 .iter()
                 .filter_map(|(operator, _)| spelled(operator))
                 .any(|name| self.table.tenant_filter.iter().any(|(own, _)| **own == *name))
-    }
-
-    fn is_the_gateways(&self, name: &str) -> bool {
-        self.table.tenant_filter.iter().any(|(own, _)| **own == *name || is_part(own, name) || is_part(name, own))
     }
 
     /// A list of distinct declared fields of a shape.
@@ -228,6 +227,11 @@ impl Reading<'_> {
         }
         orders.is_none_or(|mut rest| rest.next().is_none()).then_some(parsed)
     }
+}
+
+/// Whether a parameter cuts lists to a tenant, or could be taken for a part of one that does.
+fn is_tenants(table: &Table, name: &str) -> bool {
+    table.tenant_filter.iter().any(|(own, _)| **own == *name || is_part(own, name) || is_part(name, own))
 }
 
 /// Whether `inner` is `outer` with a bracket after it.

@@ -9,8 +9,9 @@ use crate::dialect::Query;
 use crate::model::Reason;
 use crate::policy::{Layout, Residual};
 
-/// Checks a client's query under a residual; under none, no field may be named.
-pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>) -> Result<(), Reason> {
+/// Checks a client's query under a residual; under none, no field may be named. `whole`: the upstream's pages hold no rows
+/// that will be dropped.
+pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>, whole: bool) -> Result<(), Reason> {
     let tells_order = !query.filter.is_empty() || !query.sort.is_empty();
     let compared =
         query.filter.iter().map(|comparison| comparison.field).chain(query.sort.iter().map(|(field, _)| *field));
@@ -19,7 +20,7 @@ pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>) -
         None => compared.count() == 0 && shown.count() == 0,
         Some(residual) => {
             // A short page tells that a hidden row took a place; with a filter or an order it would tell its values too.
-            let silent = residual.is_total() || table.inexact_paging != InexactPaging::Short || !tells_order;
+            let silent = whole || table.inexact_paging != InexactPaging::Short || !tells_order;
             silent
                 && compared.into_iter().all(|f| residual.is_clear_everywhere(f))
                 && shown.into_iter().all(|f| residual.may_show(*f))

@@ -125,6 +125,11 @@ impl Decimal {
         let exponent = i64::try_from(whole.len()).ok()? - i64::try_from(leading).ok()? + power;
         Some(Self { negative, digits, exponent })
     }
+
+    /// How many digits it has without zeros at either end.
+    pub fn digits(&self) -> usize {
+        self.digits.len()
+    }
 }
 
 impl Ord for Decimal {

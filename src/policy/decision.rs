@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::{FieldId, TableId};
+use crate::model::filter::Sieve;
 use crate::model::{Name, Reason, Value};
 use crate::policy::slots::{Layout, Slots};
 
@@ -104,6 +105,11 @@ impl Residual {
     /// Whether every record of the tenant passes, whatever it holds: then upstream totals and pages stand.
     pub fn is_total(&self) -> bool {
         self.inner.is_total()
+    }
+
+    /// Which records pass its denials and grants, as a filter; the tenant is no part of it.
+    pub fn sieve(&self) -> &Sieve {
+        self.inner.sieve()
     }
 
     /// The grants that may hold, in the order of the policy file; for the audit log.

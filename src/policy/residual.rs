@@ -16,15 +16,17 @@ pub(super) use cache::Decisions;
 pub(super) use cache::MAX_REMEMBERED;
 pub(super) use index::Index;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::compile::Rules;
 use super::decision::{Creation, FieldPlan, Judgement, Mask, Verdict, Visibility};
 use super::decode;
 use super::ir::{Expr, Failure, Field};
+use super::normal;
 use super::program::{Condition, Word};
 use super::slots::{Layout, Slot, SlotId, Slots};
 use crate::api::{FieldId, TableId};
+use crate::model::filter::Sieve;
 use crate::model::{Action, Name, Reason};
 use plans::{Grants, Plans};
 
@@ -60,6 +62,7 @@ pub(super) struct Inner {
     /// Derived fields that this principal may not see, by field.
     hidden: Vec<bool>,
     plans: Plans,
+    sieve: OnceLock<Sieve>,
 }
 
 /// A grant whose facts are known; `index` counts the grants of the policy file.
@@ -112,6 +115,13 @@ impl Inner {
 
     pub(super) fn is_total(&self) -> bool {
         self.denials.is_empty() && self.grants.iter().any(|grant| grant.rows.expr().is(true))
+    }
+
+    pub(super) fn sieve(&self) -> &Sieve {
+        self.sieve.get_or_init(|| {
+            let denials = self.denials.iter().map(|(_, rows)| rows.expr());
+            normal::sieve(denials, self.grants.iter().map(|live| live.rows.expr()))
+        })
     }
 
     pub(super) fn rules(&self) -> Vec<Name> {

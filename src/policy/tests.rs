@@ -8,6 +8,7 @@ mod hostile;
 mod judging;
 mod language;
 mod lints;
+mod pushdown;
 mod remembered;
 mod scopes;
 mod sharing;

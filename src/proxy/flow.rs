@@ -13,9 +13,10 @@ use bytes::Bytes;
 use super::encode::Encoder;
 use super::export::Rows;
 use crate::config::Coding;
+use crate::enforcement::Fetch;
 use crate::exchange::Exchange;
 use crate::model::Reason;
-use crate::redact::{Limits, Plan, Redactor, Unreadable};
+use crate::redact::{Limits, Redactor, Unreadable};
 use crate::upstream::{Body, Failure};
 
 pub(super) struct Flow<'u> {
@@ -36,10 +37,8 @@ enum Kind {
 
 /// How the records of an answer become what the client gets.
 struct Records {
-    plan: Arc<Plan>,
+    fetch: Fetch,
     redactor: Redactor,
-    /// Whether the upstream was asked for one tenant only.
-    pushed: bool,
     rows: Option<Rows>,
     scratch: Vec<u8>,
     spent: Duration,
@@ -88,9 +87,8 @@ impl<'u> Flow<'u> {
     pub(super) fn list(
         body: Box<Body<'u>>,
         held: &[u8],
-        plan: &Arc<Plan>,
+        fetch: &Fetch,
         limits: Limits,
-        pushed: bool,
         rows: Option<Rows>,
     ) -> Result<Self, Cut> {
         let mut first = Vec::new();
@@ -98,9 +96,8 @@ impl<'u> Flow<'u> {
             rows.header(&mut first)?;
         }
         let mut records = Records {
-            plan: Arc::clone(plan),
-            redactor: Redactor::new(Arc::clone(plan), limits),
-            pushed,
+            fetch: fetch.clone(),
+            redactor: Redactor::new(Arc::clone(&fetch.plan), limits),
             rows,
             scratch: Vec::new(),
             spent: Duration::ZERO,
@@ -170,7 +167,7 @@ impl<'u> Flow<'u> {
     pub(super) fn account(&mut self, exchange: &mut Exchange) {
         let Kind::Records(records) = std::mem::replace(&mut self.kind, Kind::Settled) else { return };
         exchange.metrics().phase_seconds.with_label_values(&["redact"]).observe(records.spent.as_secs_f64());
-        exchange.redacted(&records.redactor.stop(), &records.plan, records.pushed);
+        exchange.redacted(&records.redactor.stop(), &records.fetch.plan, &records.fetch.asked);
     }
 }
 

@@ -12,9 +12,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use super::export::Rows;
 use super::flow::{Flow, reason_of};
 use super::reply::{Content, Reply};
-use crate::api::{Route, TableId};
-use crate::dialect::rest;
-use crate::enforcement::{Case, Listing, Opaque, Permit};
+use crate::api::Route;
+use crate::enforcement::{Asked, Case, Fetch, Listing, Opaque, Permit};
 use crate::exchange::Exchange;
 use crate::model::{Action, Name, Reason};
 use crate::policy::Residual;
@@ -40,11 +39,11 @@ impl<'u> Step<'u, '_> {
         let residual = Arc::clone(self.residual);
         match self.case.list(action, self.route, self.variables, residual, self.pairs)? {
             Listing::Page(permit) => {
-                let plan = &permit.purpose().plan;
-                self.page(&permit, plan, exports.then(|| Rows::new(plan)), exchange).await
+                let rows = exports.then(|| Rows::new(&permit.purpose().plan));
+                self.page(&permit, rows, exchange).await
             }
             Listing::Walk(walk) => {
-                let plan = walk.plan();
+                let (plan, asked) = (walk.plan(), walk.asked());
                 let window = Window::new(plan, walk.skip, walk.take, exports.then(|| Rows::new(plan)));
                 let mut window = window.map_err(|unreadable| broken(unreadable, exchange))?;
                 let limits = &self.snapshot.config.limits;
@@ -57,7 +56,7 @@ impl<'u> Step<'u, '_> {
                     let seen = page.tally.scanned;
                     scanned += seen;
                     let full = window.add(&mut page).map_err(|unreadable| broken(unreadable, exchange))?;
-                    exchange.redacted(&page.tally, plan, self.pushes_tenant(plan.root.residual.table()));
+                    exchange.redacted(&page.tally, plan, asked);
                     if window.out.len() > limits.response_body {
                         return Err(failed(Failure::TooLarge, exchange));
                     }
@@ -77,11 +76,11 @@ impl<'u> Step<'u, '_> {
     /// One of the upstream's own pages.
     async fn page(
         &self,
-        permit: &Permit<impl Sized>,
-        plan: &Arc<Plan>,
+        permit: &Permit<Fetch>,
         rows: Option<Rows>,
         exchange: &mut Exchange,
     ) -> Result<Reply<'u>, Reason> {
+        let Fetch { plan, asked } = permit.purpose();
         let limits = &self.snapshot.config.limits;
         let timer = exchange.metrics().phase_seconds.with_label_values(&["upstream"]).start_timer();
         let Answer { status, headers, mut body } = self.send(permit, exchange).await?;
@@ -96,16 +95,14 @@ impl<'u> Step<'u, '_> {
         timer.observe_duration();
         let media_type = plan.frame.media_type();
         if !held.ended {
-            let pushed = self.pushes_tenant(plan.root.residual.table());
             let bounds = Limits { body: limits.streamed_body, record: limits.record };
-            let flow = Flow::list(body, &held.bytes, plan, bounds, pushed, rows);
+            let flow = Flow::list(body, &held.bytes, permit.purpose(), bounds, rows);
             let flow = flow.map_err(|cut| cut.told(exchange))?;
             return Ok(Reply::flow(media_type, flow));
         }
         drop(body);
         let redacted = self.judge(plan, &held.bytes, exchange)?;
-        let pushed = self.pushes_tenant(plan.root.residual.table());
-        exchange.redacted(&redacted.tally, plan, pushed);
+        exchange.redacted(&redacted.tally, plan, asked);
         let Some(rows) = rows else {
             return Ok(Reply::list(None, media_type, Content::Whole(redacted.body.into())));
         };
@@ -156,7 +153,7 @@ impl<'u> Step<'u, '_> {
     pub(super) fn redact(&self, plan: &Plan, body: &[u8], exchange: &mut Exchange) -> Result<(Vec<u8>, Tally), Reason> {
         let Redacted { body, tally, .. } = self.judge(plan, body, exchange)?;
         // A record that was named may be of any tenant.
-        exchange.redacted(&tally, plan, false);
+        exchange.redacted(&tally, plan, &Asked::default());
         Ok((body, tally))
     }
 
@@ -167,10 +164,6 @@ impl<'u> Step<'u, '_> {
         let done = redact::answer(plan, body, body.len());
         timer.observe_duration();
         done.map_err(|unreadable| broken(unreadable, exchange))
-    }
-
-    fn pushes_tenant(&self, table: TableId) -> bool {
-        rest::is_tenant_pushed(self.snapshot.catalog.table(table))
     }
 }
 

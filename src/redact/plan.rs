@@ -130,6 +130,11 @@ pub struct Tally {
 
 impl Tally {
     pub const MAX_KEYS: usize = 1000;
+
+    /// Root records that were dropped.
+    pub fn root_dropped(&self) -> u64 {
+        self.scanned.saturating_sub(self.kept)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -79,6 +79,7 @@ fn table(id: TableId, name: &str, fields: Vec<(String, Shape)>) -> Table {
         tags: Vec::new(),
         derived_from: Vec::new(),
         default: None,
+        push: None,
     };
     Table {
         id,

@@ -33,7 +33,7 @@ pub(super) fn rest(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Op
             }
         }
     }
-    let parameters = parameters(&raw.parameters, reader);
+    let parameters = parameters(raw, reader);
     check_spellings(api, known, reader);
     Some(Dialect::Rest(Rest {
         list,
@@ -99,7 +99,8 @@ fn contains(outer: &Place, inner: &Place) -> bool {
     inner.0.starts_with(&outer.0)
 }
 
-fn parameters(raw: &raw::Parameters, reader: &mut Reader) -> Parameters {
+fn parameters(rest: &raw::Rest, reader: &mut Reader) -> Parameters {
+    let raw = &rest.parameters;
     let name = |text: &Option<Text>| text.as_ref().map(|text| Name::from(text.value.as_str()));
     let mut list = |raw: &raw::List| ListParameter {
         name: raw.name.value.as_str().into(),
@@ -120,6 +121,8 @@ fn parameters(raw: &raw::Parameters, reader: &mut Reader) -> Parameters {
         fields: raw.fields.as_ref().map(&mut list),
         expand: raw.expand.as_ref().map(&mut list),
         filter: raw.filter.iter().map(|(operator, text)| (*operator, text.value.as_str().into())).collect(),
+        nulls: rest.nulls,
+        list: rest.values,
     }
 }
 
@@ -171,7 +174,7 @@ fn check_spellings(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) {
 fn check_filters(filters: &[(Operator, Text)], reader: &mut Reader) -> bool {
     let mut seen: HashMap<&str, &Text> = HashMap::new();
     let mut fine = true;
-    for (_, text) in filters {
+    for (operator, text) in filters {
         let rest = text.value.replacen("{field}", "", 1);
         let bad =
             rest.len() == text.value.len() || rest.bytes().any(|b| !b.is_ascii_graphic() || b"&=#%+{}".contains(&b));
@@ -181,7 +184,9 @@ fn check_filters(filters: &[(Operator, Text)], reader: &mut Reader) -> bool {
             reader.error("bad-filter", &text.span, message).help =
                 Some("for example \"{field}[gt]\" or \"filter[{field}][gt]\"".to_owned());
         }
-        if let Some(first) = seen.insert(&text.value, text) {
+        // Several of one that is equal to a value are the list of these values.
+        let is_each = *operator == Operator::Each && is_spelled(filters, Operator::Equal, text);
+        if let Some(first) = seen.insert(&text.value, text).filter(|_| !is_each) {
             let message = format!("two operators are spelled `{}`", text.value);
             reader.error("duplicate-parameter", &text.span, message).help =
                 Some(format!("the other one is at {}", place(first)));
@@ -190,6 +195,10 @@ fn check_filters(filters: &[(Operator, Text)], reader: &mut Reader) -> bool {
         fine &= !bad;
     }
     fine
+}
+
+fn is_spelled(filters: &[(Operator, Text)], operator: Operator, text: &Text) -> bool {
+    filters.iter().any(|(known, spelling)| *known == operator && spelling.value == text.value)
 }
 
 /// A tenant filter may be spelled as the filter `eq` of that dimension's own column: then both mean the same.
@@ -203,6 +212,9 @@ fn check_table(
     let mut seen: HashMap<String, (Operator, &Text)> = HashMap::new();
     for field in &table.fields {
         for (operator, spelling) in filters {
+            if *operator == Operator::Each && is_spelled(filters, Operator::Equal, spelling) {
+                continue;
+            }
             let expanded = spelling.value.replacen("{field}", &field.name.value, 1);
             let other = fixed.get(&expanded).or_else(|| seen.get(&expanded).map(|(_, text)| *text));
             if let Some(other) = other {

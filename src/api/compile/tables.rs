@@ -1,7 +1,8 @@
 //! Tables: that keys, owners, tenant columns and relations exist and have the type their use needs.
 
 use super::{Known, unknown};
-use crate::api::{ApiId, Field, FieldId, Shape, Table, Tenancy, raw};
+use crate::api::{ApiId, Field, FieldId, Push, Shape, Table, Tenancy, raw};
+use crate::diagnostic::Span;
 use crate::model::value::{Decimal, Type};
 use crate::model::{Name, Value};
 use crate::yaml::{self, Node, Reader, Text};
@@ -57,6 +58,9 @@ fn compile_field(
         raw::Shape::Plain(word) => {
             let of = field_type(word, reader)?;
             default = raw.default.as_ref().map(|node| default_value(node, &of, raw, reader));
+            if let Some((span, push)) = &raw.push {
+                check_push(*push, &of, span, reader);
+            }
             Shape::Plain(of)
         }
         raw::Shape::Many { table } => Shape::Many { table: related(known, api, table, reader)?.0 },
@@ -87,7 +91,32 @@ fn compile_field(
             Some(value) => Some(value?),
             None => None,
         },
+        push: raw.push.as_ref().map(|(_, push)| *push),
     })
+}
+
+/// A word for how an upstream compares must be one that its values can be compared in.
+fn check_push(push: Push, of: &Type, span: &Span, reader: &mut Reader) {
+    let known: &[Push] = match of {
+        Type::String => &[Push::Exact, Push::Ordered, Push::Loose],
+        Type::Int | Type::Decimal => &[Push::Exact, Push::Double, Push::Rounded],
+        Type::Double => &[Push::Exact, Push::Rounded],
+        Type::Timestamp => &[Push::Exact, Push::Seconds, Push::Milliseconds, Push::Microseconds],
+        Type::Bool | Type::Date => &[Push::Exact],
+        Type::Duration | Type::List(_) | Type::Map(_) | Type::Json => &[],
+    };
+    if known.contains(&push) {
+        return;
+    }
+    let help = match of {
+        Type::String => "`exact`, `ordered` or `loose`",
+        Type::Int | Type::Decimal => "`exact`, `double` or `rounded`",
+        Type::Double => "`exact` or `rounded`",
+        Type::Timestamp => "`exact`, `seconds`, `milliseconds` or `microseconds`",
+        Type::Bool | Type::Date => "`exact`",
+        Type::Duration | Type::List(_) | Type::Map(_) | Type::Json => "leave `push` out: it can't be filtered by",
+    };
+    reader.error("bad-push", span, format!("a {of} is not compared so by an upstream")).help = Some(help.to_owned());
 }
 
 /// Names that stay themselves in a query parameter and in a list of names.

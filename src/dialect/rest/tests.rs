@@ -34,6 +34,7 @@ fn rest(direction: Direction) -> Rest {
             fields: Some(list("fields")),
             expand: Some(list("expand")),
             filter: filter.into_iter().map(|(operator, text)| (operator, text.into())).collect(),
+            ..Parameters::default()
         },
     }
 }
@@ -59,6 +60,7 @@ fn table() -> Table {
         tags: Vec::new(),
         derived_from: Vec::new(),
         default: None,
+        push: None,
     };
     Table {
         id: TableId(0),

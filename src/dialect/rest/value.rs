@@ -9,7 +9,7 @@ use crate::api::{Operator, Shape};
 use crate::model::value::{Decimal, Type};
 
 /// Bytes of one value.
-const MAX_VALUE: usize = 1024;
+pub(super) const MAX_VALUE: usize = 1024;
 const MAX_LIST: usize = 100;
 
 /// Whether a field holds single values that can be compared and ordered.
@@ -25,15 +25,26 @@ pub(super) fn is_scalar(shape: &Shape) -> bool {
 
 pub(super) fn fits(kind: &Type, operator: Operator, text: &str) -> bool {
     match operator {
-        Operator::In => {
-            let item = |item: &str| !item.is_empty() && one(kind, item);
+        Operator::Null => matches!(text, "true" | "false"),
+        Operator::StartsWith | Operator::EndsWith | Operator::Contains => {
+            *kind == Type::String && !text.is_empty() && is_spelled(kind, text)
+        }
+        Operator::Each => false,
+        Operator::In | Operator::NotIn => {
+            let item = |item: &str| !item.is_empty() && is_spelled(kind, item);
             text.split(',').count() <= MAX_LIST && text.split(',').all(item)
         }
-        _ => one(kind, text),
+        Operator::Equal
+        | Operator::NotEqual
+        | Operator::Less
+        | Operator::LessOrEqual
+        | Operator::Greater
+        | Operator::GreaterOrEqual => is_spelled(kind, text),
     }
 }
 
-fn one(kind: &Type, text: &str) -> bool {
+/// Whether a text is the one spelling of a value of a type.
+pub(super) fn is_spelled(kind: &Type, text: &str) -> bool {
     text.len() <= MAX_VALUE
         && !text.chars().any(char::is_control)
         && match kind {

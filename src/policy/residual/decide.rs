@@ -1,7 +1,7 @@
 //! From a question to a decision: visibility, requirements, then what is left for each record.
 
 use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::super::compile::{Compiled, Grant, Mode, Rows, Rules};
 use super::super::decision::Creation;
@@ -97,6 +97,7 @@ impl Asked<'_> {
             transfer_unmet: if hands_over { self.unmet(&Action::Transfer) } else { None },
             creations,
             hidden: Vec::new(),
+            sieve: OnceLock::new(),
         })
     }
 

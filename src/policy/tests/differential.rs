@@ -4,10 +4,10 @@
 //! `SCRIM_DIFFERENTIAL_CASES` says how many pairs of an expression and a record are judged, `SCRIM_DIFFERENTIAL_SEED` from
 //! where the choices start.
 
-mod choices;
-mod expressions;
+pub(super) mod choices;
+pub(super) mod expressions;
 mod oracle;
-mod records;
+pub(super) mod records;
 
 use std::cell::Cell;
 use std::fmt;

@@ -19,8 +19,8 @@ pub(super) enum Of {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Text {
-    pub(super) ours: String,
+pub(in crate::policy::tests) struct Text {
+    pub(in crate::policy::tests) ours: String,
     /// `None` where the oracle has no such thing.
     pub(super) oracle: Option<String>,
 }
@@ -55,7 +55,7 @@ fn join<const N: usize>(pattern: &str, parts: [&Text; N]) -> Text {
     Text { ours: fill(&|part| Some(part.ours.clone())).unwrap_or_default(), oracle: fill(&|part| part.oracle.clone()) }
 }
 
-pub(super) struct Generator<'c> {
+pub(in crate::policy::tests) struct Generator<'c> {
     choices: Choices<'c>,
     variables: Vec<(String, Of)>,
     named: usize,
@@ -65,12 +65,12 @@ pub(super) struct Generator<'c> {
 const COMPARISONS: [&str; 6] = ["{} == {}", "{} != {}", "({}) < ({})", "({}) <= ({})", "({}) > ({})", "({}) >= ({})"];
 
 impl<'c> Generator<'c> {
-    pub(super) fn new(choices: Choices<'c>) -> Self {
+    pub(in crate::policy::tests) fn new(choices: Choices<'c>) -> Self {
         Self { choices, variables: Vec::new(), named: 0, each: 0 }
     }
 
     /// Conditions mostly.
-    pub(super) fn expression(&mut self) -> Text {
+    pub(in crate::policy::tests) fn expression(&mut self) -> Text {
         let kinds = [Of::Int, Of::Double, Of::String, Of::Timestamp, Of::Duration, Of::Ints, Of::Strings, Of::Any];
         let of = if self.choices.rarely(3) { self.choices.one(&kinds) } else { Of::Bool };
         let depth = 1 + self.choices.below(4);

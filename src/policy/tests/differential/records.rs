@@ -29,7 +29,7 @@ enum Of {
     Unreadable,
 }
 
-pub(super) struct Record {
+pub(in crate::policy::tests) struct Record {
     json: Json,
     /// What the oracle takes it for; `None` where the two must differ, as a null test here reads no value.
     pub(super) oracle: Option<cel::Value>,
@@ -258,7 +258,7 @@ fn dynamic(json: &Json) -> Option<cel::Value> {
 }
 
 impl Record {
-    pub(super) fn new(choices: &mut Choices<'_>) -> Self {
+    pub(in crate::policy::tests) fn new(choices: &mut Choices<'_>) -> Self {
         let (mut members, mut told, mut wrong, mut differs) = (Vec::new(), HashMap::new(), Vec::new(), false);
         for (name, shape, nullable) in FIELDS {
             let json = match choices.below(24) {
@@ -285,11 +285,11 @@ impl Record {
         Self { json: Json::map(members), oracle, wrong }
     }
 
-    pub(super) fn raw(&self) -> &str {
+    pub(in crate::policy::tests) fn raw(&self) -> &str {
         &self.json.raw
     }
 
-    pub(super) fn slots<'b>(&'b self, layout: &Layout) -> Slots<'b> {
+    pub(in crate::policy::tests) fn slots<'b>(&'b self, layout: &Layout) -> Slots<'b> {
         let mut slots = Slots::empty(layout);
         fill(&self.json, NodeId::ROOT, layout, &mut slots);
         slots
