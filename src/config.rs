@@ -397,6 +397,8 @@ pub struct Limits {
     pub upstream_connections: usize,
     /// Records of the upstream that are read to fill one page of a list.
     pub scanned_rows: usize,
+    /// Pages of the upstream that are read to fill one of a list; a page that is not full by then is cut and says so.
+    pub refill: usize,
     pub request_body_time: Duration,
     pub client_write_time: Duration,
     pub idle_time: Duration,

@@ -15,6 +15,7 @@ mod http2;
 mod identity;
 mod lifecycle;
 mod process;
+mod pushdown;
 mod reload;
 mod source;
 mod tls;

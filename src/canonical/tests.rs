@@ -33,6 +33,7 @@ fn limits() -> Limits {
         concurrent_per_tenant: 1,
         upstream_connections: 1,
         scanned_rows: 1,
+        refill: 1,
         request_body_time: second,
         client_write_time: second,
         idle_time: second,

@@ -34,6 +34,8 @@ impl Default for Limits {
             queue_time: seconds(1),
             upstream_connections: 128,
             scanned_rows: 10_000,
+            // As many as `scanned_rows` allows.
+            refill: usize::MAX,
             request_body_time: seconds(30),
             client_write_time: seconds(30),
             idle_time: seconds(60),
@@ -75,6 +77,7 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("connections_per_address", "`connections_per_address`", 1, 1_000_000, &mut limits.connections_per_address),
         ("upstream_connections", "`upstream_connections`", 1, 100_000, &mut limits.upstream_connections),
         ("scanned_rows", "`scanned_rows`", 1, 10_000_000, &mut limits.scanned_rows),
+        ("refill", "`refill`", 1, 1_000_000, &mut limits.refill),
         ("decoded_ratio", "`decoded_ratio`", 1, 100_000, &mut limits.decoded_ratio),
     ];
     for (key, what, least, most, place) in counts {

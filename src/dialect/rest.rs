@@ -160,7 +160,8 @@ impl Reading<'_> {
     fn spellings(&self) -> HashMap<String, Option<(FieldId, Operator)>> {
         let mut spelled = HashMap::new();
         for field in self.table.field_ids().filter(|field| !self.is_tenant_column(*field)) {
-            for (operator, _) in self.rest.parameters.filter.iter().filter(|(operator, _)| *operator != Operator::Each) {
+            for (operator, _) in self.rest.parameters.filter.iter().filter(|(operator, _)| *operator != Operator::Each)
+            {
                 if let Some(name) = spelling(self.rest, self.table, field, *operator) {
                     spelled.entry(name).and_modify(|known| *known = None).or_insert(Some((field, *operator)));
                 }

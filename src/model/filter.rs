@@ -116,12 +116,12 @@ impl Filter {
         }
         // What has a value is not null: alternatives that say so are none.
         let valued = |flat: &[Self], column: &Arc<[Name]>| {
-            flat.iter().any(|part| matches!(part, Self::Leaf(leaf) if leaf.column == *column && leaf.test != Test::Null))
+            flat.iter()
+                .any(|part| matches!(part, Self::Leaf(leaf) if leaf.column == *column && leaf.test != Test::Null))
         };
-        let idle = |flat: &[Self], part: &Self| {
-            matches!(part, Self::Leaf(leaf) if leaf.test == Test::Null && valued(flat, &leaf.column))
-        };
-        let found = flat.iter().position(|part| matches!(part, Self::Or(any) if any.iter().any(|part| idle(&flat, part))));
+        let idle = |flat: &[Self], part: &Self| matches!(part, Self::Leaf(leaf) if leaf.test == Test::Null && valued(flat, &leaf.column));
+        let found =
+            flat.iter().position(|part| matches!(part, Self::Or(any) if any.iter().any(|part| idle(&flat, part))));
         if let Some(at) = found
             && let Self::Or(mut any) = flat.remove(at)
         {

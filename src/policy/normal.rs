@@ -24,10 +24,7 @@ use literal::Literal;
 const MAX_PARTS: u32 = 4096;
 
 /// The records that no denial hides and some grant shows.
-pub(super) fn sieve<'e>(
-    denials: impl Iterator<Item = &'e Expr>,
-    grants: impl Iterator<Item = &'e Expr>,
-) -> Sieve {
+pub(super) fn sieve<'e>(denials: impl Iterator<Item = &'e Expr>, grants: impl Iterator<Item = &'e Expr>) -> Sieve {
     let mut form = Form { left: MAX_PARTS };
     let mut all: Vec<Sieve> = denials.map(|denial| form.part(denial, false)).collect();
     all.push(Sieve::any(grants.map(|grant| form.part(grant, true)).collect()));

@@ -48,8 +48,8 @@ impl<'u> Step<'u, '_> {
                 let mut window = window.map_err(|unreadable| broken(unreadable, exchange))?;
                 let limits = &self.snapshot.config.limits;
                 let mut scanned = 0;
-                for page in 0.. {
-                    let permit = self.case.page(&walk, page);
+                for number in 0.. {
+                    let permit = self.case.page(&walk, number);
                     let answer = self.fetch(&permit, exchange).await?;
                     check_list(answer.status, &answer.headers, answer.framed, plan)?;
                     let mut page = self.judge(plan, &answer.body, exchange)?;
@@ -66,6 +66,10 @@ impl<'u> Step<'u, '_> {
                     }
                     if scanned >= limits.scanned_rows as u64 {
                         return Err(Reason::ListTooLong);
+                    }
+                    // A file says nothing of what is missing in it.
+                    if number + 1 >= limits.refill as u64 && !exports {
+                        return Ok(window.close().cut());
                     }
                 }
                 Err(Reason::ListTooLong)

@@ -40,6 +40,12 @@ impl<'u> Reply<'u> {
         Self { status, content, content_type, disposition: None, told: Vec::new(), coding: None, varies: false }
     }
 
+    /// The same, as a page that was ended by `limits.refill`.
+    pub(super) fn cut(mut self) -> Self {
+        self.told.push(("x-scrim-incomplete", "refill".to_owned()));
+        self
+    }
+
     pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Self {
         Self::of(status, HeaderValue::from_static("application/json"), Content::Whole(body.into()))
     }

@@ -69,8 +69,12 @@ pub struct Upstream {
     state: Arc<State>,
 }
 
+/// What a request is answered with, if anything.
+type Program = Arc<dyn Fn(&Seen) -> Option<Answer> + Send + Sync>;
+
 #[derive(Default)]
 struct State {
+    program: Mutex<Option<Program>>,
     script: Mutex<BTreeMap<String, Vec<Answer>>>,
     seen: Mutex<Vec<Seen>>,
     /// A request has arrived.
@@ -102,6 +106,11 @@ impl Upstream {
     /// Answers `METHOD /path` so from now on. Several answers to one are given in turn, the last one for ever.
     pub fn on(&self, request: &str, answers: impl IntoIterator<Item = Answer>) {
         self.state.script.lock().expect("no panic holds it").insert(request.to_owned(), answers.into_iter().collect());
+    }
+
+    /// Answers what this gives from now on; the script answers the rest.
+    pub fn answers(&self, program: impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static) {
+        *self.state.program.lock().expect("no panic holds it") = Some(Arc::new(program));
     }
 
     pub fn seen(&self) -> Vec<Seen> {
@@ -144,17 +153,15 @@ async fn answer(
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let line = format!("{} {}", head.method, head.uri.path());
     let target = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-    state.seen.lock().expect("no panic holds it").push(Seen {
-        method: head.method.to_string(),
-        target,
-        headers: head.headers,
-        body,
-    });
+    let seen = Seen { method: head.method.to_string(), target, headers: head.headers, body };
+    state.seen.lock().expect("no panic holds it").push(seen.clone());
     state.arrived.notify_one();
-    let found = {
+    let program = state.program.lock().expect("no panic holds it").clone();
+    let programmed = program.and_then(|program| program(&seen));
+    let found = programmed.or_else(|| {
         let mut script = state.script.lock().expect("no panic holds it");
         script.get_mut(&line).map(|answers| if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() })
-    };
+    });
     let answer = found.unwrap_or_else(|| Answer::json(404, r#"{"error":"SECRET-UPSTREAM-TEXT"}"#));
     let mut response = Response::builder().status(StatusCode::from_u16(answer.status).expect("a status"));
     for (name, value) in &answer.headers {

@@ -116,7 +116,7 @@ fn check_push(push: Push, of: &Type, span: &Span, reader: &mut Reader) {
         Type::Bool | Type::Date => "`exact`",
         Type::Duration | Type::List(_) | Type::Map(_) | Type::Json => "leave `push` out: it can't be filtered by",
     };
-    reader.error("bad-push", span, format!("a {of} is not compared so by an upstream")).help = Some(help.to_owned());
+    reader.error("bad-push", span, format!("values of type {of} are not compared so")).help = Some(help.to_owned());
 }
 
 /// Names that stay themselves in a query parameter and in a list of names.

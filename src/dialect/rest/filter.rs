@@ -28,9 +28,8 @@ pub struct Added {
 impl Added {
     /// The fields that are compared and how, without what with.
     pub fn names(&self, table: &Table) -> Vec<String> {
-        let name = |comparison: &Comparison| {
-            format!("{} {}", table.field(comparison.field).name, comparison.operator.word())
-        };
+        let name =
+            |comparison: &Comparison| format!("{} {}", table.field(comparison.field).name, comparison.operator.word());
         let mut names: Vec<String> = self.comparisons.iter().map(name).collect();
         names.dedup();
         names
@@ -168,10 +167,12 @@ impl Adding<'_> {
     /// Whether the client asks for nothing but some of these itself.
     fn is_implied(&self, id: FieldId, texts: &[String]) -> bool {
         let among = |text: &str| texts.iter().any(|known| known == text);
-        self.client.filter.iter().filter(|comparison| comparison.field == id).any(|comparison| match comparison.operator {
-            Operator::Equal => among(&comparison.value),
-            Operator::In => comparison.value.split(',').all(among),
-            _ => false,
+        self.client.filter.iter().filter(|comparison| comparison.field == id).any(|comparison| {
+            match comparison.operator {
+                Operator::Equal => among(&comparison.value),
+                Operator::In => comparison.value.split(',').all(among),
+                _ => false,
+            }
         })
     }
 
@@ -210,7 +211,9 @@ impl Adding<'_> {
     fn say(&mut self, field: FieldId, operator: Operator, values: &[String]) -> bool {
         let Some(name) = spelling(self.rest, self.table, field, operator) else { return false };
         let is_taken = |taken: &String| *taken == name || is_part(taken, &name) || is_part(&name, taken);
-        if self.names.iter().any(is_taken) || is_tenants(self.table, &name) || values.iter().any(|v| v.len() > MAX_VALUE)
+        if self.names.iter().any(is_taken)
+            || is_tenants(self.table, &name)
+            || values.iter().any(|v| v.len() > MAX_VALUE)
         {
             return false;
         }

@@ -33,7 +33,7 @@ use crate::policy::value::Value;
 use parts::Pool;
 use server::{Row, Server};
 
-const CASES: u64 = 20_000;
+const CASES: u64 = 4_000;
 const RECORDS: usize = 10;
 const POOL: usize = 600;
 

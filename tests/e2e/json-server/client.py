@@ -12,6 +12,7 @@ import re
 import ssl
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ import httpx
 import attacks
 import data
 import identity
+import queries
 from identity import PEOPLE
 from model import Rows
 
@@ -113,6 +115,16 @@ class Run:
     def stored(self, table, key):
         answer = self.behind.get(f"/{table}/{key}")
         return answer.json() if answer.status_code == 200 else None
+
+    def outcome(self, answer):
+        """What the audit log says came of a request, once it says so."""
+        wanted = answer.headers["x-request-id"]
+        for _ in range(100):
+            for line in (WORK / "audit.jsonl").read_text().splitlines():
+                if wanted in line and '"kind":"outcome"' in line:
+                    return json.loads(line)
+            time.sleep(0.05)
+        raise Failed("no outcome is in the audit log")
 
     def database(self):
         return self.behind.get("/db").json()
@@ -317,6 +329,36 @@ def curl_can_not_send_two_framings_or_an_upgrade(run):
         expect(wrong, headers, text)
 
 
+# What json-server is asked.
+
+
+@case("serving")
+def random_queries_find_what_the_rows_say(run):
+    seed = int(os.environ.get("E2E_SEED", time.time()))
+    print(f"queries: seed {seed}", flush=True)
+    for query in queries.draw(run.rows, 300, seed):
+        found = run.pages(query.who, query.table, query.text, size=query.size)
+        expect(found == query.expected, query.who, query.table, query.text, f"seed {seed}:", found, "is not", query.expected)
+
+
+@case("serving")
+def what_a_policy_lets_through_is_what_json_server_is_asked_for(run):
+    for who, table in [
+        ("ana", "accounts"), ("marta", "accounts"), ("marta", "contacts"), ("auditor", "deals"), ("ana", "activities"),
+    ]:
+        answer = run.ask(who, "GET", f"/{table}?_limit=25")
+        shown = len(answer.json())
+        outcome = run.outcome(answer)
+        expect(outcome["pushed"] and outcome["rows_dropped"] == 0, outcome)
+        expect((outcome["rows_returned"], outcome["upstream_requests"]) == (shown, 1), outcome)
+        claims = PEOPLE[who]
+        whole = run.behind.get(f"/{table}?organization_id={claims['org_id']}&app_id={claims['app_id']}")
+        asked = [row for row in whole.json() if row["id"] in {row["id"] for row in answer.json()}]
+        expect(shown < len(whole.json()), "the case shows nothing")
+        less = len(json.dumps(asked)) / len(json.dumps(whole.json()))
+        print(f"{who} lists {table}: {shown} of {len(whole.json())} rows of the tenant, {less:.0%} of their bytes", flush=True)
+
+
 # What people change. These come last: from here on the upstream differs from the original rows.
 
 
@@ -406,6 +448,15 @@ def the_gateway_recovers_with_its_upstream(run):
     for who in ("marta", "support"):
         expect(run.pages(who, "deals" if who == "marta" else "contacts"), "nothing came")
     same(run.get("vic", "/contacts?_limit=25"), run.rows.views("contacts", "vic")[:25])
+
+
+@case("back")
+def no_row_came_back_that_was_not_asked_for(run):
+    lines = [json.loads(line) for line in (WORK / "audit.jsonl").read_text().splitlines()]
+    outcomes = [line for line in lines if line["kind"] == "outcome"]
+    expect(sum("pushed" in line for line in outcomes) > 300, "too little was pushed")
+    for counted in ("pushdown_leaks", "tenant_violations"):
+        expect(not any(line[counted] for line in outcomes), counted, [line for line in outcomes if line[counted]][:1])
 
 
 @case("back")

@@ -80,8 +80,14 @@ fn plain(choices: &mut Choices<'_>) -> String {
         2 => (&["record.qty", "record.id"], &["0", "1", "7", "(-5)", "9223372036854775807", "9007199254740993"]),
         3 => (&["double(record.qty)", "record.price"], &["1.5", "3.0", "0.1", "(-2.25)", "1e308"]),
         4 => (&["record.amount"], &["10", "10.5", "(-0.25)", "99999999999999999999.25", "0"]),
-        5 => (&["record.at", "record.seen"], &["now", "timestamp('2024-02-29T00:00:00.123456789Z')", "timestamp('2025-01-02T03:04:05Z')"]),
-        6 => (&["record.born", "timestamp(record.born)"], &["timestamp('2025-01-02T00:00:00Z')", "timestamp('2024-02-29T11:00:00Z')"]),
+        5 => (
+            &["record.at", "record.seen"],
+            &["now", "timestamp('2024-02-29T00:00:00.123456789Z')", "timestamp('2025-01-02T03:04:05Z')"],
+        ),
+        6 => (
+            &["record.born", "timestamp(record.born)"],
+            &["timestamp('2025-01-02T00:00:00Z')", "timestamp('2024-02-29T11:00:00Z')"],
+        ),
         7 => (&["string(record.qty)", "string(record.id)"], &["'1'", "'07'", "'a'"]),
         _ => return other(choices),
     };

@@ -229,16 +229,22 @@ impl Server {
     }
 
     pub(super) fn passes(&self, filter: &Filter, row: &Row<'_>) -> bool {
-        passes(filter, row, &|leaf| match &*leaf.column {
-            [name] => self.table.field_named(name).and_then(|field| self.table.field(field).push),
-            _ => None,
-        }, self.cuts)
+        passes(
+            filter,
+            row,
+            &|leaf| match &*leaf.column {
+                [name] => self.table.field_named(name).and_then(|field| self.table.field(field).push),
+                _ => None,
+            },
+            self.cuts,
+        )
     }
 
     /// What it makes of a query's parameters.
     pub(super) fn finds(&self, query: &Query, row: &Row<'_>) -> bool {
         let is_each = |c: &&Comparison| c.operator == Operator::Each;
-        let each_of = |c: &Comparison| query.filter.iter().filter(is_each).any(|o| o.field == c.field && self.finds_one(o, row));
+        let each_of =
+            |c: &Comparison| query.filter.iter().filter(is_each).any(|o| o.field == c.field && self.finds_one(o, row));
         query.filter.iter().all(|c| if is_each(&c) { each_of(c) } else { self.finds_one(c, row) })
     }
 
