@@ -19,7 +19,7 @@ fn contact(id: usize) -> Value {
     json!({
         "id": id, "organization_id": organization, "app_id": app, "owner_id": OWNERS[id * 5 % 4],
         "region": REGIONS[id * 11 % 7 % 3], "name": format!("SECRET-{id}"), "legal_hold": id % 6 == 1,
-        "amount": if id % 5 == 0 { Value::Null } else { json!(id * 3 % 17) },
+        "amount": if id.is_multiple_of(5) { Value::Null } else { json!(id * 3 % 17) },
     })
 }
 

@@ -38,7 +38,7 @@ impl Added {
 
 /// A sieve in the words of a dialect, beside a client's query.
 pub fn add(rest: &Rest, table: &Table, sieve: &Sieve, client: &Query) -> Added {
-    let (mut leaves, exact) = common(rest, table, &sieve.filter);
+    let (mut leaves, exact) = common(rest, &sieve.filter);
     let mut adding = Adding { rest, table, client, added: Vec::new(), names: Vec::new(), bytes: 0, exact };
     adding.exact &= sieve.exact;
     adding.names = client.filter.iter().filter_map(|c| spelling(rest, table, c.field, c.operator)).collect();
@@ -52,7 +52,7 @@ pub fn add(rest: &Rest, table: &Table, sieve: &Sieve, client: &Query) -> Added {
 
 /// The tests that every record of a filter passes, and whether no other record does. Recursion is bounded by the depth of
 /// a condition.
-fn common(rest: &Rest, table: &Table, filter: &Filter) -> (Vec<Leaf>, bool) {
+fn common(rest: &Rest, filter: &Filter) -> (Vec<Leaf>, bool) {
     match filter {
         Filter::All => (Vec::new(), true),
         // Where nothing can be found, anything may be asked: each record is judged.
@@ -61,7 +61,7 @@ fn common(rest: &Rest, table: &Table, filter: &Filter) -> (Vec<Leaf>, bool) {
         Filter::And(parts) => {
             let (mut leaves, mut exact) = (Vec::new(), true);
             for part in parts {
-                let (found, whole) = common(rest, table, part);
+                let (found, whole) = common(rest, part);
                 leaves.extend(found);
                 exact &= whole;
             }
@@ -76,7 +76,7 @@ fn common(rest: &Rest, table: &Table, filter: &Filter) -> (Vec<Leaf>, bool) {
                 }
                 _ => (Vec::new(), false),
             },
-            parts => (shared(parts.iter().map(|part| common(rest, table, part).0).collect()), false),
+            parts => (shared(parts.iter().map(|part| common(rest, part).0).collect()), false),
         },
     }
 }

@@ -22,7 +22,7 @@ impl Pool {
         let mut layout = Layout::default();
         // All that a record is declared to hold, so that it can be told whether it does.
         for field in &CATALOG.table_named("samples").expect("a table").fields {
-            layout.insert(&[field.name.clone()]);
+            layout.insert(std::slice::from_ref(&field.name));
         }
         layout.insert(&["account".into(), "region".into()]);
         layout.insert(&["account".into(), "name".into()]);

@@ -217,7 +217,7 @@ impl Server {
     pub(super) fn holds(&self, row: &Row<'_>) -> bool {
         row.is_declared
             && self.table.fields.iter().filter(|field| field.push == Some(Push::Double)).all(|field| {
-                match row.columns.get(&[field.name.clone()][..]) {
+                match row.columns.get(std::slice::from_ref(&field.name)) {
                     Some(Held::Value(model::Value::Int(number))) => number.unsigned_abs() <= 1 << 53,
                     Some(Held::Value(model::Value::Decimal(number))) => {
                         let float: f64 = number.to_string().parse().expect("a number");
