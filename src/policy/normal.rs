@@ -86,11 +86,17 @@ impl Form {
     }
 }
 
-/// A column of the record. `None`: it is no single value, or of a record that is not listed.
+/// A column of the record, or of one that it is related to. `None`: it is no single value, or a part of one, or of a record
+/// that is not listed.
 fn plain(expr: &Expr) -> Option<Side<'_>> {
     let Expr::Field(field) = expr else { return None };
     let single = !matches!(field.of, Type::Json | Type::Duration | Type::List(_) | Type::Map(_));
-    (single && field.subject == Subject::Record).then_some(Side { field, column: &field.path, reading: Reading::Plain })
+    let is_column = field.path.len() == 1 || field.by.is_some();
+    (single && is_column && field.subject == Subject::Record).then_some(Side {
+        field,
+        column: &field.path,
+        reading: Reading::Plain,
+    })
 }
 
 fn side(expr: &Expr) -> Option<Side<'_>> {

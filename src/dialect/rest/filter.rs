@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::value::{self, MAX_VALUE};
 use super::{Comparison, Query, is_part, is_tenants, spelling};
-use crate::api::{FieldId, Nulls, Operator, Rest, Shape, Table};
+use crate::api::{FieldId, Nulls, Operator, Parameters, Rest, Shape, Table};
 use crate::model::filter::{Filter, Leaf, Part, Sieve, Sign, Test};
 use crate::model::value::Type;
 use crate::model::{Name, Value, percent};
@@ -122,6 +122,8 @@ impl Adding<'_> {
         let field = self.table.field(id);
         let Shape::Plain(kind) = &field.shape else { return None };
         match &leaf.test {
+            // Longer than any list may be.
+            Test::OneOf(values) | Test::NoneOf(values) if values.len() > Parameters::MAX_LIST => None,
             Test::NotNull if !field.nullable => Some(true),
             Test::Null | Test::NotNull => {
                 self.say(id, Operator::Null, &[(leaf.test == Test::Null).to_string()]).then_some(true)

@@ -14,7 +14,7 @@ use super::super::caller::Fingerprint;
 use super::super::compile::{Compiled, Rows, Rules};
 use super::super::ir::{Expr, Fact};
 use crate::api::TableId;
-use crate::model::{Action, TenantScope};
+use crate::model::{self, Action, TenantScope};
 use crate::policy::decision::Visibility;
 use crate::policy::value::Value;
 use crate::policy::{Decided, Decision, Question};
@@ -161,9 +161,11 @@ fn weight(decision: &Decision) -> u32 {
             let mut held = residual.inner.hidden.len() * size_of::<Visibility>() * COUNTED_PLANS;
             residual.inner.conditions().for_each(|expr| {
                 expr.any(&mut |part| {
-                    // A list is held as it is, and as what is found in it.
+                    // A list is held as it is, as what is found in it, and in the filter.
                     held += match part {
-                        Expr::Constant(Value::List(items)) => PART * (1 + items.len()),
+                        Expr::Constant(Value::List(items)) => {
+                            PART * (1 + items.len()) + size_of::<model::Value>() * items.len()
+                        }
                         _ => PART,
                     };
                     false

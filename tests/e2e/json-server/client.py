@@ -454,7 +454,7 @@ def the_gateway_recovers_with_its_upstream(run):
 def no_row_came_back_that_was_not_asked_for(run):
     lines = [json.loads(line) for line in (WORK / "audit.jsonl").read_text().splitlines()]
     outcomes = [line for line in lines if line["kind"] == "outcome"]
-    expect(sum("pushed" in line for line in outcomes) > 300, "too little was pushed")
+    expect(sum("pushed" in line for line in outcomes) > 100, "too little was pushed")
     for counted in ("pushdown_leaks", "tenant_violations"):
         expect(not any(line[counted] for line in outcomes), counted, [line for line in outcomes if line[counted]][:1])
 
