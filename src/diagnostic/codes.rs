@@ -3,7 +3,7 @@
 //! A code never changes its meaning. Whoever adds one describes it here.
 
 /// By code, ascending.
-pub const CODES: [(&str, &str); 180] = [
+pub const CODES: [(&str, &str); 182] = [
     ("adds-nothing", "A rule adds nothing to another rule of the same table."),
     ("always-fails", "A part of a condition has no value whatever is asked."),
     ("always-true", "A test holds for every record and every caller."),
@@ -30,7 +30,8 @@ pub const CODES: [(&str, &str); 180] = [
     ("bad-path", "A path can't be matched in one way only."),
     ("bad-pattern", "A regular expression is not valid, or too large."),
     ("bad-place", "A place in an answer is not valid."),
-pub const CODES: [(&str, &str); 180] = [
+    ("bad-push", "A field's values are not compared in the way that `push` says."),
+    ("bad-rate", "A rate is for callers that there are none of."),
     ("bad-relation", "A relation's column or table does not fit."),
     ("bad-revocation", "A revocation does not say of what it is, or says too much."),
     ("bad-route", "A route is not written as a method and a path, or can't serve its table."),
