@@ -14,6 +14,7 @@ mod issuer;
 mod json;
 mod jwks;
 mod jwt;
+mod mtls;
 mod revocation;
 
 use std::collections::{BTreeSet, HashMap};
@@ -40,6 +41,7 @@ use crate::config::{Authn, ClaimPath, Config, Hierarchy, PrincipalSchema, Tenanc
 use crate::diagnostic::{Diagnostic, Source, Span, nearest};
 use crate::metrics::Metrics;
 use crate::model::{Action, Name, Principal, Reason, Scope};
+use crate::pki::Peer;
 use crate::yaml::{Node, Reader};
 
 /// How many verified tokens are remembered, and for how long at most.
@@ -51,6 +53,7 @@ pub struct Authenticator {
     issuers: HashMap<Name, Arc<Issuer>>,
     introspector: Option<Introspector>,
     api_keys: Option<api_key::ApiKeys>,
+    certificates: Option<mtls::Clients>,
     revocations: Option<Arc<Revocations>>,
     /// Counts changes of any issuer's keys. Part of the cache's key, so that a change makes every older entry unreachable.
     generation: Arc<AtomicU64>,
@@ -82,8 +85,8 @@ pub struct Authenticated {
 pub struct Presented<'r> {
     pub headers: &'r HeaderMap,
     pub request: &'r Canonical,
-    /// SHA-256 of the certificate by which the connection's client proved to hold its key.
-    pub certificate: Option<[u8; 32]>,
+    /// The certificate by which the connection's client proved to hold its key, verified.
+    pub peer: Option<&'r Peer>,
     /// Whether the connection is one of TLS.
     pub over_tls: bool,
 }
@@ -143,6 +146,10 @@ pub enum Refused {
     IntrospectionUnavailable,
     #[error("unknown API key")]
     ApiKey,
+    #[error("a certificate that means nobody")]
+    Certificate,
+    #[error("the connection's certificate no longer holds, or there is none and one is required")]
+    Withdrawn,
     #[error("no verification keys at hand")]
     KeysUnavailable,
 }
@@ -181,6 +188,8 @@ impl Refused {
             Self::Inactive => "inactive",
             Self::IntrospectionUnavailable => "introspection_unavailable",
             Self::ApiKey => "api_key",
+            Self::Certificate => "certificate",
+            Self::Withdrawn => "withdrawn",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }
@@ -230,6 +239,17 @@ impl Authenticator {
                 None
             }
         };
+        let certificates = match parts.authn.certificates.as_ref().map(|file| mtls::Clients::load(file, parts)) {
+            None => None,
+            Some(Ok((clients, found))) => {
+                warnings.extend(found);
+                Some(clients)
+            }
+            Some(Err(found)) => {
+                diagnostics.extend(found);
+                None
+            }
+        };
         let introspector = parts.authn.introspection.as_ref().map(|file| Introspector::load(file, parts, &clock));
         let introspector = introspector.transpose().unwrap_or_else(|found| {
             diagnostics.extend(found);
@@ -254,6 +274,7 @@ impl Authenticator {
             issuers,
             introspector,
             api_keys,
+            certificates,
             revocations,
             generation,
             verified,
@@ -325,16 +346,22 @@ impl Authenticator {
     pub fn organizations(&self) -> BTreeSet<Name> {
         let issued = self.issuers.values().flat_map(|issuer| issuer.mapping.organizations());
         let issued = issued.chain(self.introspector.iter().flat_map(|introspector| introspector.organizations()));
-        issued.cloned().chain(self.api_keys.iter().flat_map(api_key::ApiKeys::organizations)).collect()
+        let keyed = self.api_keys.iter().flat_map(api_key::ApiKeys::organizations);
+        issued.cloned().chain(keyed).chain(self.certificates.iter().flat_map(mtls::Clients::organizations)).collect()
     }
 
-    /// Who sends this request.
+    /// Who sends this request. A certificate counts where no header names anybody.
     pub async fn authenticate(&self, presented: &Presented<'_>) -> Result<Authenticated, Refused> {
         let headers = presented.headers;
         let mut bearers = headers.get_all(header::AUTHORIZATION).iter();
         let mut keys = headers.get_all("x-api-key").iter();
         match (bearers.next(), keys.next()) {
-            (None, None) => Err(Refused::Missing),
+            (None, None) => match (presented.peer, &self.certificates) {
+                (Some(peer), Some(clients)) => {
+                    clients.authenticate(peer).map(|principal| Authenticated { principal, remembered: false })
+                }
+                _ => Err(Refused::Missing),
+            },
             (Some(_), Some(_)) => Err(Refused::Several),
             _ if bearers.next().is_some() || keys.next().is_some() => Err(Refused::Several),
             (Some(bearer), None) => {

@@ -120,6 +120,21 @@ pub struct Tls {
     /// At least one.
     pub certificates: Vec<CertificateFiles>,
     pub unknown_name: UnknownName,
+    /// `None`: clients are not asked for certificates.
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// What certificates of clients are verified by.
+#[derive(Debug)]
+pub struct ClientAuth {
+    /// Who has none is refused in the handshake.
+    pub required: bool,
+    pub ca: PathBuf,
+    pub ca_span: Span,
+    pub crl: Option<PathBuf>,
+    pub crl_span: Span,
+    /// What the authority is called where it is said who its certificates mean.
+    pub authority: Name,
 }
 
 /// A certificate with its chain, its key, and an OCSP response to staple, each with where the gateway file names it.
@@ -191,6 +206,22 @@ pub struct Authn {
     pub introspection: Option<Introspection>,
     /// The file that lists what was taken back.
     pub revocations: Option<PathBuf>,
+    pub certificates: Option<ClientCertificates>,
+}
+
+/// A file that says which principal a client's certificate means.
+#[derive(Debug)]
+pub struct ClientCertificates {
+    pub file: PathBuf,
+    pub ids: Ids,
+    /// Those of all listeners.
+    pub authorities: Vec<Name>,
+    pub span: Span,
+}
+
+impl ClientCertificates {
+    /// What an authority is called where nothing is said.
+    pub const AUTHORITY: &str = "clients";
 }
 
 /// Whoever is asked about tokens that say nothing by themselves.

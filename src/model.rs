@@ -86,6 +86,7 @@ impl fmt::Display for Action {
 pub enum Method {
     Jwt,
     ApiKey,
+    Certificate,
     Introspection,
 }
 
@@ -94,6 +95,7 @@ impl Method {
         match self {
             Self::Jwt => "jwt",
             Self::ApiKey => "api_key",
+            Self::Certificate => "certificate",
             Self::Introspection => "introspection",
         }
     }
@@ -105,7 +107,7 @@ impl Method {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Principal {
     pub id: Name,
-    /// The token's `iss`, or `api-keys`.
+    /// The token's `iss`, `api-keys`, or `certificates:` and the authority's name.
     pub issuer: Name,
     pub method: Method,
     pub roles: Vec<Name>,

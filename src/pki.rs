@@ -12,10 +12,11 @@ use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, GeneralName, X509Certificate};
 
 use crate::diagnostic::{Diagnostic, Span};
 use crate::files::{self, MAX_FILE};
+use crate::model::Name;
 
 /// A certificate that ends sooner is warned about.
 const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -49,14 +50,34 @@ impl Named<'_> {
 }
 
 /// What is said in a certificate, as far as it matters here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     pub dns: Vec<String>,
     pub uris: Vec<String>,
     pub emails: Vec<String>,
+    /// In the order of the certificate; a value that can't be read as text is empty.
+    pub subject: Vec<(Attribute, String)>,
     pub serial: Vec<u8>,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
+}
+
+/// The parts of a subject by which somebody can be meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attribute {
+    CommonName,
+    Organization,
+    Unit,
+}
+
+/// The certificate of a client, verified when its connection began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Who vouched for it, as the listener calls it.
+    pub authority: Name,
+    /// SHA-256 of its DER form, as in `x5t#S256` (RFC 8705, section 3.1).
+    pub thumbprint: [u8; 32],
+    pub facts: Facts,
 }
 
 /// The bytes are no certificate, or one with a name or an extension that can be read in two ways.
@@ -76,6 +97,7 @@ impl Facts {
             dns: all(|name| if let GeneralName::DNSName(name) = name { Some((*name).to_owned()) } else { None }),
             uris: all(|name| if let GeneralName::URI(name) = name { Some((*name).to_owned()) } else { None }),
             emails: all(|name| if let GeneralName::RFC822Name(name) = name { Some((*name).to_owned()) } else { None }),
+            subject: subject(&parsed),
             serial: parsed.raw_serial().to_vec(),
             not_before: time(validity.not_before).ok_or(Unreadable)?,
             not_after: time(validity.not_after).ok_or(Unreadable)?,
@@ -135,9 +157,26 @@ pub fn authorities(
     Ok((roots, warnings))
 }
 
-/// Certificate revocation lists.
-pub fn revocations(file: Named<'_>) -> Result<Vec<CertificateRevocationListDer<'static>>, Diagnostic> {
-    file.pem("revocation list")
+/// Certificate revocation lists, with when the first of them ends. Errors: one has ended.
+pub fn revocations(
+    file: Named<'_>,
+    now: Timestamp,
+) -> Result<(Vec<CertificateRevocationListDer<'static>>, Timestamp), Diagnostic> {
+    let lists = file.pem::<CertificateRevocationListDer<'static>>("revocation list")?;
+    let shown = file.path.display();
+    let until = |list: &CertificateRevocationListDer<'_>| {
+        let (_, parsed) = CertificateRevocationList::from_der(list.as_ref()).ok()?;
+        Timestamp::from_second(parsed.next_update()?.timestamp()).ok()
+    };
+    let until: Option<Vec<Timestamp>> = lists.iter().map(until).collect();
+    let until = until.and_then(|all| all.into_iter().min());
+    let until = until.ok_or_else(|| file.wrong(format!("`{shown}` does not say when the next list comes")))?;
+    if until < now {
+        let message = format!("`{shown}` has ended on {}", day(until));
+        let error = Diagnostic::error("certificate-expired", file.span.clone(), message);
+        return Err(error.help("fetch the authority's next list; until then no client is known not to be revoked"));
+    }
+    Ok((lists, until))
 }
 
 /// A stapled answer about `certified`, with when it ends.
@@ -149,6 +188,20 @@ pub fn staple(file: Named<'_>, certified: &Certified, now: Timestamp) -> Result<
         Diagnostic::error("ocsp-staple", file.span.clone(), message)
             .help("fetch a fresh answer of the certificate's authority, in DER")
     })
+}
+
+fn subject(certificate: &X509Certificate<'_>) -> Vec<(Attribute, String)> {
+    use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_ORGANIZATION_NAME, OID_X509_ORGANIZATIONAL_UNIT};
+    let known = [
+        (OID_X509_COMMON_NAME, Attribute::CommonName),
+        (OID_X509_ORGANIZATION_NAME, Attribute::Organization),
+        (OID_X509_ORGANIZATIONAL_UNIT, Attribute::Unit),
+    ];
+    let parts = certificate.subject().iter_attributes().filter_map(|part| {
+        let (_, attribute) = known.iter().find(|(oid, _)| oid == part.attr_type())?;
+        Some((*attribute, part.as_str().unwrap_or_default().to_owned()))
+    });
+    parts.collect()
 }
 
 fn facts(chain: &[CertificateDer<'_>], file: Named<'_>) -> Result<Vec<Facts>, Vec<Diagnostic>> {
@@ -183,7 +236,8 @@ fn day(time: Timestamp) -> impl std::fmt::Display {
     time.strftime("%Y-%m-%d %H:%M UTC")
 }
 
-fn both<A, B>(a: Result<A, Vec<Diagnostic>>, b: Result<B, Vec<Diagnostic>>) -> Result<(A, B), Vec<Diagnostic>> {
+/// Both, or all that is wrong with either.
+pub fn both<A, B>(a: Result<A, Vec<Diagnostic>>, b: Result<B, Vec<Diagnostic>>) -> Result<(A, B), Vec<Diagnostic>> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
         (a, b) => Err(a.err().into_iter().chain(b.err()).flatten().collect()),

@@ -39,12 +39,13 @@ use reply::Reply;
 use crate::admission::turns::Turn;
 use crate::api::RouteKind;
 use crate::audit::Log;
-use crate::authn::{Authenticated, Presented};
+use crate::authn::{Authenticated, Presented, Refused};
 use crate::canonical;
 use crate::clock::Clock;
 use crate::enforcement::Case;
 use crate::enforcement::write::Refusal;
 use crate::exchange::Exchange;
+use crate::listener::tls::Withdrawn;
 use crate::metrics::Metrics;
 use crate::model::{Action, Reason, RequestFacts, TenantScope};
 use crate::policy::{Caller, Decided, Decision};
@@ -150,8 +151,14 @@ impl Proxy {
 
         let timer = self.phase("authenticate");
         let headers = &session.req_header().headers;
-        let presented = Presented { headers, request: &request, certificate: None, over_tls: client::is_tls(session) };
-        let authenticated = snapshot.authenticator.authenticate(&presented).await;
+        let authenticated = match client::peer(session, exchange.now) {
+            Ok(peer) => {
+                let over_tls = client::is_tls(session);
+                let presented = Presented { headers, request: &request, peer: peer.as_deref(), over_tls };
+                snapshot.authenticator.authenticate(&presented).await
+            }
+            Err(Withdrawn) => Err(Refused::Withdrawn),
+        };
         let Authenticated { principal, remembered } = authenticated.map_err(|refused| {
             self.metrics.credentials_refused.with_label_values(&[refused.label()]).inc();
             exchange.detail(refused);

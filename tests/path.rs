@@ -7,6 +7,7 @@ mod bodies;
 mod browsers;
 mod certificates;
 mod client;
+mod clients;
 mod demo;
 mod encodings;
 mod export;

@@ -135,7 +135,7 @@ fn compile(
 
 /// A key and an issuer that may speak for one organization may have one id for two principals, who then own each other's
 /// records. Said once, at the first such key.
-fn strangers(tenants: &[(TenantScope, Span)], ids: &config::Ids, parts: &Parts<'_>) -> Option<Diagnostic> {
+pub(super) fn strangers(tenants: &[(TenantScope, Span)], ids: &config::Ids, parts: &Parts<'_>) -> Option<Diagnostic> {
     tenants.iter().find_map(|(tenant, span)| {
         let organization = organization(tenant)?;
         let issuers = parts.authn.jwt.iter().map(|issuer| (&issuer.issuer, &issuer.organizations, &issuer.ids));
@@ -165,7 +165,7 @@ fn key(
     let expires = fields.require("expires", reader).and_then(|node| super::timestamp(node, "`expires`", reader));
     let cut = fields.take("scopes").map(|node| reader.texts(node, "`scopes`"));
     let cut = cut.map(|words| words.iter().filter_map(|word| scope(word, reader)).collect::<Vec<_>>());
-    let memberships = memberships(&mut fields, parts, reader);
+    let memberships = memberships(&mut fields, "an API key", parts, reader);
     let reports = fields.take("reports").map(|node| {
         if !matches!(parts.hierarchy, Hierarchy::Claim(_)) {
             let message = "`reports` has no effect unless the hierarchy comes from a claim";
@@ -216,7 +216,7 @@ fn hash_bytes(node: &Node, reader: &mut Reader) -> Option<[u8; 32]> {
     hash
 }
 
-fn principal(node: &Node, parts: &Parts<'_>, reader: &mut Reader) -> Option<Principal> {
+pub(super) fn principal(node: &Node, parts: &Parts<'_>, reader: &mut Reader) -> Option<Principal> {
     let mut fields = reader.fields(node, "a principal");
     let id = fields.require("id", reader).and_then(|node| id(node, "the principal's id", reader));
     let roles = fields.require("roles", reader).map(|node| reader.texts(node, "`roles`")).unwrap_or_default();
@@ -255,7 +255,7 @@ fn id(node: &Node, what: &'static str, reader: &mut Reader) -> Option<Name> {
     None
 }
 
-fn ids(node: &Node, what: &'static str, reader: &mut Reader) -> Vec<Name> {
+pub(super) fn ids(node: &Node, what: &'static str, reader: &mut Reader) -> Vec<Name> {
     reader.list(node, what).iter().filter_map(|node| id(node, what, reader)).collect()
 }
 
@@ -306,14 +306,19 @@ fn inner(of: &Type) -> &Type {
     }
 }
 
-/// One `tenant` or a list of `tenants`; at least one in all, since a key without a tenant could do nothing.
-fn memberships(fields: &mut yaml::Fields<'_>, parts: &Parts<'_>, reader: &mut Reader) -> Vec<(TenantScope, Span)> {
+/// One `tenant` or a list of `tenants`; at least one in all, since whoever is without a tenant could do nothing.
+pub(super) fn memberships(
+    fields: &mut yaml::Fields<'_>,
+    what: &str,
+    parts: &Parts<'_>,
+    reader: &mut Reader,
+) -> Vec<(TenantScope, Span)> {
     let mut nodes: Vec<&Node> = fields.take("tenant").into_iter().collect();
     if let Some(list) = fields.take("tenants") {
         nodes.extend(reader.list(list, "`tenants`"));
     }
     if nodes.is_empty() {
-        reader.error("missing-key", &fields.head(), "an API key needs `tenant` or `tenants`");
+        reader.error("missing-key", &fields.head(), format!("{what} needs `tenant` or `tenants`"));
     }
     let scope = |node: &Node| Some((membership(node, parts, reader)?, node.span.clone()));
     let mut found: Vec<(TenantScope, Span)> = nodes.into_iter().filter_map(scope).collect();

@@ -42,7 +42,8 @@ impl Binding {
 
     /// Whether the request shows it. A proof is of no use beside a token that is bound to no key, or to another.
     pub(super) fn check(&self, presented: &Presented<'_>, proof: Option<&Proof>) -> Result<(), Refused> {
-        let certificate = self.certificate.is_none_or(|bound| presented.certificate == Some(bound));
+        let shown = presented.peer.map(|peer| peer.thumbprint);
+        let certificate = self.certificate.is_none_or(|bound| shown == Some(bound));
         let met = certificate && self.key == proof.map(|proof| proof.thumbprint);
         if met { Ok(()) } else { Err(Refused::Binding) }
     }

@@ -256,7 +256,7 @@ fn authenticated(authenticator: &Authenticator, token: &str) -> Result<Authentic
 
 /// What becomes of a GET with these headers, where nothing must be fetched for it.
 fn shown(authenticator: &Authenticator, headers: &HeaderMap) -> Result<Authenticated, Refused> {
-    at_once(authenticator.authenticate(&Presented { headers, request: &get(), certificate: None, over_tls: true }))
+    at_once(authenticator.authenticate(&Presented { headers, request: &get(), peer: None, over_tls: true }))
 }
 
 /// `GET https://crm.example.com/v1/contacts`

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::raw::{self, distinct, header, path, text, unknown, warn};
-use super::{Audit, Config, Credential, Draft, Fsync, Hierarchy, Limits, Places, Scheme, Upstream};
+use super::{Audit, Authn, Config, Credential, Draft, Fsync, Hierarchy, Limits, Listener, Places, Scheme, Upstream};
 use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, rates};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
@@ -55,6 +55,7 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
         let dimensions = tenancy.as_ref().map_or(&[][..], |tenancy| &tenancy.dimensions);
         identity::authn(node, folder, schema, dimensions, &mut secrets, reader)
     });
+    let authn = authn.map(|authn| whose_certificates(authn, listeners.as_deref().unwrap_or_default(), reader));
     let hierarchy = fields.take("hierarchy").map_or(Some(Hierarchy::None), |n| identity::hierarchy(n, folder, reader));
     let masking = fields.take("masking").map(|node| {
         let mut fields = reader.fields(node, "`masking`");
@@ -103,6 +104,19 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
         hash: sha256(source),
     };
     Some(Draft { config, upstream_names, principal_holds, masks_with_key })
+}
+
+/// Certificates mean somebody only where a listener asks for them.
+fn whose_certificates(mut authn: Authn, listeners: &[Listener], reader: &mut Reader) -> Authn {
+    if let Some(certificates) = &mut authn.certificates {
+        certificates.authorities = listeners::authorities(listeners);
+        if certificates.authorities.is_empty() {
+            let message = "no listener asks for certificates";
+            reader.error("unknown-authority", &certificates.span, message).help =
+                Some("give one `client_auth: { mode: optional, ca: clients.pem }`".to_owned());
+        }
+    }
+    authn
 }
 
 fn sha256(text: &str) -> String {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::compile::Secrets;
 use super::raw::{self, claim_path, distinct, duration, identifier, name, path, text, unknown};
-use super::{Algorithm, ApiKeys, Authn, ClaimMap, ClaimValue, Hierarchy, HierarchyTable, Ids, Introspection, Jwks};
-use super::{JwtIssuer, KeySource, PrincipalSchema, Proofs, RemoteKeys, Scheme, Tenancy};
+use super::{Algorithm, ApiKeys, Authn, ClaimMap, ClaimValue, ClientCertificates, Hierarchy, HierarchyTable, Ids};
+use super::{Introspection, Jwks, JwtIssuer, KeySource, PrincipalSchema, Proofs, RemoteKeys, Scheme, Tenancy};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::model::Name;
 use crate::model::value::Type;
@@ -85,12 +85,20 @@ pub(super) fn authn(
         fields.finish(reader);
         file
     });
-    if issuers.is_empty() && keys.is_none() && node.is_none() {
+    let certificates = fields.take("certificates");
+    if issuers.is_empty() && keys.is_none() && node.is_none() && certificates.is_none() {
         reader.error("nobody-comes-in", &fields.head(), "`authn` declares no way to prove who one is").help =
-            Some("declare `jwt`, `introspection` or `api_keys`".to_owned());
+            Some("declare `jwt`, `introspection`, `api_keys` or `certificates`".to_owned());
     }
+    let certificates = certificates.and_then(|node| {
+        let mut fields = reader.fields(node, "`certificates`");
+        let file = path(fields.require("file", reader), "`file`", folder, reader);
+        let ids = Ids(name(fields.take("ids"), "`ids`", reader));
+        fields.finish(reader);
+        Some(ClientCertificates { file: file?, ids, authorities: Vec::new(), span: node.span.clone() })
+    });
     fields.finish(reader);
-    Authn { jwt, api_keys, introspection, revocations }
+    Authn { jwt, api_keys, introspection, certificates, revocations }
 }
 
 /// Two issuers that may speak for one organization may give one id to two people, who then own each other's records.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::raw::{path, text, warn};
-use super::{CertificateFiles, Listener, Tls, TlsVersion, UnknownName};
+use super::{CertificateFiles, ClientAuth, ClientCertificates, Listener, Tls, TlsVersion, UnknownName};
+use crate::model::Name;
 use crate::yaml::{Node, Reader, Value};
 
 pub(super) fn listeners(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<Listener> {
@@ -33,6 +34,14 @@ pub(super) fn listeners(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<
         }
         let tls = tls_node.and_then(|node| tls(node, folder, reader));
         fields.finish(reader);
+        if let Some(auth) = tls.as_ref().and_then(|tls| tls.client_auth.as_ref()) {
+            let others = listeners.iter().filter_map(|listener| listener.tls.as_ref()?.client_auth.as_ref());
+            if others.into_iter().any(|other| other.authority == auth.authority && other.ca != auth.ca) {
+                let message = format!("`{}` is another listener's authority with another `ca`", auth.authority);
+                reader.error("duplicate-authority", &auth.ca_span, message).help =
+                    Some("give one of them a name of its own, for example `authority: partners`".to_owned());
+            }
+        }
         listeners.extend(address.map(|address| Listener { address, tls }));
     }
     listeners
@@ -78,7 +87,12 @@ fn tls(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Tls> {
     };
     let certificates = fields.require("certificates", reader);
     let unknown = text(fields.take("unknown_name"), "`unknown_name`", reader);
+    let client_auth = fields.take("client_auth").map(|node| client_auth(node, folder, reader));
     fields.finish(reader);
+    let client_auth = match client_auth {
+        None => None,
+        Some(found) => found?,
+    };
     let node = certificates?;
     let items = reader.list(node, "`certificates`");
     if matches!(&node.value, Value::List(items) if items.is_empty()) {
@@ -103,7 +117,47 @@ fn tls(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Tls> {
         }
         None => UnknownName::Default,
     };
-    (certificates.len() == items.len() && !items.is_empty()).then_some(Tls { min_version, certificates, unknown_name })
+    let whole = certificates.len() == items.len() && !items.is_empty();
+    whole.then_some(Tls { min_version, certificates, unknown_name, client_auth })
+}
+
+/// `None` beside an error; within, `None` for `mode: off`.
+fn client_auth(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Option<ClientAuth>> {
+    let mut fields = reader.fields(node, "`client_auth`");
+    let mode = text(fields.require("mode", reader), "`mode`", reader);
+    let (ca, crl) = (fields.take("ca"), fields.take("crl"));
+    let authority = text(fields.take("authority"), "`authority`", reader);
+    fields.finish(reader);
+    let ca_file = path(ca, "`ca`", folder, reader);
+    let crl_file = path(crl, "`crl`", folder, reader);
+    let mode = mode?;
+    let required = match mode.value.as_str() {
+        "off" => return Some(None),
+        "optional" => false,
+        "required" => true,
+        other => {
+            reader.error("unknown-word", &mode.span, format!("`mode` can't be `{other}`")).help =
+                Some("off, optional or required".to_owned());
+            return None;
+        }
+    };
+    if ca.is_none() {
+        reader.error("missing-key", &node.span, "`client_auth` needs `ca`").help =
+            Some("whose certificates are taken: a file of PEM certificates".to_owned());
+    }
+    let authority = authority.map_or_else(|| ClientCertificates::AUTHORITY.into(), |text| text.value.as_str().into());
+    let span = |named: Option<&Node>| named.unwrap_or(node).span.clone();
+    let (ca_span, crl_span) = (span(ca), span(crl));
+    Some(Some(ClientAuth { required, ca: ca_file?, ca_span, crl: crl_file, crl_span, authority }))
+}
+
+/// Whose certificates any listener asks for.
+pub(super) fn authorities(listeners: &[Listener]) -> Vec<Name> {
+    let asked = listeners.iter().filter_map(|listener| listener.tls.as_ref()?.client_auth.as_ref());
+    let mut found: Vec<Name> = asked.map(|auth| Name::clone(&auth.authority)).collect();
+    found.sort();
+    found.dedup();
+    found
 }
 
 fn certificate(node: &Node, folder: &Path, reader: &mut Reader) -> Option<CertificateFiles> {

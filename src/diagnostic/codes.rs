@@ -3,7 +3,7 @@
 //! A code never changes its meaning. Whoever adds one describes it here.
 
 /// By code, ascending.
-pub const CODES: [(&str, &str); 182] = [
+pub const CODES: [(&str, &str); 186] = [
     ("adds-nothing", "A rule adds nothing to another rule of the same table."),
     ("always-fails", "A part of a condition has no value whatever is asked."),
     ("always-true", "A test holds for every record and every caller."),
@@ -11,6 +11,7 @@ pub const CODES: [(&str, &str); 182] = [
     ("audit-folder", "The folder of the audit file does not exist."),
     ("audit-unwritable", "The audit log can't be opened."),
     ("bad-address", "An address is not an IP address and a port, or is taken."),
+    ("bad-certificate", "A certificate is described in a way that none can match."),
     ("bad-claim", "A claim is not written as a path below `claims`."),
     ("bad-column", "A column that the table names can't serve as what it is named for."),
     ("bad-credential", "An upstream's credential is not one of the known kinds."),
@@ -57,7 +58,9 @@ pub const CODES: [(&str, &str); 182] = [
     ("constant-condition", "`true` or `false` stands where a condition is meant."),
     ("duplicate-address", "Two listeners have one address."),
     ("duplicate-api", "Two API descriptions have one name."),
+    ("duplicate-authority", "Two authorities of clients have one name."),
     ("duplicate-certificate-name", "Two certificates of a listener bear one name."),
+    ("duplicate-client", "Two entries name the same certificates."),
     ("duplicate-header", "One header is declared twice."),
     ("duplicate-issuer", "One issuer is declared twice."),
     ("duplicate-key-id", "Two API keys have one id."),
@@ -151,6 +154,7 @@ pub const CODES: [(&str, &str); 182] = [
     ("unknown-action", "An action is not declared."),
     ("unknown-algorithm", "A signature algorithm is not known."),
     ("unknown-attribute", "An attribute of the principal is not declared."),
+    ("unknown-authority", "No listener asks for certificates of an authority."),
     ("unknown-dialect", "A dialect is not known."),
     ("unknown-dimension", "A dimension of the tenancy is not declared."),
     ("unknown-field", "A field is not declared."),

@@ -3,16 +3,17 @@
 //! [`Material`] is what was read and checked; [`Tls`] holds what is in force and takes over another material for
 //! connections from now on, while those in progress keep theirs. What can't be read never replaces what could.
 
+mod clients;
 mod names;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
-use pingora::listeners::tls::Acceptor;
+use pingora::listeners::tls::{Acceptor, TlsSettings};
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs as crypto};
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
@@ -25,6 +26,8 @@ use crate::config::{self, TlsVersion, UnknownName};
 use crate::diagnostic::Diagnostic;
 use crate::files::{self, MAX_FILE};
 use crate::pki::{self, Certified, Named};
+use clients::{Clients, Remember};
+pub use clients::{Connection, Withdrawn};
 use names::Names;
 
 /// Authenticated encryption and forward secrecy, whatever a library's defaults become.
@@ -43,6 +46,7 @@ const SUITES: [rustls::SupportedCipherSuite; 9] = [
 /// What one listener has in force.
 pub struct Tls {
     acceptor: ArcSwap<Acceptor>,
+    clients: Arc<ArcSwapOption<Clients>>,
     /// The files as they were last looked at, whatever came of it.
     seen: ArcSwap<Fingerprint>,
     /// Their keys change every six hours. `None`: there was no randomness for them, so nothing is resumed.
@@ -57,8 +61,9 @@ pub struct Fingerprint([u8; 32]);
 pub struct Material {
     min_version: TlsVersion,
     resolver: Arc<Resolver>,
+    clients: Option<Arc<Clients>>,
     clock: Clock,
-    /// When each certificate ends, by its first name.
+    /// When each certificate ends, by its first name, and when the revocation lists do.
     pub expiries: Vec<(String, Timestamp)>,
     fingerprint: Fingerprint,
 }
@@ -79,7 +84,18 @@ impl Material {
                 Err(errors) => found.extend(errors),
             }
         }
-        let expiries = loaded.iter().map(|(_, (shown, until))| (shown.name.clone(), *until)).collect();
+        let clients = tls.client_auth.as_ref().and_then(|auth| match Clients::load(auth, now) {
+            Ok((clients, warnings)) => {
+                found.extend(warnings);
+                Some(Arc::new(clients))
+            }
+            Err(errors) => {
+                found.extend(errors);
+                None
+            }
+        });
+        let mut expiries: Vec<_> = loaded.iter().map(|(_, (shown, until))| (shown.name.clone(), *until)).collect();
+        expiries.extend(clients.iter().filter_map(|clients| clients.ends()));
         let mut resolver = Resolver { by_name: Names::default(), fallback: None, clock: clock.clone() };
         for (index, (files, (shown, _))) in loaded.into_iter().enumerate() {
             let shown = Arc::new(shown);
@@ -91,28 +107,44 @@ impl Material {
         if crate::diagnostic::has_errors(&found) || (resolver.by_name.is_empty() && resolver.fallback.is_none()) {
             return (None, found);
         }
-        let resolver = Arc::new(resolver);
-        (Some(Self { min_version: tls.min_version, resolver, clock: clock.clone(), expiries, fingerprint }), found)
+        let (min_version, resolver) = (tls.min_version, Arc::new(resolver));
+        (Some(Self { min_version, resolver, clients, clock: clock.clone(), expiries, fingerprint }), found)
     }
 
-    fn acceptor(&self, tickets: Option<&Arc<dyn ProducesTickets>>) -> Result<Acceptor, rustls::Error> {
+    /// `current`: what will be in force for as long as connections live.
+    fn acceptor(
+        &self,
+        tickets: Option<&Arc<dyn ProducesTickets>>,
+        current: &Arc<ArcSwapOption<Clients>>,
+    ) -> Result<Acceptor, rustls::Error> {
         let versions: &[&rustls::SupportedProtocolVersion] = match self.min_version {
             TlsVersion::Tls12 => &[&rustls::version::TLS12, &rustls::version::TLS13],
             TlsVersion::Tls13 => &[&rustls::version::TLS13],
         };
         let provider = CryptoProvider { cipher_suites: SUITES.to_vec(), ..crypto::default_provider() };
-        let mut config = ServerConfig::builder_with_details(provider.into(), Arc::new(Time(self.clock.clone())))
-            .with_protocol_versions(versions)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&self.resolver) as Arc<dyn ResolvesServerCert>);
+        let builder = ServerConfig::builder_with_details(provider.into(), Arc::new(Time(self.clock.clone())))
+            .with_protocol_versions(versions)?;
+        let builder = match &self.clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => builder.with_client_cert_verifier(Arc::clone(&clients.verifier)),
+        };
+        let resolver = Arc::clone(&self.resolver) as Arc<dyn ResolvesServerCert>;
+        let mut config = builder.with_cert_resolver(Arc::clone(&resolver));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // A session lives in its ticket or nowhere.
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        match tickets {
+        match tickets.filter(|_| self.clients.is_none()) {
             Some(tickets) => config.ticketer = Arc::clone(tickets),
             None => config.send_tls13_tickets = 0,
         }
-        Ok(Acceptor::from_server_config(Arc::new(config)))
+        let remember = Remember { clients: self.clients.clone(), current: Arc::clone(current) };
+        let failed = |_| rustls::Error::General("no handshake can be followed".to_owned());
+        let mut settings = TlsSettings::with_callbacks(Box::new(remember)).map_err(failed)?;
+        settings.set_cert_resolver(resolver);
+        // Settings alone can ask neither for a version nor for a clock, and a configuration alone can't be followed.
+        let mut acceptor = settings.build();
+        acceptor.acceptor = Acceptor::from_server_config(Arc::new(config)).acceptor;
+        Ok(acceptor)
     }
 }
 
@@ -120,13 +152,17 @@ impl Tls {
     /// Errors: the library's, which would be a bug of ours.
     pub fn new(material: &Material) -> Result<Self, rustls::Error> {
         let tickets = crypto::Ticketer::new().ok();
-        let acceptor = ArcSwap::from_pointee(material.acceptor(tickets.as_ref())?);
-        Ok(Self { acceptor, seen: ArcSwap::from_pointee(material.fingerprint), tickets })
+        let clients = Arc::new(ArcSwapOption::new(material.clients.clone()));
+        let acceptor = ArcSwap::from_pointee(material.acceptor(tickets.as_ref(), &clients)?);
+        Ok(Self { acceptor, clients, seen: ArcSwap::from_pointee(material.fingerprint), tickets })
     }
 
     /// Takes over for connections from now on.
     pub fn replace(&self, material: &Material) -> Result<(), rustls::Error> {
-        self.acceptor.store(Arc::new(material.acceptor(self.tickets.as_ref())?));
+        let acceptor = Arc::new(material.acceptor(self.tickets.as_ref(), &self.clients)?);
+        // First, so that no connection is judged by what is no longer in force.
+        self.clients.store(material.clients.clone());
+        self.acceptor.store(acceptor);
         self.saw(material.fingerprint);
         Ok(())
     }
@@ -167,6 +203,7 @@ pub fn files(tls: &config::Tls) -> impl Iterator<Item = &Path> {
         .iter()
         .flat_map(|files| [Some(files.cert.as_path()), Some(files.key.as_path()), files.ocsp.as_deref()])
         .flatten()
+        .chain(tls.client_auth.iter().flat_map(|auth| [Some(auth.ca.as_path()), auth.crl.as_deref()]).flatten())
 }
 
 /// One certificate, with and without what is stapled to it.

@@ -1,16 +1,20 @@
 //! The client's side of an exchange: its head and body as pingora read them, and what is written to it.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
+use jiff::Timestamp;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
 use crate::canonical::{Canonical, Head};
 use crate::config::Limits;
+use crate::listener::tls::{Connection, Withdrawn};
 use crate::model::Reason;
+use crate::pki::Peer;
 
 /// For a connection's first head while no configuration is in force.
 pub(super) const FIRST_HEAD: Duration = Duration::from_secs(10);
@@ -28,6 +32,12 @@ pub(super) fn address(session: &ServerSession) -> IpAddr {
 /// Whether the gateway itself ended TLS.
 pub(super) fn is_tls(session: &ServerSession) -> bool {
     session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
+}
+
+/// The verified certificate of the client's connection, as it holds now.
+pub(super) fn peer(session: &ServerSession, now: Timestamp) -> Result<Option<Arc<Peer>>, Withdrawn> {
+    let digest = session.digest().and_then(|digest| digest.ssl_digest.as_ref());
+    digest.and_then(|digest| digest.extension.get::<Connection>()).map_or(Ok(None), |connection| connection.peer(now))
 }
 
 pub(super) fn set_deadlines(session: &mut ServerSession, limits: &Limits) {

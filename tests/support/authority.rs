@@ -1,8 +1,8 @@
-//! A certificate authority and what it issues.
+//! A certificate authority, what it issues, and what it takes back.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,6 +14,7 @@ pub const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12, &rustl
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub certificate: CertificateDer<'static>,
+    pub pem: String,
 }
 
 /// A certificate with its key.
@@ -45,6 +46,10 @@ impl Wanted {
         }
     }
 
+    pub fn uri(uri: &str) -> Self {
+        Self { names: vec![SanType::URI(uri.try_into().expect("ASCII"))], ..Self::dns(&[]) }
+    }
+
     pub fn until(self, year: i32, month: u8, day: u8) -> Self {
         Self { until: (year, month, day), ..self }
     }
@@ -66,6 +71,13 @@ impl Wanted {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
         params
     }
+
+    /// Vouched for by nobody.
+    pub fn self_signed(&self) -> Issued {
+        let key = KeyPair::generate().expect("a key");
+        let made = self.params().self_signed(&key).expect("made");
+        Issued { pem: made.pem(), key: key.serialize_pem() }
+    }
 }
 
 impl Authority {
@@ -77,13 +89,32 @@ impl Authority {
             vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().expect("a key");
         let made = params.self_signed(&key).expect("made");
-        Self { certificate: made.der().clone(), issuer: Issuer::new(params, key) }
+        Self { certificate: made.der().clone(), pem: made.pem(), issuer: Issuer::new(params, key) }
     }
 
     pub fn issue(&self, wanted: &Wanted) -> Issued {
         let key = KeyPair::generate().expect("a key");
         let made = wanted.params().signed_by(&key, &self.issuer).expect("issued");
         Issued { pem: made.pem(), key: key.serialize_pem() }
+    }
+
+    /// A list of what is taken back, in PEM.
+    pub fn revoke(&self, serials: &[u64], next: (i32, u8, u8)) -> String {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: rcgen::date_time_ymd(2026, 6, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2026, 1, 1),
+            next_update: rcgen::date_time_ymd(next.0, next.1, next.2),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).expect("signed").pem().expect("PEM")
     }
 
     /// A client that trusts this authority and shows `own`.

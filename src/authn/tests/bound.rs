@@ -1,6 +1,7 @@
 //! Tokens that are refused although their signature holds: bound to a key, of another kind, or taken back.
 
 use super::*;
+use crate::pki::{Facts, Peer};
 
 const THUMB: [u8; 32] = [7; 32];
 
@@ -10,7 +11,9 @@ fn with_certificate(
     certificate: Option<[u8; 32]>,
 ) -> Result<bool, Refused> {
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"))]);
-    let presented = Presented { headers: &headers, request: &get(), certificate, over_tls: true };
+    let shown = |thumbprint| Peer { authority: "clients".into(), thumbprint, facts: Facts::default() };
+    let peer = certificate.map(shown);
+    let presented = Presented { headers: &headers, request: &get(), peer: peer.as_ref(), over_tls: true };
     at_once(authenticator.authenticate(&presented)).map(|found| found.remembered)
 }
 

@@ -20,7 +20,7 @@ fn fetched(authenticator: &Authenticator, outcome: &str) -> u64 {
 async fn asks(authenticator: &Authenticator, token: &str) -> Result<Principal, Refused> {
     let value = format!("Bearer {token}").parse().expect("a value");
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-    let presented = Presented { headers: &headers, request: &get(), certificate: None, over_tls: true };
+    let presented = Presented { headers: &headers, request: &get(), peer: None, over_tls: true };
     authenticator.authenticate(&presented).await.map(|found| Principal::clone(&found.principal))
 }
 

@@ -66,7 +66,7 @@ fn is_let_in(value: &[u8]) -> bool {
         query: Vec::new(),
         has_body: false,
     };
-    let presented = Presented { headers: &headers, request: &request, certificate: None, over_tls: true };
+    let presented = Presented { headers: &headers, request: &request, peer: None, over_tls: true };
     let mut asked = pin!(AUTHENTICATOR.authenticate(&presented));
     // With keys from a file there is nothing to wait for.
     match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
