@@ -11,6 +11,7 @@ mod limits;
 mod listeners;
 mod rates;
 mod raw;
+mod upstreams;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -166,17 +167,46 @@ pub enum TlsVersion {
 pub struct Upstream {
     pub name: Name,
     pub scheme: Scheme,
-    /// A host name or address, as in the URL but without brackets; also the server name that its certificate must bear.
+    /// A host name or address, as in the URL but without brackets.
     pub host: String,
+    /// What its certificate must bear. Never empty, which would turn verification off in the TLS stack.
+    pub server_name: String,
     pub port: u16,
     /// A path in front of every route, without a trailing slash.
     pub base_path: String,
-    pub ca: Option<PathBuf>,
+    /// With where the file names it. `None`: the system's authorities.
+    pub ca: Option<(PathBuf, Span)>,
+    /// What the gateway shows of itself.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Whether HTTP/2 is offered beside HTTP/1.1.
+    pub http2: bool,
+    /// Empty: what the host's name resolves to.
+    pub addresses: Vec<SocketAddr>,
+    pub resolve_every: Duration,
+    /// When an address is left alone, and for how long at first.
+    pub health: Health,
+    /// When nothing more is asked of it, and for how long.
+    pub breaker: Health,
     pub credential: Option<Credential>,
     /// What it is asked to compress its answers with. Empty: nothing.
     pub accept_encoding: Vec<Coding>,
     /// Where the file names the URL, for errors found when it is used.
     pub span: Span,
+}
+
+/// So many failures in a row, and for how long something is done about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub failures: u32,
+    pub time: Duration,
+}
+
+#[derive(Debug)]
+pub struct ClientCertificate {
+    pub cert: PathBuf,
+    pub cert_span: Span,
+    pub key: PathBuf,
+    pub key_span: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

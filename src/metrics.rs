@@ -73,6 +73,10 @@ pub struct Handles {
     pub hierarchy_faults: IntGaugeVec,
     /// Tenants whose people could not be read again and are used as they were. Should be 0.
     pub hierarchy_stale: IntGauge,
+    /// Times that an address was left alone, by `upstream`.
+    pub upstream_ejections: IntCounterVec,
+    /// 1 while an `upstream` is not asked because it failed too often.
+    pub upstream_circuit_open: IntGaugeVec,
     /// When certificates end, in seconds since 1970, by `listener` (its place in the configuration) and `name` (the
     /// certificate's first).
     pub certificate_expiry: IntGaugeVec,
@@ -191,6 +195,18 @@ impl Metrics {
             hierarchy_stale: gauge(
                 "scrim_hierarchy_stale",
                 "Tenants whose people could not be read again and are used as they were. Should be 0.",
+            ),
+            upstream_ejections: counters(
+                "scrim_upstream_ejections_total",
+                "Times that an address of an upstream was left alone for a while.",
+                &["upstream"],
+            ),
+            upstream_circuit_open: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("scrim_upstream_circuit_open", "1 while an upstream that failed too often is not asked."),
+                    &["upstream"],
+                ),
             ),
             certificate_expiry: register(
                 &registry,

@@ -247,6 +247,7 @@ pub enum Reason {
     BodyExpected,
     // upstream
     UpstreamUnreachable,
+    UpstreamCircuitOpen,
     UpstreamTimeout,
     UpstreamFailed,
     UpstreamBroken,
@@ -305,6 +306,7 @@ impl Reason {
             Self::BodyTimeout => "body_timeout",
             Self::BodyExpected => "body_expected",
             Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamCircuitOpen => "upstream_circuit_open",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamBroken => "upstream_broken",

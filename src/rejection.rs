@@ -130,7 +130,8 @@ impl From<Reason> for Rejection {
                 "upstream_timeout",
                 "The service behind this gateway did not answer in time.",
             ),
-            Reason::IdentityUnavailable
+            Reason::UpstreamCircuitOpen
+            | Reason::IdentityUnavailable
             | Reason::HierarchyUnavailable
             | Reason::AuditUnavailable
             | Reason::NotReady

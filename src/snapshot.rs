@@ -19,7 +19,7 @@ use crate::listener::tls::Material;
 use crate::metrics::Metrics;
 use crate::model::Name;
 use crate::policy::{KeyedMask, PolicySet};
-use crate::upstream::Upstreams;
+use crate::upstream::{self, Upstreams};
 
 pub struct Snapshot {
     pub config: Config,
@@ -49,6 +49,7 @@ pub fn check(path: &Path) -> Checked {
     let certificates = draft.config().listeners.iter().filter_map(|listener| listener.tls.as_ref());
     let (clock, metrics) = (Clock::system(), Metrics::new());
     found.extend(certificates.flat_map(|tls| Material::load(tls, &clock).1));
+    found.extend(draft.config().upstreams.values().flat_map(|of| upstream::check(of, clock.now())));
     let names = &draft.upstream_names;
     let rules = Rules::read(draft.config(), names, draft.principal_holds, clock, &metrics, &mut found);
     if !draft.masks_with_key {
@@ -141,6 +142,7 @@ impl Snapshot {
         let (mut config, mut found) = Config::load(path)?;
         adjust(&mut config);
         let names: Vec<Name> = config.upstreams.keys().cloned().collect();
+        found.extend(config.upstreams.values().flat_map(|of| upstream::check(of, clock.now())));
         let rules = Rules::read(&config, &names, true, clock.clone(), metrics, &mut found);
         if config.masking_key.is_none() {
             found.extend(rules.masks_without_key());

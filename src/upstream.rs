@@ -1,40 +1,50 @@
 //! The services behind the gateway: peers, pooled connections, deadlines, credentials.
 //!
 //! Only a [`Permit`]'s request is ever sent. Names are resolved here, because the pool's own resolver blocks and panics. An
-//! empty server name would turn certificate verification off in the TLS stack, so it can't be configured. An answer comes
-//! as its reader asks for it; see [`answer`].
+//! empty server name would turn certificate verification off in the TLS stack, so it can't be configured. Which address is
+//! asked is for [`endpoints`] to say, whether any is for [`breaker`]; an answer comes as its reader asks for it, see [`answer`].
 
 pub mod answer;
+mod breaker;
 mod decode;
+mod endpoints;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
+use jiff::Timestamp;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
+use pingora::protocols::tls::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
 use crate::config::{Coding, Credential, Limits, Scheme, Upstream};
+use crate::diagnostic::Diagnostic;
 use crate::enforcement::{Outgoing, Permit};
 use crate::metrics::Metrics;
 use crate::model::{Name, Reason};
+use crate::pki::{self, Certified, Named};
 use answer::InUse;
 pub use answer::{Answer, Body, Held, Whole};
+use breaker::Breaker;
+use endpoints::{Endpoints, Lease};
 
-/// How long a resolved name is used before it is looked up again.
-const RESOLVED_FOR: Duration = Duration::from_secs(30);
+/// Requests at a time on one connection of HTTP/2.
+const STREAMS: usize = 100;
 
 /// Why an upstream gave no answer that can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     #[error("unknown upstream")]
     Unknown,
+    #[error("it failed too often and is left alone for a while")]
+    Open,
     #[error("its name does not resolve")]
     Unresolved,
     #[error("cannot connect")]
@@ -57,6 +67,7 @@ impl Failure {
     pub fn reason(self) -> Reason {
         match self {
             Self::Unknown | Self::Unresolved | Self::Unreachable => Reason::UpstreamUnreachable,
+            Self::Open => Reason::UpstreamCircuitOpen,
             Self::Timeout => Reason::UpstreamTimeout,
             Self::Broken | Self::Undecodable => Reason::UpstreamBroken,
             Self::TooLarge | Self::Expanded => Reason::UpstreamTooLarge,
@@ -78,10 +89,11 @@ pub struct Upstreams {
 
 struct Peer {
     connector: Connector,
-    address: ArcSwapOption<(SocketAddr, Instant)>,
+    endpoints: Endpoints,
+    breaker: Breaker,
     scheme: Scheme,
-    host: String,
-    port: u16,
+    server_name: String,
+    http2: bool,
     base_path: String,
     host_header: HeaderValue,
     accept_encoding: HeaderValue,
@@ -95,14 +107,15 @@ impl Upstreams {
         limits: &Limits,
         metrics: &Metrics,
     ) -> Result<Self, Name> {
-        let peer = |upstream: &Upstream| Peer::new(upstream, limits).ok_or_else(|| Arc::clone(&upstream.name));
+        let peer = |upstream: &Upstream| Peer::new(upstream, limits, metrics).ok_or_else(|| Arc::clone(&upstream.name));
         let by_name =
             upstreams.into_iter().map(|u| peer(u).map(|peer| (Arc::clone(&u.name), peer))).collect::<Result<_, _>>()?;
         Ok(Self { by_name, limits: limits.clone(), metrics: metrics.clone() })
     }
 
     /// Sends a permitted request and reads the head of its answer. One retry: on a reused connection that turned out to be
-    /// dead, with an idempotent method (RFC 9110, section 9.2.2). Dropping the future closes the connection.
+    /// dead, with an idempotent method (RFC 9110, section 9.2.2). An address that can't be connected to has seen nothing of
+    /// the request, so another one is tried, once. Dropping the future closes the connection.
     pub async fn send<Purpose>(&self, permit: &Permit<Purpose>) -> Result<Answer<'_>, Failure> {
         let sent = match self.by_name.get(permit.upstream()) {
             Some(peer) => self.exchange(peer, permit.outgoing()).await,
@@ -113,20 +126,55 @@ impl Upstreams {
     }
 
     async fn exchange<'u>(&'u self, peer: &'u Peer, outgoing: &Outgoing) -> Result<Answer<'u>, Failure> {
+        let pass = peer.breaker.admit(Instant::now()).ok_or(Failure::Open)?;
         let timer = self.metrics.upstream_seconds.start_timer();
-        let address = peer.resolve().await?;
-        let target = peer.target(address, &self.limits);
         let head = peer.head(outgoing).ok_or(Failure::Broken)?;
-        let mut retried = false;
+        match self.attempt(peer, &head, outgoing).await {
+            Ok((session, lease, target)) => {
+                let answer = Answer::new(session, peer, lease, target, self, timer)?;
+                // These say that nobody is there; all others come from the service itself.
+                if matches!(answer.status.as_u16(), 502..=504) {
+                    answer.body.endpoint_failed();
+                    pass.failed(Instant::now());
+                } else {
+                    answer.body.endpoint_answered();
+                    pass.succeeded();
+                }
+                Ok(answer)
+            }
+            Err(failure) => {
+                pass.failed(Instant::now());
+                Err(failure)
+            }
+        }
+    }
+
+    async fn attempt<'u>(
+        &'u self,
+        peer: &'u Peer,
+        head: &RequestHeader,
+        outgoing: &Outgoing,
+    ) -> Result<(InUse<'u>, Lease, HttpPeer), Failure> {
+        let mut lease = peer.endpoints.choose(None).await?;
+        let mut target = peer.target(lease.address(), &self.limits);
+        let (mut retried, mut moved) = (false, false);
         loop {
-            let (session, reused) = peer
-                .connector
-                .get_http_session(&target)
-                .await
-                .map_err(|error| failure_of(&error, Failure::Unreachable))?;
+            let (session, reused) = match peer.connector.get_http_session(&target).await {
+                Ok(found) => found,
+                Err(error) => {
+                    peer.endpoints.failed(&lease);
+                    if !moved && peer.endpoints.has_other(lease.address()) {
+                        moved = true;
+                        lease = peer.endpoints.choose(Some(lease.address())).await?;
+                        target = peer.target(lease.address(), &self.limits);
+                        continue;
+                    }
+                    return Err(failure_of(&error, Failure::Unreachable));
+                }
+            };
             let mut session = InUse::new(session, &self.metrics);
-            match self.ask(&mut session, &head, &outgoing.body).await {
-                Ok(()) => return Answer::new(session, peer, target, self, timer),
+            match self.ask(&mut session, head, &outgoing.body).await {
+                Ok(()) => return Ok((session, lease, target)),
                 Err(Broken { failure, nothing_read }) => {
                     session.close().await;
                     if reused
@@ -138,6 +186,7 @@ impl Upstreams {
                         retried = true;
                         continue;
                     }
+                    peer.endpoints.failed(&lease);
                     return Err(failure);
                 }
             }
@@ -179,7 +228,7 @@ impl Upstreams {
 }
 
 impl Peer {
-    fn new(upstream: &Upstream, limits: &Limits) -> Option<Self> {
+    fn new(upstream: &Upstream, limits: &Limits, metrics: &Metrics) -> Option<Self> {
         let default_port = match upstream.scheme {
             Scheme::Http => 80,
             Scheme::Https => 443,
@@ -202,14 +251,21 @@ impl Peer {
             Some(Credential::Header { name, value }) => Some((name.clone(), sensitive(value.expose())?)),
         };
         let mut options = ConnectorOptions::new(limits.upstream_connections);
-        options.ca_file = upstream.ca.as_ref().map(|path| path.display().to_string());
-        (!upstream.host.is_empty()).then_some(())?;
+        options.ca_file = upstream.ca.as_ref().map(|(path, _)| path.display().to_string());
+        let shown = |path: &std::path::Path| path.display().to_string();
+        options.cert_key_file = upstream.client_certificate.as_ref().map(|own| (shown(&own.cert), shown(&own.key)));
+        (!upstream.server_name.is_empty()).then_some(())?;
+        // The library panics on files that changed since they were checked.
+        let connector = std::panic::catch_unwind(AssertUnwindSafe(|| Connector::new(Some(options)))).ok()?;
+        let ejections = metrics.upstream_ejections.with_label_values(&[&upstream.name]);
+        let open = metrics.upstream_circuit_open.with_label_values(&[&upstream.name]);
         Some(Self {
-            connector: Connector::new(Some(options)),
-            address: ArcSwapOption::empty(),
+            connector,
+            endpoints: Endpoints::new(upstream, limits.connect_time, ejections),
+            breaker: Breaker::new(upstream.breaker, open),
             scheme: upstream.scheme,
-            host: upstream.host.clone(),
-            port: upstream.port,
+            server_name: upstream.server_name.clone(),
+            http2: upstream.http2,
             base_path: upstream.base_path.clone(),
             host_header: HeaderValue::from_str(&authority).ok()?,
             accept_encoding: accept_encoding(&upstream.accept_encoding)?,
@@ -217,32 +273,11 @@ impl Peer {
         })
     }
 
-    async fn resolve(&self) -> Result<SocketAddr, Failure> {
-        if let Ok(ip) = self.host.parse::<IpAddr>() {
-            return Ok(SocketAddr::new(ip, self.port));
-        }
-        let known = self.address.load_full();
-        if let Some(known) = &known
-            && known.1.elapsed() < RESOLVED_FOR
-        {
-            return Ok(known.0);
-        }
-        let found =
-            tokio::net::lookup_host((self.host.as_str(), self.port)).await.ok().and_then(|mut found| found.next());
-        match (found, known) {
-            (Some(address), _) => {
-                self.address.store(Some(Arc::new((address, Instant::now()))));
-                Ok(address)
-            }
-            // A resolver that fails for a while must not take down what still answers.
-            (None, Some(known)) => Ok(known.0),
-            (None, None) => Err(Failure::Unresolved),
-        }
-    }
-
     fn target(&self, address: SocketAddr, limits: &Limits) -> HttpPeer {
-        // Invariant: the host is never empty (see `new`), so certificates are always verified against it.
-        let mut peer = HttpPeer::new(address, self.scheme == Scheme::Https, self.host.clone());
+        // Invariant: the name is never empty (see `new`), so certificates are always verified against it.
+        let mut peer = HttpPeer::new(address, self.scheme == Scheme::Https, self.server_name.clone());
+        peer.options.alpn = if self.http2 { ALPN::H2H1 } else { ALPN::H1 };
+        peer.options.max_h2_streams = STREAMS;
         peer.options.connection_timeout = Some(limits.connect_time);
         peer.options.total_connection_timeout = Some(limits.connect_time);
         peer.options.idle_timeout = Some(limits.idle_time);
@@ -269,6 +304,16 @@ impl Peer {
         }
         Some(head)
     }
+}
+
+/// What is wrong with the files by which an upstream is trusted and the gateway shows itself to it.
+pub fn check(upstream: &Upstream, now: Timestamp) -> Vec<Diagnostic> {
+    let ca = upstream.ca.as_ref().map(|(path, span)| pki::authorities(Named { path, span }, now).map(|found| found.1));
+    let own = upstream.client_certificate.as_ref().map(|own| {
+        let cert = Named { path: &own.cert, span: &own.cert_span };
+        Certified::load(cert, Named { path: &own.key, span: &own.key_span }, now).map(|found| found.1)
+    });
+    [ca, own].into_iter().flatten().flat_map(|found| found.unwrap_or_else(|errors| errors)).collect()
 }
 
 /// What an upstream is asked to answer in: without a wish it may choose (RFC 9110, section 12.5.3), so there is always one.

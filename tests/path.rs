@@ -21,6 +21,7 @@ mod reload;
 mod source;
 mod tls;
 mod upstream;
+mod upstreams;
 mod wire;
 mod writes;
 

@@ -1,4 +1,4 @@
-//! From a gateway file to a checked configuration: secrets, upstreams, and the whole.
+//! From a gateway file to a checked configuration: secrets, and the whole.
 //!
 //! Every mistake is collected; a configuration exists only if there is none, a draft of it also beside mistakes. Secrets
 //! are read here, once, and appear in no message.
@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::raw::{self, distinct, header, path, text, unknown, warn};
-use super::{Audit, Authn, Config, Credential, Draft, Fsync, Hierarchy, Limits, Listener, Places, Scheme, Upstream};
-use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, rates};
+use super::raw::{distinct, path, text, unknown, warn};
+use super::{Audit, Authn, Config, Draft, Fsync, Hierarchy, Limits, Listener, Places};
+use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, rates, upstreams};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
 use crate::model::Name;
@@ -44,7 +44,8 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     let listeners = fields.require("listeners", reader).map(|node| listeners::listeners(node, folder, reader));
     let admin =
         fields.take("admin").and_then(|node| listeners::admin(node, listeners.as_deref().unwrap_or_default(), reader));
-    let upstreams = fields.require("upstreams", reader).map(|node| upstreams(node, folder, &mut secrets, reader));
+    let upstreams =
+        fields.require("upstreams", reader).map(|node| upstreams::upstreams(node, folder, &mut secrets, reader));
     let errors = reader.diagnostics.len();
     let principal = fields.require("principal", reader).map(|node| identity::principal(node, reader));
     let principal_holds = reader.diagnostics.len() == errors;
@@ -221,98 +222,6 @@ fn secret_file(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Vec<u8
             None
         }
     }
-}
-
-/// All names, and those upstreams that hold.
-fn upstreams(
-    node: &Node,
-    folder: &Path,
-    secrets: &mut Secrets,
-    reader: &mut Reader,
-) -> (Vec<Name>, BTreeMap<Name, Upstream>) {
-    let (mut names, mut upstreams) = (Vec::new(), BTreeMap::new());
-    for (name, node) in reader.entries(node, "`upstreams`") {
-        let name = Name::from(name.value.as_str());
-        names.push(Name::clone(&name));
-        if let Some(upstream) = upstream(Name::clone(&name), node, folder, secrets, reader) {
-            upstreams.insert(name, upstream);
-        }
-    }
-    (names, upstreams)
-}
-
-fn upstream(name: Name, node: &Node, folder: &Path, secrets: &mut Secrets, reader: &mut Reader) -> Option<Upstream> {
-    let mut fields = reader.fields(node, "an upstream");
-    let word = text(fields.require("url", reader), "`url`", reader);
-    let ca = path(fields.take("ca"), "`ca`", folder, reader);
-    let credential = fields.take("credential").map(|node| credential(node, secrets, reader));
-    let accept_encoding = fields
-        .take("accept_encoding")
-        .map_or_else(Vec::new, |node| coding::codings(node, "`accept_encoding`", &Coding::READ, reader));
-    fields.finish(reader);
-    let word = word?;
-    let url = raw::url(&word, reader)?;
-    if url.scheme == Scheme::Http && !url.is_loopback() {
-        let message = format!("the upstream `{name}` is reached in the clear");
-        warn(reader, "plaintext-upstream", &word.span, message);
-    }
-    if url.scheme == Scheme::Http && ca.is_some() {
-        reader.error("bad-upstream", &word.span, "`ca` has no meaning with http://").help =
-            Some("write https://".to_owned());
-    }
-    let credential = match credential {
-        None => None,
-        Some(found) => Some(found?),
-    };
-    Some(Upstream {
-        name,
-        scheme: url.scheme,
-        host: url.host,
-        port: url.port,
-        base_path: url.path,
-        ca,
-        credential,
-        accept_encoding,
-        span: word.span,
-    })
-}
-
-fn credential(node: &Node, secrets: &mut Secrets, reader: &mut Reader) -> Option<Credential> {
-    let mut fields = reader.fields(node, "`credential`");
-    let (bearer, own_header) = (fields.take("bearer"), fields.take("header"));
-    fields.finish(reader);
-    let (name, secret) = match (bearer, own_header) {
-        (Some(node), None) => (None, secrets.reference(node, "`bearer`", reader)?),
-        (None, Some(node)) => {
-            let mut fields = reader.fields(node, "`header`");
-            let name = text(fields.require("name", reader), "`name`", reader);
-            let secret = text(fields.require("secret", reader), "`secret`", reader);
-            fields.finish(reader);
-            let name = name.and_then(|name| header(&name, &[], reader));
-            let secret = secret.and_then(|word| secrets.named(&word, reader));
-            (Some(name?), secret?)
-        }
-        _ => {
-            reader.error("bad-credential", &node.span, "`credential` needs one of `bearer` and `header`");
-            return None;
-        }
-    };
-    if !sendable(&secret) {
-        reader.error(
-            "bad-secret",
-            &node.span,
-            "the secret can't be sent in a header: it has other than plain characters",
-        );
-        return None;
-    }
-    Some(match name {
-        Some(name) => Credential::Header { name, value: secret },
-        None => Credential::Bearer(secret),
-    })
-}
-
-fn sendable(secret: &Secret) -> bool {
-    secret.expose().iter().all(|byte| (b'!'..=b'~').contains(byte))
 }
 
 /// See [`super::policy_files`].

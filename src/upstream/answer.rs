@@ -12,6 +12,7 @@ use pingora::upstreams::peer::HttpPeer;
 use prometheus::HistogramTimer;
 
 use super::decode::{self, Decoder};
+use super::endpoints::Lease;
 use super::{Failure, Peer, Upstreams, failure_of};
 use crate::config::Coding;
 use crate::metrics::Metrics;
@@ -49,6 +50,8 @@ pub struct Held {
 pub struct Body<'u> {
     session: InUse<'u>,
     peer: &'u Peer,
+    /// The address counts as in use until the body has ended.
+    lease: Lease,
     target: HttpPeer,
     upstreams: &'u Upstreams,
     form: Form,
@@ -80,6 +83,7 @@ impl<'u> Answer<'u> {
     pub(super) fn new(
         session: InUse<'u>,
         peer: &'u Peer,
+        lease: Lease,
         target: HttpPeer,
         upstreams: &'u Upstreams,
         timer: HistogramTimer,
@@ -103,6 +107,7 @@ impl<'u> Answer<'u> {
         let body = Box::new(Body {
             session,
             peer,
+            lease,
             target,
             upstreams,
             form,
@@ -137,6 +142,16 @@ impl Body<'_> {
         self.limit = self.upstreams.limits.streamed_body;
     }
 
+    /// Its address has answered.
+    pub(super) fn endpoint_answered(&self) {
+        self.peer.endpoints.answered(&self.lease);
+    }
+
+    /// Its address has not, or not to the end.
+    pub(super) fn endpoint_failed(&self) {
+        self.peer.endpoints.failed(&self.lease);
+    }
+
     /// Whether its end is told from a broken connection by more than what it holds.
     pub fn is_framed(&self) -> bool {
         self.framed
@@ -155,6 +170,9 @@ impl Body<'_> {
             Ok(None) => self.settle("answered"),
             Err(failure) => {
                 self.settle(failure.label());
+                if matches!(failure, Failure::Broken | Failure::Timeout) {
+                    self.endpoint_failed();
+                }
                 self.session.close().await;
             }
         }

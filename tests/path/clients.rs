@@ -203,7 +203,8 @@ async fn a_bound_token_is_of_use_on_connections_of_its_certificate_alone() {
     let world = pki.setup("optional", "").start().await;
     contact_answers(&world);
     let address = world.gateway.addresses()[0];
-    let (own, other) = (pki.clients.issue(&Wanted::dns(&["a.example"])), pki.clients.issue(&Wanted::dns(&["b.example"])));
+    let (own, other) =
+        (pki.clients.issue(&Wanted::dns(&["a.example"])), pki.clients.issue(&Wanted::dns(&["b.example"])));
     let thumbprint = digest(&SHA256, &own.chain()[0]);
     let claims = json!({ "roles": ["rep"], "cnf": { "x5t#S256": URL_SAFE_NO_PAD.encode(thumbprint) } });
     let headers = format!("authorization: Bearer {}\r\n", world.identities.token("ann", &claims));

@@ -30,6 +30,8 @@ pub struct Setup {
     pub listener: String,
     /// Where the upstream is, if it is not the world's own.
     pub upstream: Option<SocketAddr>,
+    /// Its URL, if that is not plain HTTP to there.
+    pub upstream_url: Option<String>,
     /// Further members of the upstream, each after a comma.
     pub upstream_keys: String,
     /// Further files of the folder, by name.
@@ -53,6 +55,7 @@ impl Default for Setup {
             audit: None,
             listener: "{ address: 127.0.0.1:0, plaintext: true }".to_owned(),
             upstream: None,
+            upstream_url: None,
             upstream_keys: String::new(),
             files: BTreeMap::new(),
             jwks: "{ file: jwks.json }".to_owned(),
@@ -120,7 +123,7 @@ impl Setup {
             "listeners: [{}]\n\
              admin: {{ address: 127.0.0.1:0 }}\n\
              secrets: {{ token: {{ file: token }}, masking: {{ file: masking }} }}\n\
-             upstreams: {{ crm: {{ url: \"http://{}\", credential: {{ bearer: {{ secret: token }} }}{} }} }}\n\
+             upstreams: {{ crm: {{ url: \"{}\", credential: {{ bearer: {{ secret: token }} }}{} }} }}\n\
              principal:\n  roles: [rep, manager, support, analyst]\n  attributes: {{ regions: list(string), mfa: bool, level: int }}\n\
              authn:\n  jwt:\n    - issuer: {ISSUER}\n      audience: crm\n      jwks: {}\n      algorithms: [ES256]\n      \
              organizations: [acme, globex]\n      map: {{ id: claims.sub, roles: claims.roles, groups: claims.groups, \
@@ -132,7 +135,7 @@ impl Setup {
              audit: {{ file: \"{}\", fsync: never }}\n\
              apis: [api.yaml]\npolicies: policies\n{limits}{}",
             self.listener,
-            upstream,
+            self.upstream_url.clone().unwrap_or_else(|| format!("http://{upstream}")),
             self.upstream_keys,
             self.jwks,
             self.authn,

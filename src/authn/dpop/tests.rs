@@ -73,7 +73,7 @@ fn show(authenticator: &Authenticator, sent: &[(&str, &str)]) -> Result<bool, Re
         let name: http::HeaderName = name.parse().expect("a name");
         headers.append(name, value.parse().expect("a value"));
     }
-    let presented = Presented { headers: &headers, request: &get(), certificate: None, over_tls: true };
+    let presented = Presented { headers: &headers, request: &get(), peer: None, over_tls: true };
     at_once(authenticator.authenticate(&presented)).map(|found| found.remembered)
 }
 

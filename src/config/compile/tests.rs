@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::api::{self, Catalog};
-use crate::config::policy_files;
+use crate::config::{Credential, policy_files};
 use crate::policy::PolicySet;
 
 /// A folder that is removed at the end of a test.

@@ -103,7 +103,10 @@ pub(super) fn facts(value: Part<'_>, test: &Test) -> Option<Verdict> {
     };
     match value.fact()? {
         Fact::RequestMethod => one_of(&METHODS, "a request's method"),
-        Fact::Method => one_of(&[Method::Jwt.name(), Method::ApiKey.name(), Method::Certificate.name()], "how somebody came in"),
+        Fact::Method => one_of(
+            &[Method::Jwt.name(), Method::ApiKey.name(), Method::Certificate.name(), Method::Introspection.name()],
+            "how somebody came in",
+        ),
         Fact::RequestIp => {
             let canonical = |text: &&str| text.parse().is_ok_and(|ip: IpAddr| ip.to_string() == **text);
             (!texts.iter().any(canonical)).then(|| {

@@ -1,0 +1,207 @@
+//! The services behind the gateway: where they are, how they are reached, and what they are shown.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::compile::Secrets;
+use super::raw::{self, distinct, duration, header, path, text, warn};
+use super::{ClientCertificate, Coding, Credential, Health, Scheme, Upstream, coding};
+use crate::model::Name;
+use crate::secret::Secret;
+use crate::yaml::{Node, Reader};
+
+/// How long a resolved name is used before it is looked up again.
+const RESOLVE_EVERY: Duration = Duration::from_secs(30);
+const EJECTION: Health = Health { failures: 5, time: Duration::from_secs(10) };
+const BREAKER: Health = Health { failures: 20, time: Duration::from_secs(5) };
+
+/// All names, and those upstreams that hold.
+pub(super) fn upstreams(
+    node: &Node,
+    folder: &Path,
+    secrets: &mut Secrets,
+    reader: &mut Reader,
+) -> (Vec<Name>, BTreeMap<Name, Upstream>) {
+    let (mut names, mut upstreams) = (Vec::new(), BTreeMap::new());
+    for (name, node) in reader.entries(node, "`upstreams`") {
+        let name = Name::from(name.value.as_str());
+        names.push(Name::clone(&name));
+        if let Some(upstream) = upstream(Name::clone(&name), node, folder, secrets, reader) {
+            upstreams.insert(name, upstream);
+        }
+    }
+    (names, upstreams)
+}
+
+fn upstream(name: Name, node: &Node, folder: &Path, secrets: &mut Secrets, reader: &mut Reader) -> Option<Upstream> {
+    let mut fields = reader.fields(node, "an upstream");
+    let word = text(fields.require("url", reader), "`url`", reader);
+    let (server_name, ca) = (fields.take("server_name"), fields.take("ca"));
+    let (own, protocols) = (fields.take("client_certificate"), fields.take("protocols"));
+    let credential = fields.take("credential").map(|node| credential(node, secrets, reader));
+    let accept_encoding = fields
+        .take("accept_encoding")
+        .map_or_else(Vec::new, |node| coding::codings(node, "`accept_encoding`", &Coding::READ, reader));
+    let addresses = fields.take("addresses");
+    let resolve_every = fields.take("resolve_every");
+    let ejection = fields.take("ejection").map(|node| in_a_row(node, "`ejection`", EJECTION, reader));
+    let breaker = fields.take("breaker").map(|node| in_a_row(node, "`breaker`", BREAKER, reader));
+    fields.finish(reader);
+    if let (Some(_), Some(node)) = (addresses, resolve_every) {
+        let message = "`resolve_every` has no meaning with `addresses`, which are not looked up";
+        reader.error("bad-upstream", &node.span, message);
+    }
+    let resolve_every = match resolve_every {
+        None => Some(RESOLVE_EVERY),
+        Some(node) => duration(node, "`resolve_every`", Duration::from_secs(1)..=Duration::from_secs(3600), reader),
+    };
+    let addresses = addresses.map_or_else(Vec::new, |node| socket_addresses(node, reader));
+    let client_certificate = own.map(|node| client_certificate(node, folder, reader));
+    let http2 = protocols.map(|node| speaks_http2(node, reader));
+    let ca_span = ca.map(|node| node.span.clone());
+    let ca_file = path(ca, "`ca`", folder, reader);
+    let server = server_name.and_then(|node| name_of_server(node, reader));
+    let word = word?;
+    let url = raw::url(&word, reader)?;
+    if url.scheme == Scheme::Http {
+        if !url.is_loopback() {
+            let message = format!("the upstream `{name}` is reached in the clear");
+            warn(reader, "plaintext-upstream", &word.span, message);
+        }
+        let secured = [(ca, "ca"), (own, "client_certificate"), (server_name, "server_name")];
+        let meaningless = secured.into_iter().find(|(node, _)| node.is_some()).map(|(_, key)| key);
+        if let Some(key) = meaningless.or(http2.filter(|http2| *http2).map(|_| "protocols: [h2]")) {
+            reader.error("bad-upstream", &word.span, format!("`{key}` has no meaning with http://")).help =
+                Some("write https://".to_owned());
+        }
+    }
+    let credential = match credential {
+        None => None,
+        Some(found) => Some(found?),
+    };
+    let client_certificate = match client_certificate {
+        None => None,
+        Some(found) => Some(found?),
+    };
+    Some(Upstream {
+        name,
+        scheme: url.scheme,
+        server_name: server.unwrap_or_else(|| url.host.clone()),
+        host: url.host,
+        port: url.port,
+        base_path: url.path,
+        ca: ca_file.zip(ca_span),
+        client_certificate,
+        http2: http2.unwrap_or_default(),
+        addresses,
+        resolve_every: resolve_every?,
+        health: ejection.unwrap_or(EJECTION),
+        breaker: breaker.unwrap_or(BREAKER),
+        credential,
+        accept_encoding,
+        span: word.span,
+    })
+}
+
+/// So many failures in a row, and what then is done for how long.
+fn in_a_row(node: &Node, what: &'static str, otherwise: Health, reader: &mut Reader) -> Health {
+    let mut fields = reader.fields(node, what);
+    let failures = fields.take("failures").and_then(|node| reader.integer(node, "`failures`", 1..=1_000_000));
+    let range = Duration::from_millis(10)..=Duration::from_secs(3600);
+    let time = fields.take("time").and_then(|node| duration(node, "`time`", range, reader));
+    fields.finish(reader);
+    Health {
+        failures: failures.and_then(|count| count.try_into().ok()).unwrap_or(otherwise.failures),
+        time: time.unwrap_or(otherwise.time),
+    }
+}
+
+fn socket_addresses(node: &Node, reader: &mut Reader) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    for text in distinct(Some(node), "`addresses`", reader) {
+        match text.value.parse::<SocketAddr>() {
+            Ok(address) if address.port() != 0 && !address.ip().is_unspecified() => found.push(address),
+            _ => {
+                let message = format!("`{}` is not an address and a port", text.value);
+                reader.error("bad-address", &text.span, message).help =
+                    Some("in numbers, for example 10.0.0.1:8055 or [fd00::1]:8055".to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// The name or address that the upstream's certificate must bear.
+fn name_of_server(node: &Node, reader: &mut Reader) -> Option<String> {
+    let text = reader.text(node, "`server_name`")?;
+    if rustls_pki_types::ServerName::try_from(text.value.as_str()).is_err() {
+        let message = format!("no certificate bears the name `{}`", text.value);
+        reader.error("bad-upstream", &text.span, message).help = Some("for example crm.internal".to_owned());
+        return None;
+    }
+    Some(text.value)
+}
+
+fn client_certificate(node: &Node, folder: &Path, reader: &mut Reader) -> Option<ClientCertificate> {
+    let mut fields = reader.fields(node, "`client_certificate`");
+    let (cert, key) = (fields.require("cert", reader), fields.require("key", reader));
+    fields.finish(reader);
+    let span = |named: Option<&Node>| named.unwrap_or(node).span.clone();
+    let files = (path(cert, "`cert`", folder, reader), path(key, "`key`", folder, reader));
+    Some(ClientCertificate { cert: files.0?, cert_span: span(cert), key: files.1?, key_span: span(key) })
+}
+
+/// Whether HTTP/2 is offered beside HTTP/1.1, which always is.
+fn speaks_http2(node: &Node, reader: &mut Reader) -> bool {
+    let words = distinct(Some(node), "`protocols`", reader);
+    for word in words.iter().filter(|word| !["h2", "http/1.1"].contains(&&*word.value)) {
+        reader.error("unknown-word", &word.span, format!("`protocols` can't name `{}`", word.value)).help =
+            Some("[h2, http/1.1] or [http/1.1]".to_owned());
+    }
+    if !words.is_empty() && !words.iter().any(|word| word.value == "http/1.1") {
+        reader
+            .error("bad-upstream", &node.span, "`protocols` needs http/1.1, which every upstream can fall back to")
+            .help = Some("[h2, http/1.1]".to_owned());
+    }
+    words.iter().any(|word| word.value == "h2")
+}
+
+fn credential(node: &Node, secrets: &mut Secrets, reader: &mut Reader) -> Option<Credential> {
+    let mut fields = reader.fields(node, "`credential`");
+    let (bearer, own_header) = (fields.take("bearer"), fields.take("header"));
+    fields.finish(reader);
+    let (name, secret) = match (bearer, own_header) {
+        (Some(node), None) => (None, secrets.reference(node, "`bearer`", reader)?),
+        (None, Some(node)) => {
+            let mut fields = reader.fields(node, "`header`");
+            let name = text(fields.require("name", reader), "`name`", reader);
+            let secret = text(fields.require("secret", reader), "`secret`", reader);
+            fields.finish(reader);
+            let name = name.and_then(|name| header(&name, &[], reader));
+            let secret = secret.and_then(|word| secrets.named(&word, reader));
+            (Some(name?), secret?)
+        }
+        _ => {
+            reader.error("bad-credential", &node.span, "`credential` needs one of `bearer` and `header`");
+            return None;
+        }
+    };
+    if !sendable(&secret) {
+        reader.error(
+            "bad-secret",
+            &node.span,
+            "the secret can't be sent in a header: it has other than plain characters",
+        );
+        return None;
+    }
+    Some(match name {
+        Some(name) => Credential::Header { name, value: secret },
+        None => Credential::Bearer(secret),
+    })
+}
+
+fn sendable(secret: &Secret) -> bool {
+    secret.expose().iter().all(|byte| (b'!'..=b'~').contains(byte))
+}

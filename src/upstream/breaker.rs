@@ -1,0 +1,141 @@
+//! A circuit breaker: an upstream that failed many times in a row is not asked for a while, then by one request alone.
+//!
+//! What is refused meanwhile is refused at once, without a connection. A probe whose caller leaves before it is known how it
+//! went says nothing: the next one is let through.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use prometheus::IntGauge;
+
+use crate::config::Health;
+
+pub(super) struct Breaker {
+    health: Health,
+    state: Mutex<State>,
+    /// 1 while it refuses.
+    open: IntGauge,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// With so many failures in a row.
+    Closed(u32),
+    Open(Instant),
+    /// One request is on its way.
+    Probing,
+}
+
+/// Leave to ask. Dropped without a word, it says nothing.
+pub(super) struct Pass<'b> {
+    breaker: &'b Breaker,
+    probe: bool,
+    told: bool,
+}
+
+impl Breaker {
+    pub(super) fn new(health: Health, open: IntGauge) -> Self {
+        open.set(0);
+        Self { health, state: Mutex::new(State::Closed(0)), open }
+    }
+
+    /// `None`: it is open.
+    pub(super) fn admit(&self, now: Instant) -> Option<Pass<'_>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let probe = match *state {
+            State::Closed(_) => false,
+            State::Open(until) if until <= now => {
+                *state = State::Probing;
+                true
+            }
+            State::Open(_) | State::Probing => return None,
+        };
+        Some(Pass { breaker: self, probe, told: false })
+    }
+
+    fn set(&self, next: impl FnOnce(State) -> State) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = next(*state);
+        self.open.set(i64::from(!matches!(*state, State::Closed(_))));
+    }
+}
+
+impl Pass<'_> {
+    pub(super) fn succeeded(mut self) {
+        self.told = true;
+        let probe = self.probe;
+        self.breaker.set(|state| match state {
+            State::Closed(_) => State::Closed(0),
+            // An answer to what was asked before it opened is not the probe's.
+            state => {
+                if probe {
+                    State::Closed(0)
+                } else {
+                    state
+                }
+            }
+        });
+    }
+
+    pub(super) fn failed(mut self, now: Instant) {
+        self.told = true;
+        let (health, probe) = (self.breaker.health, self.probe);
+        self.breaker.set(|state| match state {
+            State::Closed(failures) if failures + 1 < health.failures => State::Closed(failures + 1),
+            State::Closed(_) => State::Open(now + health.time),
+            state => {
+                if probe {
+                    State::Open(now + health.time)
+                } else {
+                    state
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if self.probe && !self.told {
+            self.breaker.set(|_| State::Open(Instant::now()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_and_closes_after_one_good_probe() {
+        let health = Health { failures: 3, time: Duration::from_secs(10) };
+        let breaker = Breaker::new(health, IntGauge::new("open", "Open.").unwrap());
+        let now = Instant::now();
+        let fail = |now| breaker.admit(now).expect("closed").failed(now);
+        fail(now);
+        fail(now);
+        breaker.admit(now).expect("closed").succeeded();
+        fail(now);
+        fail(now);
+        let late = breaker.admit(now).expect("closed");
+        fail(now);
+        assert!(breaker.admit(now).is_none() && breaker.open.get() == 1);
+        late.succeeded();
+        assert!(breaker.admit(now + Duration::from_secs(9)).is_none(), "an old answer closes nothing");
+
+        let then = now + Duration::from_secs(10);
+        let probe = breaker.admit(then).expect("a probe");
+        assert!(breaker.admit(then).is_none(), "one at a time");
+        drop(probe);
+        let probe = breaker.admit(Instant::now() + Duration::from_secs(10)).expect("the last one said nothing");
+        probe.failed(then);
+        assert!(breaker.admit(then + Duration::from_secs(9)).is_none());
+        breaker.admit(then + Duration::from_secs(10)).expect("a probe").succeeded();
+        assert!(breaker.admit(then).is_some() && breaker.open.get() == 0);
+        fail(then);
+        fail(then);
+        assert!(breaker.admit(then).is_some(), "it counts anew");
+    }
+}

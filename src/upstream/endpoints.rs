@@ -1,0 +1,302 @@
+//! The addresses behind an upstream: which there are, which of them answer, and which is asked next.
+//!
+//! A name is looked up again from time to time, by one request while the others use what is known; a resolver that fails
+//! takes nothing away. Whoever fails several times in a row is left alone for a while, longer each time, but never more than
+//! half of all; of the others the one with the fewest exchanges is asked.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use prometheus::IntCounter;
+use tokio::sync::Mutex;
+
+use super::Failure;
+use crate::config::{Health, Upstream};
+
+/// Addresses beyond these are not asked.
+const MAX_ADDRESSES: usize = 64;
+/// After a look-up that failed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The longest that an address is left alone is so many times as long as the first time.
+const MAX_EJECTIONS: u32 = 10;
+
+pub(super) struct Endpoints {
+    /// `None` if the addresses are declared.
+    name: Option<Lookup>,
+    known: ArcSwap<Known>,
+    /// Where the search for the least loaded begins, so that equals take turns.
+    next: AtomicUsize,
+    health: Health,
+    ejections: IntCounter,
+}
+
+struct Lookup {
+    host: String,
+    port: u16,
+    every: Duration,
+    /// For one look-up.
+    time: Duration,
+    /// One at a time.
+    asking: Mutex<()>,
+}
+
+struct Known {
+    endpoints: Vec<Arc<Endpoint>>,
+    /// `None`: they are looked up no more.
+    until: Option<Instant>,
+}
+
+struct Endpoint {
+    address: SocketAddr,
+    in_use: AtomicUsize,
+    record: std::sync::Mutex<Record>,
+}
+
+/// How an address has done lately.
+#[derive(Clone, Copy, Default)]
+struct Record {
+    /// In a row.
+    failures: u32,
+    ejected_until: Option<Instant>,
+    /// Without an answer in between.
+    ejections: u32,
+}
+
+/// An address in use by one exchange.
+pub(super) struct Lease {
+    endpoint: Arc<Endpoint>,
+}
+
+impl Lease {
+    pub(super) fn address(&self) -> SocketAddr {
+        self.endpoint.address
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.endpoint.in_use.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Endpoints {
+    /// `time`: for one look-up.
+    pub(super) fn new(upstream: &Upstream, time: Duration, ejections: IntCounter) -> Self {
+        let fixed = match upstream.host.parse::<IpAddr>() {
+            Ok(ip) if upstream.addresses.is_empty() => vec![SocketAddr::new(ip, upstream.port)],
+            _ => upstream.addresses.clone(),
+        };
+        let name = fixed.is_empty().then(|| Lookup {
+            host: upstream.host.clone(),
+            port: upstream.port,
+            every: upstream.resolve_every,
+            time,
+            asking: Mutex::new(()),
+        });
+        let until = name.is_some().then(Instant::now);
+        let endpoints = fixed.into_iter().map(Endpoint::new).collect();
+        let known = ArcSwap::from_pointee(Known { endpoints, until });
+        Self { name, known, next: AtomicUsize::new(0), health: upstream.health, ejections }
+    }
+
+    /// The one to ask, other than `not` if there is another. Errors: the name does not resolve, and never did.
+    pub(super) async fn choose(&self, not: Option<SocketAddr>) -> Result<Lease, Failure> {
+        if let Some(name) = &self.name {
+            self.refresh(name).await;
+        }
+        let known = self.known.load();
+        let now = Instant::now();
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        let (before, after) = known.endpoints.split_at(start.checked_rem(known.endpoints.len()).unwrap_or_default());
+        let in_turn = || after.iter().chain(before);
+        let least = |usable: &dyn Fn(&Endpoint) -> bool| {
+            let usable = in_turn().filter(|endpoint| usable(endpoint));
+            usable.min_by_key(|endpoint| endpoint.in_use.load(Ordering::Relaxed))
+        };
+        let other = |endpoint: &Endpoint| Some(endpoint.address) != not;
+        let healthy = |endpoint: &Endpoint| other(endpoint) && !endpoint.record().is_ejected(now);
+        // Better one that failed than none.
+        let chosen =
+            least(&healthy).or_else(|| least(&other)).or_else(|| least(&|_| true)).ok_or(Failure::Unresolved)?;
+        chosen.in_use.fetch_add(1, Ordering::Relaxed);
+        Ok(Lease { endpoint: Arc::clone(chosen) })
+    }
+
+    /// Whether another one than this could be asked.
+    pub(super) fn has_other(&self, than: SocketAddr) -> bool {
+        self.known.load().endpoints.iter().any(|endpoint| endpoint.address != than)
+    }
+
+    /// An answer came.
+    pub(super) fn answered(&self, lease: &Lease) {
+        let mut record = lease.endpoint.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *record = Record::default();
+    }
+
+    /// None came, or none that says that the service is there.
+    pub(super) fn failed(&self, lease: &Lease) {
+        let now = Instant::now();
+        let known = self.known.load();
+        let ejected = known.endpoints.iter().filter(|endpoint| endpoint.record().is_ejected(now)).count();
+        let mut record = lease.endpoint.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        record.failures = record.failures.saturating_add(1);
+        // Never more than half: where all fail, it is not them.
+        let may = (ejected + 1) * 2 <= known.endpoints.len();
+        if record.failures >= self.health.failures && may && !record.is_ejected(now) {
+            record.ejections = (record.ejections + 1).min(MAX_EJECTIONS);
+            record.ejected_until = Some(now + self.health.time * record.ejections);
+            // One more failure after that is enough.
+            record.failures = self.health.failures.saturating_sub(1);
+            self.ejections.inc();
+            tracing::warn!(address = %lease.address(), "an upstream's address failed and is left alone for a while");
+        }
+    }
+
+    async fn refresh(&self, name: &Lookup) {
+        let is_due = || self.known.load().until.is_some_and(|until| until <= Instant::now());
+        if !is_due() {
+            return;
+        }
+        let asking = if self.known.load().endpoints.is_empty() {
+            name.asking.lock().await
+        } else {
+            // Somebody else asks; what is known will do.
+            let Ok(asking) = name.asking.try_lock() else { return };
+            asking
+        };
+        if !is_due() {
+            return;
+        }
+        let found = tokio::time::timeout(name.time, tokio::net::lookup_host((name.host.as_str(), name.port))).await;
+        let found =
+            found.ok().and_then(Result::ok).map(|found| found.take(MAX_ADDRESSES).collect()).unwrap_or_default();
+        self.take(found, Instant::now(), name.every);
+        drop(asking);
+    }
+
+    /// Takes over what a look-up found; those that were known keep their record.
+    fn take(&self, mut found: Vec<SocketAddr>, now: Instant, every: Duration) {
+        let known = self.known.load_full();
+        let next = if found.is_empty() {
+            let until = now + if known.endpoints.is_empty() { Duration::ZERO } else { RETRY_AFTER };
+            Known { endpoints: known.endpoints.clone(), until: Some(until) }
+        } else {
+            found.sort_unstable();
+            found.dedup();
+            let before = |address| known.endpoints.iter().find(|endpoint| endpoint.address == address).cloned();
+            let endpoint = |address| before(address).unwrap_or_else(|| Endpoint::new(address));
+            Known { endpoints: found.into_iter().map(endpoint).collect(), until: Some(now + every) }
+        };
+        self.known.store(Arc::new(next));
+    }
+}
+
+impl Endpoint {
+    fn new(address: SocketAddr) -> Arc<Self> {
+        Arc::new(Self { address, in_use: AtomicUsize::new(0), record: std::sync::Mutex::default() })
+    }
+
+    fn record(&self) -> Record {
+        *self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    fn is_ejected(&self, now: Instant) -> bool {
+        self.ejected_until.is_some_and(|until| now < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, last], 80))
+    }
+
+    fn endpoints(count: u8, failures: u32) -> Endpoints {
+        let health = Health { failures, time: Duration::from_secs(3600) };
+        let endpoints = (1..=count).map(|last| Endpoint::new(address(last))).collect();
+        let known = ArcSwap::from_pointee(Known { endpoints, until: None });
+        let ejections = IntCounter::new("ejections", "Ejections.").unwrap();
+        Endpoints { name: None, known, next: AtomicUsize::new(0), health, ejections }
+    }
+
+    #[tokio::test]
+    async fn the_least_loaded_is_asked_and_equals_take_turns() {
+        let all = endpoints(3, 5);
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let mut seen = std::collections::BTreeSet::new();
+            for _ in 0..3 {
+                let lease = all.choose(None).await.unwrap();
+                seen.insert(lease.address());
+                held.push(lease);
+            }
+            assert_eq!(seen.len(), 3);
+        }
+        let free = held.swap_remove(4).address();
+        assert_eq!(all.choose(None).await.unwrap().address(), free);
+        assert_ne!(all.choose(Some(free)).await.unwrap().address(), free);
+        drop(held);
+        assert!(all.known.load().endpoints.iter().all(|endpoint| endpoint.in_use.load(Ordering::Relaxed) == 0));
+    }
+
+    #[tokio::test]
+    async fn who_fails_in_a_row_is_left_alone_but_never_more_than_half() {
+        let all = endpoints(4, 3);
+        let lease = async |last| {
+            loop {
+                let lease = all.choose(None).await.unwrap();
+                if lease.address() == address(last) {
+                    return lease;
+                }
+            }
+        };
+        let one = lease(1).await;
+        all.failed(&one);
+        all.failed(&one);
+        all.answered(&one);
+        all.failed(&one);
+        all.failed(&one);
+        assert_eq!(all.ejections.get(), 0, "not in a row");
+        all.failed(&one);
+        assert_eq!(all.ejections.get(), 1);
+        for last in [2, 3, 4] {
+            let lease = lease(last).await;
+            (0..5).for_each(|_| all.failed(&lease));
+        }
+        assert_eq!(all.ejections.get(), 2, "half of them are left");
+        for _ in 0..8 {
+            assert!(all.choose(None).await.unwrap().address() > address(2));
+        }
+        let single = endpoints(1, 1);
+        let lease = single.choose(None).await.unwrap();
+        single.failed(&lease);
+        assert_eq!(single.ejections.get(), 0);
+        assert_eq!(single.choose(Some(address(1))).await.unwrap().address(), address(1), "better than none");
+    }
+
+    #[tokio::test]
+    async fn a_look_up_keeps_what_is_known_and_a_failed_one_takes_nothing_away() {
+        let all = endpoints(0, 1);
+        assert_eq!(all.choose(None).await.err(), Some(Failure::Unresolved));
+        let now = Instant::now();
+        let every = Duration::from_secs(30);
+        all.take(vec![address(1), address(2), address(1)], now, every);
+        assert_eq!(all.known.load().endpoints.len(), 2);
+        let lease = all.choose(Some(address(2))).await.unwrap();
+        all.failed(&lease);
+        all.take(vec![address(3), address(1)], now, every);
+        assert_eq!(all.known.load().until, Some(now + every));
+        assert_eq!(all.choose(None).await.unwrap().address(), address(3), "the other one is still left alone");
+        assert!(!all.has_other(address(3)) || all.has_other(address(1)));
+        all.take(Vec::new(), now, every);
+        assert_eq!(all.known.load().endpoints.len(), 2);
+        assert_eq!(all.known.load().until, Some(now + RETRY_AFTER));
+    }
+}
