@@ -1,6 +1,10 @@
-//! Eight bytes at a time in one word, without a branch for each: what of a string needs a closer look.
+//! Several bytes at a time, without a branch for each: what of a string needs a closer look, and where containers end.
 //!
-//! The first hit in a word is exact; hits behind it may be wrong, for what is carried or borrowed goes upwards.
+//! Of eight bytes in one word, the first hit is exact; hits behind it may be wrong, for what is carried or borrowed goes
+//! upwards. Of a block, all hits are exact; these loops are written so that compilers turn them into vectors.
+
+/// Bytes of a block.
+pub(super) const BLOCK: usize = 64;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 /// The highest bit of each byte.
@@ -19,6 +23,30 @@ pub(super) fn odd(word: u64) -> u64 {
     let quotes = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
     let backslashes = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
     (quotes | backslashes | word.wrapping_sub(ONES * 0x20) | word) & HIGH
+}
+
+/// A bit for each byte of a block that is so, the first in the lowest place.
+#[inline(always)]
+pub(super) fn bits(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
+    #[expect(clippy::indexing_slicing, reason = "computed when it is compiled, where a wrong place is an error")]
+    const PLACES: [u8; BLOCK] = {
+        let mut places = [0; BLOCK];
+        let mut at = 0;
+        while at < BLOCK {
+            places[at] = 1 << (at % 8);
+            at += 1;
+        }
+        places
+    };
+    let mut marked = [0; BLOCK];
+    for ((marked, byte), place) in marked.iter_mut().zip(block).zip(&PLACES) {
+        *marked = u8::from(is(*byte)).wrapping_neg() & place;
+    }
+    let mut bits = [0; 8];
+    for (bits, marked) in bits.iter_mut().zip(marked.as_chunks::<8>().0) {
+        *bits = marked.iter().map(|place| u64::from(*place)).sum::<u64>() as u8;
+    }
+    u64::from_le_bytes(bits)
 }
 
 /// Marks quotes and backslashes.
@@ -71,5 +99,19 @@ mod tests {
             }
         }
         assert_eq!(word(&[0; 9], 2), None);
+    }
+
+    #[test]
+    fn all_bits_of_a_block_are_exact() {
+        for byte in 0..=u8::MAX {
+            let mut block = [byte; BLOCK];
+            assert_eq!(bits(&block, |other| other == byte), u64::MAX);
+            for place in 0..BLOCK {
+                block[place] = !byte;
+                assert_eq!(bits(&block, |other| other != byte), 1 << place);
+                assert_eq!(bits(&block, |other| other == byte), !(1 << place));
+                block[place] = byte;
+            }
+        }
     }
 }
