@@ -444,11 +444,14 @@ impl<'b> Text<'b> {
                 b'"' => return Ok(End { at: at + 1, escaped }),
                 b'\\' => {
                     escaped = true;
-                    at = self.escape(at + 1)?;
+                    at = match self.body.get(at + 1) {
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at + 2,
+                        _ => self.escape(at + 1)?,
+                    };
                 }
                 ..0x20 => return Err(Unreadable::Syntax),
                 0x20..0x80 => at += 1,
-                _ => at = self.character(at)?,
+                _ => at = self.characters(at)?,
             }
             while let Some(word) = swar::word(self.body, at) {
                 let odd = swar::odd(word);
@@ -460,12 +463,28 @@ impl<'b> Text<'b> {
         }
     }
 
+    /// Where a run of characters beyond ASCII ends. The common ones are told by two or three bytes at a time.
+    #[inline(always)]
+    fn characters(self, mut at: usize) -> Result<usize, Unreadable> {
+        const LATER: std::ops::RangeInclusive<u8> = 0x80..=0xBF;
+        loop {
+            at = match self.body.get(at..).unwrap_or_default() {
+                [0xC2..=0xDF, second, ..] if LATER.contains(second) => at + 2,
+                [0xE1..=0xEC | 0xEE..=0xEF, second, third, ..] if LATER.contains(second) && LATER.contains(third) => {
+                    at + 3
+                }
+                [0x80..=0xFF, ..] => self.character(at)?,
+                _ => return Ok(at),
+            };
+        }
+    }
+
     fn byte(self, at: usize) -> Result<u8, Unreadable> {
         self.body.get(at).copied().ok_or(Unreadable::Incomplete)
     }
 
     /// Where a character beyond ASCII ends (Unicode, table 3-7).
-    #[inline(always)]
+    #[inline(never)]
     fn character(self, at: usize) -> Result<usize, Unreadable> {
         const LATER: std::ops::RangeInclusive<u8> = 0x80..=0xBF;
         let rest = self.body.get(at..).unwrap_or_default();

@@ -6,7 +6,18 @@ use std::borrow::Cow;
 
 /// The four hex digits of a `\u` escape.
 pub(super) fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |unit, digit| char::from(*digit).to_digit(16).map(|value| unit << 4 | value))
+    const WRONG: u32 = 1 << 31;
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => u32::from(digit - b'0'),
+        b'a'..=b'f' => u32::from(digit - b'a') + 10,
+        b'A'..=b'F' => u32::from(digit - b'A') + 10,
+        _ => WRONG,
+    };
+    let (unit, wrong) = digits.iter().fold((0, 0), |(unit, wrong), digit| {
+        let value = value(*digit);
+        (unit << 4 | value & 15, wrong | value)
+    });
+    (wrong & WRONG == 0).then_some(unit)
 }
 
 /// The text of a raw JSON string, quotes included; `None` if it is no string.
