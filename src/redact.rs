@@ -27,6 +27,7 @@ mod expect;
 mod fill;
 mod frame;
 mod kind;
+mod learned;
 pub mod mask;
 pub mod plan;
 mod record;

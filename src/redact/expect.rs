@@ -146,6 +146,15 @@ impl Expected {
         Self { steps: Vec::new(), text: Vec::new(), declared: vec![0; members], foreign: Vec::new(), first: 0 }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether names that are not declared are no longer learned.
+    pub(super) fn is_full(&self) -> bool {
+        self.foreign.len() >= MAX_FOREIGN || self.steps.len() >= MAX_STEPS
+    }
+
     /// Whether the member of this step, or one of those after it, stands behind a quote; and the number of its step.
     #[inline(always)]
     pub(super) fn meet(&self, expected: u32, body: &[u8], inside: usize) -> Option<(At, &Step)> {

@@ -124,6 +124,7 @@ impl<'b> Reader<'b> {
     pub(super) fn recycle<'c>(mut self) -> Reader<'c> {
         self.entries.clear();
         self.judged.clear();
+        self.fresh.clear();
         Reader {
             entries: self.entries,
             judged: self.judged,
@@ -133,6 +134,25 @@ impl<'b> Reader<'b> {
             is_short: false,
             is_full: false,
         }
+    }
+
+    /// Whether all of it is there, and it has not come to know more names or plans than it can make use of.
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        let worth = |notes: &Notes| !notes.gave_up && !notes.expected.is_full();
+        !self.notes.is_empty() && self.notes.iter().all(|notes| notes.as_deref().is_some_and(worth))
+    }
+
+    /// How many members and plans it knows.
+    pub(super) fn size(&self) -> usize {
+        let size = |notes: &Notes| notes.keep.len() + notes.plans.len() + notes.expected.len();
+        self.notes.iter().flatten().map(|notes| size(notes)).sum()
+    }
+
+    /// Gives back memory that only a large record took.
+    pub(super) fn shrink(&mut self) {
+        const ENTRIES: usize = 256;
+        self.entries.shrink_to(ENTRIES);
+        self.judged.shrink_to(ENTRIES);
     }
 
     /// The record that an entry is.

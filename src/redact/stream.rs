@@ -12,7 +12,7 @@ use super::edit::Tape;
 use super::envelope::{Envelope, Role};
 use super::fill::Tracks;
 use super::frame::Framer;
-use super::mask::Keys;
+use super::learned::Kit;
 use super::plan::{Plan, Tally};
 use super::record::Reader;
 use super::scan::{Scan, Span};
@@ -26,8 +26,7 @@ use crate::policy::FieldPlan;
 pub(super) struct Job {
     pub(super) catalog: Arc<Catalog>,
     pub(super) envelope: Envelope,
-    pub(super) root: View,
-    pub(super) keys: Keys,
+    pub(super) kit: Kit,
     pub(super) depth: usize,
 }
 
@@ -36,8 +35,7 @@ impl Job {
         Self {
             catalog: Arc::clone(&plan.catalog),
             envelope: Envelope::new(&plan.frame),
-            root: View::new(&plan.catalog, &plan.root),
-            keys: Keys::new(Arc::clone(&plan.catalog), plan.tenant.clone(), plan.masking_key.clone()),
+            kit: Kit::of(plan),
             depth: plan.depth,
         }
     }
@@ -93,10 +91,9 @@ enum Sight {
 pub(super) struct Stream {
     envelope: Envelope,
     catalog: Arc<Catalog>,
-    root: Arc<View>,
+    kit: Kit,
     depth: usize,
     limits: Limits,
-    writer: Writer,
     next: Next,
     open: Vec<Open>,
     sight: Sight,
@@ -117,7 +114,6 @@ pub(super) struct Stream {
     length: usize,
     /// Decided bytes that may not leave yet.
     waiting: Vec<u8>,
-    reader: Reader<'static>,
 }
 
 /// Some bytes on their way through.
@@ -137,11 +133,9 @@ impl Stream {
             _ => (Next::Value(Some(Envelope::ROOT)), Sight::Open),
         };
         Self {
-            writer: Writer::new(Arc::clone(&job.catalog), job.keys, &job.root),
-            reader: Reader::new(&job.root),
             envelope: job.envelope,
             catalog: job.catalog,
-            root: Arc::new(job.root),
+            kit: job.kit,
             depth: job.depth,
             limits,
             next,
@@ -207,7 +201,17 @@ impl Stream {
 
     /// What was done so far.
     pub(super) fn stop(self) -> Tally {
-        self.writer.finish(&self.root)
+        let (tally, kit) = self.settle();
+        if let Some(kit) = kit {
+            kit.keep();
+        }
+        tally
+    }
+
+    /// The same, with what has been learned unless the answer failed.
+    pub(super) fn settle(mut self) -> (Tally, Option<Kit>) {
+        let tally = self.kit.writer.finish(&self.kit.root);
+        (tally, self.failed.is_none().then_some(self.kit))
     }
 
     fn count(&mut self, chunk: &[u8]) -> Result<(), Unreadable> {
@@ -255,11 +259,11 @@ impl Stream {
     fn run(&mut self, bytes: &[u8], whole: bool, framed: bool, out: &mut Vec<u8>) -> Result<usize, Unreadable> {
         let mut waiting = std::mem::take(&mut self.waiting);
         let direct = self.sight == Sight::Open;
-        let root = Arc::clone(&self.root);
+        let root = Arc::clone(&self.kit.root);
         let mut run = Run {
             scan: Scan::part(bytes, self.open.len(), self.depth, whole),
             tape: Tape::new(bytes, std::mem::take(&mut self.held), if direct { out } else { &mut waiting }),
-            reader: std::mem::take(&mut self.reader).recycle(),
+            reader: std::mem::take(&mut self.kit.reader).recycle(),
             root: &root,
             tracks: Tracks::default(),
         };
@@ -268,7 +272,7 @@ impl Stream {
             run.tape.keep(used);
         }
         self.held = run.tape.finish(used);
-        self.reader = run.reader.recycle();
+        self.kit.reader = run.reader.recycle();
         if self.held.len() > self.limits.record {
             return Err(Unreadable::TooLarge);
         }
@@ -447,7 +451,7 @@ impl Stream {
             (Role::Scalar | Role::Number, _) => {
                 let value = self.measured(run.scan.value_from(byte)?)?;
                 let counts = role == Role::Number;
-                if role.passes(value.of(run.scan.body())) && (!counts || self.writer.kept_all()) {
+                if role.passes(value.of(run.scan.body())) && (!counts || self.kit.writer.kept_all()) {
                     self.counted |= counts;
                     self.keep(run);
                 } else {
@@ -499,7 +503,7 @@ impl Stream {
         let span = self.measured(span)?;
         self.length = span.end - span.start;
         let Some(judged) = run.reader.judged.last() else { return Err(Unreadable::Shape) };
-        self.writer.root(judged);
+        self.kit.writer.root(judged);
         if judged.shown().is_none() {
             if self.counted {
                 return Err(Unreadable::Count);
@@ -513,10 +517,10 @@ impl Stream {
         if self.sight == Sight::Waiting {
             self.sight = Sight::Open;
         }
-        self.writer.key(run.reader.key(run.root));
+        self.kit.writer.key(run.reader.key(run.root));
         run.tape.keep(span.start);
         let start = run.tape.place(span.start);
-        self.writer.record(&run.reader, run.root, 0..run.reader.entries.len(), judged, &mut run.tape);
+        self.kit.writer.record(&run.reader, run.root, 0..run.reader.entries.len(), judged, &mut run.tape);
         run.tape.keep(span.end);
         self.records.push(start..run.tape.place(span.end));
         if let Some(open) = self.open.last_mut() {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
+use super::learned::Kit;
 use super::mask::Keys;
 use super::plan::FieldChange;
 use super::view::{Judge, View};
@@ -19,6 +20,7 @@ use crate::secret::Secret;
 
 mod attacks;
 mod corpus;
+mod learned;
 mod properties;
 
 pub(super) const CONTACTS: TableId = TableId(0);
@@ -212,8 +214,11 @@ fn job(frame: &Frame, fields: Option<&[&str]>) -> Job {
     let tenant = TenantScope::new(&["organization_id".into()], |_| Some("acme")).expect("a tenant");
     Job {
         envelope: envelope::Envelope::new(frame),
-        root: root(&catalog, fields),
-        keys: Keys::new(Arc::clone(&catalog), tenant, Some(Secret::new("key"))),
+        kit: Kit::new(
+            &catalog,
+            root(&catalog, fields),
+            Keys::new(Arc::clone(&catalog), tenant, Some(Secret::new("key"))),
+        ),
         catalog,
         depth: 32,
     }

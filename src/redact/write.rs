@@ -30,8 +30,17 @@ pub(super) struct Writer {
 
 /// What was prepared and counted for one view.
 struct Page {
-    plans: Vec<(Arc<FieldPlan>, Vec<Action>)>,
+    plans: Vec<Prepared>,
     changes: Vec<Changed>,
+}
+
+/// A field plan made ready.
+struct Prepared {
+    plan: Arc<FieldPlan>,
+    /// By field.
+    actions: Vec<Action>,
+    /// It has shown records of this answer.
+    used: bool,
 }
 
 /// How often a member was changed, and the gravest of the changes.
@@ -96,20 +105,33 @@ impl Writer {
         }
     }
 
-    /// All that was counted.
-    pub(super) fn finish(mut self, root: &View) -> Tally {
-        let mut pages = self.pages.into_iter();
-        let fields = &mut self.tally.fields;
+    /// All that was counted. What was prepared stays for another answer.
+    pub(super) fn finish(&mut self, root: &View) -> Tally {
+        let mut pages = self.pages.iter_mut();
+        let mut tally = std::mem::take(&mut self.tally);
         root.each(&mut |view| {
-            let changes = pages.next().map(|page| page.changes).unwrap_or_default();
-            for (field, changed) in (0..).map(FieldId).zip(changes) {
-                let Some((change, times)) = changed else { continue };
-                let (gravest, all) = fields.entry((view.table, field)).or_insert((change, 0));
+            let Some(page) = pages.next() else { return };
+            page.plans.iter_mut().for_each(|prepared| prepared.tell(&mut tally));
+            for (field, changed) in (0..).map(FieldId).zip(&mut page.changes) {
+                let Some((change, times)) = changed.take() else { continue };
+                let (gravest, all) = tally.fields.entry((view.table, field)).or_insert((change, 0));
                 *gravest = (*gravest).max(change);
                 *all += times;
             }
         });
-        self.tally
+        tally
+    }
+
+    /// How many members were prepared.
+    pub(super) fn size(&self) -> usize {
+        let prepared = |page: &Page| page.plans.iter().map(|prepared| prepared.actions.len()).sum::<usize>();
+        self.pages.iter().map(|page| page.changes.len() + prepared(page)).sum()
+    }
+
+    /// Gives back memory that only a large value took.
+    pub(super) fn shrink(&mut self) {
+        self.scratch.clear();
+        self.scratch.shrink_to(4096);
     }
 
     /// Copies the members of a record, whose entries are these; the tape is kept up to its beginning.
@@ -179,8 +201,8 @@ impl Writer {
             siblings.untold(judged.end, tape);
         }
         siblings.close(tape);
-        if let Some((_, place)) = self.pages.get_mut(view.id).and_then(|page| page.plans.get_mut(number)) {
-            *place = actions;
+        if let Some(prepared) = self.pages.get_mut(view.id).and_then(|page| page.plans.get_mut(number)) {
+            prepared.actions = actions;
         }
     }
 
@@ -253,16 +275,19 @@ impl Writer {
     /// What a plan does to the members of a view, and where to put it back.
     fn take_actions(&mut self, view: &View, plan: &Arc<FieldPlan>) -> (usize, Vec<Action>) {
         let Some(page) = self.pages.get_mut(view.id) else { return (0, Vec::new()) };
-        if let Some(number) = page.plans.iter().position(|(known, _)| Arc::ptr_eq(known, plan)) {
-            let actions = page.plans.get_mut(number).map(|(_, actions)| std::mem::take(actions));
-            return (number, actions.unwrap_or_default());
+        if let Some(number) = page.plans.iter().position(|known| Arc::ptr_eq(&known.plan, plan)) {
+            let prepared = page.plans.get_mut(number).map(|prepared| {
+                prepared.used = true;
+                std::mem::take(&mut prepared.actions)
+            });
+            return (number, prepared.unwrap_or_default());
         }
         if page.plans.len() >= MAX_PLANS {
+            page.plans.iter_mut().for_each(|prepared| prepared.tell(&mut self.tally));
             page.plans.clear();
         }
-        page.plans.push((Arc::clone(plan), Vec::new()));
+        page.plans.push(Prepared { plan: Arc::clone(plan), actions: Vec::new(), used: true });
         let number = page.plans.len() - 1;
-        self.tally.granted.extend(plan.grants.iter().cloned());
         let table = self.catalog.table(view.table);
         (number, table.field_ids().map(|field| self.action(view, field, plan)).collect())
     }
@@ -292,6 +317,15 @@ impl Writer {
             (Content::One(Some(_)) | Content::Many(Some(_)), Visibility::Masked(_)) => Or::Remove,
         };
         Action { keep: Self::keeps(&self.catalog, view, field, plan), or }
+    }
+}
+
+impl Prepared {
+    /// Tells of the grants under which it has shown records.
+    fn tell(&mut self, tally: &mut Tally) {
+        if std::mem::take(&mut self.used) {
+            tally.granted.extend(self.plan.grants.iter().cloned());
+        }
     }
 }
 

@@ -104,8 +104,7 @@ impl World {
         let tenant = TenantScope::new(&["t".into()], |_| Some("acme")).expect("a tenant");
         Job {
             envelope: envelope::Envelope::new(frame),
-            root,
-            keys: Keys::new(Arc::clone(&self.catalog), tenant, None),
+            kit: Kit::new(&self.catalog, root, Keys::new(Arc::clone(&self.catalog), tenant, None)),
             catalog: Arc::clone(&self.catalog),
             depth: 32,
         }
@@ -338,6 +337,19 @@ proptest! {
             _ => Records::Lines,
         };
         prop_assert_eq!(crate::redact::records(&redacted.body, &list, 32).expect("a list").len(), found.len());
+
+        // With what it has learned, it says the same again.
+        let limits = Limits { body: body.len() as u64, record: body.len() };
+        let mut job = world.job(&frame);
+        for _ in 0..3 {
+            let mut stream = Stream::new(std::mem::replace(&mut job, world.job(&frame)), limits);
+            let mut again = Vec::new();
+            stream.push(body.as_bytes(), &mut again).expect("readable");
+            stream.end(&mut again).expect("complete");
+            let (tally, kit) = stream.settle();
+            prop_assert_eq!((&again, &tally), (&redacted.body, &redacted.tally), "{}", body);
+            job.kit = kit.expect("it has not failed");
+        }
 
         let whole = (String::from_utf8(redacted.body).expect("text"), redacted.tally);
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % (body.len() + 1)).collect();
