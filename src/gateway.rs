@@ -1,7 +1,7 @@
 //! The composition root: listeners, admin, the snapshot in force, refresh of keys and hierarchy, reload and drain.
 //!
 //! A gateway owns every task it starts and stops them all. Reloading builds a whole new snapshot and swaps it in; on any
-//! mistake the last good one stays in force. Listeners are not reloaded, their certificates are; see [`certificates`].
+//! mistake the last good one stays in force. Listeners are not reloaded, their certificates are; see `certificates`.
 
 mod certificates;
 

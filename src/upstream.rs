@@ -2,7 +2,7 @@
 //!
 //! Only a [`Permit`]'s request is ever sent. Names are resolved here, because the pool's own resolver blocks and panics. An
 //! empty server name would turn certificate verification off in the TLS stack, so it can't be configured. Which address is
-//! asked is for [`endpoints`] to say, whether any is for [`breaker`]; an answer comes as its reader asks for it, see [`answer`].
+//! asked is for `endpoints` to say, whether any is for `breaker`; an answer comes as its reader asks for it, see [`answer`].
 
 pub mod answer;
 mod breaker;
