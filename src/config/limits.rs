@@ -30,7 +30,7 @@ impl Default for Limits {
             connections_per_address: 4096,
             in_flight: 1024,
             concurrent: 512,
-            concurrent_per_tenant: 512,
+            concurrent_per_tenant: 384,
             queue_time: seconds(1),
             upstream_connections: 128,
             scanned_rows: 10_000,
@@ -92,7 +92,8 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
     limits
 }
 
-/// As many as may be in flight, half of them served at a time unless it is said otherwise, by one tenant if no other is there.
+/// As many as may be in flight, half of them served at a time unless it is said otherwise, and of those three quarters of one
+/// tenant: whatever it does with its turns, there are some for others.
 fn turns(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
     let mut count = |key, what, most: usize| {
         let node = fields.take(key)?;
@@ -104,7 +105,7 @@ fn turns(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
     let concurrent = count("concurrent", "`concurrent`", limits.in_flight);
     limits.concurrent = concurrent.unwrap_or(limits.in_flight.div_ceil(2));
     let per_tenant = count("concurrent_per_tenant", "`concurrent_per_tenant`", limits.concurrent);
-    limits.concurrent_per_tenant = per_tenant.unwrap_or(limits.concurrent);
+    limits.concurrent_per_tenant = per_tenant.unwrap_or(limits.concurrent - limits.concurrent / 4);
 }
 
 fn times(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
