@@ -81,7 +81,7 @@ pub struct Authenticated {
 }
 
 /// What a request shows of who sends it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Presented<'r> {
     pub headers: &'r HeaderMap,
     pub request: &'r Canonical,

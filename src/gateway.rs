@@ -253,6 +253,8 @@ impl Shared {
         if let Some(old) = self.in_force.load().as_ref() {
             snapshot.admission.inherit(&old.admission);
         }
+        // Last, for keys may have taken long to come: what was revoked by now stays revoked.
+        Kept::Revocations.refresh(&snapshot, &self.metrics).await;
         self.in_force.store(Some(Arc::new(snapshot)));
         self.reloaded.send_replace(());
         Ok(())

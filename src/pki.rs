@@ -42,10 +42,21 @@ impl Named<'_> {
     /// Everything of one kind that a PEM file holds; at least one.
     fn pem<T: PemObject>(&self, what: &str) -> Result<Vec<T>, Diagnostic> {
         let shown = self.path.display();
-        let wrong = |error: &pem::Error| self.wrong(format!("can't read {what} from `{shown}`: {error}"));
+        let wrong = |error: &pem::Error| self.wrong(format!("can't read {what} from `{shown}`: {}", words(error)));
         let found: Vec<T> =
             T::pem_slice_iter(&self.bytes()?).collect::<Result<_, _>>().map_err(|error| wrong(&error))?;
         if found.is_empty() { Err(self.wrong(format!("`{shown}` holds no {what}"))) } else { Ok(found) }
+    }
+}
+
+/// What is wrong with a PEM file. The error's own words repeat what was read, which may be all of a key on one line.
+fn words(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a section has no end: each marker stands on a line of its own",
+        pem::Error::IllegalSectionStart { .. } => "the beginning of a section is not a line of its own",
+        pem::Error::Base64Decode(_) => "what stands between the markers is not base64",
+        pem::Error::NoItemsFound => "nothing of this kind is in it",
+        _ => "it is not PEM",
     }
 }
 
@@ -241,5 +252,32 @@ pub fn both<A, B>(a: Result<A, Vec<Diagnostic>>, b: Result<B, Vec<Diagnostic>>) 
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
         (a, b) => Err(a.err().into_iter().chain(b.err()).flatten().collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Source;
+
+    #[test]
+    fn a_key_that_lost_its_lines_is_not_repeated() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("server.key");
+        let span = Span::new(&Source::new("gateway.yaml", "key: server.key"), 5..15);
+        for text in [
+            "-----BEGIN PRIVATE KEY-----MIIEkeykeykey-----END PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY-----MIIEkeykeykey-----END PRIVATE KEY-----\\n",
+            "-----BEGIN PRIVATE KEY-----\\nMIIEkeykeykey\\n-----END PRIVATE KEY-----\\n",
+            "-----BEGIN PRIVATE KEY-----\nMIIEkeykeykey\n",
+            "-----BEGIN PRIVATE KEY-----\n$MIIEkeykeykey\n-----END PRIVATE KEY-----\n",
+        ] {
+            std::fs::write(&path, text).expect("written");
+            let wrong = Named { path: &path, span: &span }.pem::<PrivateKeyDer<'_>>("private key").expect_err(text);
+            let said = wrong.message.replace(&path.display().to_string(), "");
+            // Neither as text nor as a list of bytes.
+            assert!(!said.contains("key-----") && !said.contains("MIIE") && !said.contains("77, 73"), "{said}");
+            assert!(!said.replace("base64", "").chars().any(|sign| sign.is_ascii_digit()), "{said}");
+        }
     }
 }

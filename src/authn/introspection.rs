@@ -32,6 +32,8 @@ const REFUSED_SECONDS: i64 = 5;
 const UNANSWERED_SECONDS: i64 = 1;
 /// Questions under way at a time; anybody can send tokens that nobody knows.
 const MAX_QUESTIONS: usize = 32;
+/// Further tokens that wait to be asked about.
+const MAX_WAITING: usize = 128;
 /// For how long a question waits for its turn.
 const TURN_TIME: Duration = Duration::from_secs(5);
 
@@ -49,6 +51,8 @@ pub(super) struct Introspector {
     /// By the hash of the whole token. A cell is filled once: who comes meanwhile waits for the same answer.
     answers: Cache<[u8; 32], Arc<OnceCell<Answer>>>,
     questions: Semaphore,
+    /// For those under way and those that wait.
+    places: Semaphore,
     metrics: Metrics,
     clock: Clock,
 }
@@ -92,6 +96,7 @@ impl Introspector {
             authorization,
             answers: Cache::builder().max_capacity(REMEMBERED).time_to_live(file.cache.max(TURN_TIME)).build(),
             questions: Semaphore::new(MAX_QUESTIONS),
+            places: Semaphore::new(MAX_QUESTIONS + MAX_WAITING),
             metrics: parts.metrics.clone(),
             clock: clock.clone(),
         })
@@ -141,6 +146,11 @@ impl Introspector {
 
     /// `None`: there is no answer.
     async fn answered(&self, token: &str) -> Option<Json> {
+        // Who finds no place to wait is told so at once: a flood of made-up tokens must not hold everybody's requests.
+        let Ok(_place) = self.places.try_acquire() else {
+            tracing::warn!("too many tokens wait for introspection");
+            return None;
+        };
         let turn = tokio::time::timeout(TURN_TIME, self.questions.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             tracing::warn!("too many tokens wait for introspection");

@@ -147,7 +147,7 @@ impl Of {
     /// What does not say when it was issued may have been issued before.
     fn covers(&self, issuer: Option<&Name>, issued: Option<i64>) -> bool {
         let by = self.issuer.as_ref().is_none_or(|named| Some(named) == issuer);
-        by && self.before.is_none_or(|before| issued.is_none_or(|second| second < before.as_second()))
+        by && self.before.is_none_or(|before| issued.is_none_or(|second| second <= before.as_second()))
     }
 }
 

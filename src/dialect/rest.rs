@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use crate::api::{Direction, FieldId, ListParameter, Operator, Rest, Shape, Sort, Table, Tenancy};
 use crate::dialect::{Comparison, Query};
-use crate::model::{Reason, TenantScope, percent};
+use crate::model::{Name, Reason, TenantScope, percent};
 
 /// Records or pages that may be skipped.
 const MAX_SKIP: u64 = 1_000_000_000;
@@ -91,10 +91,11 @@ pub fn spelling(rest: &Rest, table: &Table, field: FieldId, operator: Operator) 
     let field = table.fields.get(usize::from(field.0))?;
     value::is_scalar(&field.shape)
         .then(|| pattern.replace("{field}", &field.name))
-        .filter(|name| !is_reserved(rest, name))
+        .filter(|name| !reserved(rest).any(|known| **known == **name || is_part(known, name) || is_part(name, known)))
 }
 
-fn is_reserved(rest: &Rest, name: &str) -> bool {
+/// Parameters that mean something else than a filter.
+fn reserved(rest: &Rest) -> impl Iterator<Item = &Name> {
     let parameters = &rest.parameters;
     let lists = [parameters.fields.as_ref(), parameters.expand.as_ref(), parameters.sort.as_ref().map(|s| &s.list)];
     let order = parameters.sort.as_ref().and_then(|sort| match &sort.direction {
@@ -103,7 +104,7 @@ fn is_reserved(rest: &Rest, name: &str) -> bool {
     });
     let singles = [parameters.limit.as_ref().map(|limit| &limit.name), parameters.offset.as_ref()];
     let singles = singles.into_iter().chain([parameters.page.as_ref(), order]).flatten();
-    singles.chain(lists.into_iter().flatten().map(|list| &list.name)).any(|known| &**known == name)
+    singles.chain(lists.into_iter().flatten().map(|list| &list.name))
 }
 
 struct Reading<'a> {
@@ -143,7 +144,8 @@ impl Reading<'_> {
         }
         // Most lists are asked for without a filter.
         let mut spelled = None;
-        for (name, text) in pairs.iter().filter(|(name, _)| !is_reserved(self.rest, name)) {
+        let is_reserved = |name: &str| reserved(self.rest).any(|known| **known == *name);
+        for (name, text) in pairs.iter().filter(|(name, _)| !is_reserved(name)) {
             let (field, operator) = (*spelled.get_or_insert_with(|| self.spellings()).get(name)?)?;
             // `stage` beside `stage[ne]` is a list to one parser, an object to another.
             if named.keys().any(|other| is_part(name, other)) {

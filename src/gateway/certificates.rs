@@ -115,7 +115,9 @@ async fn look(shared: &Shared) {
         let address = listener.address;
         let found = shared.certificates.0.iter().find(|(named, _)| *named == address);
         let (Some(named), Some((_, tls))) = (&listener.tls, found) else { continue };
-        if !tls.has_not_seen(Fingerprint::of(named)) {
+        // Of before they are read: what changes meanwhile is a change.
+        let fingerprint = Fingerprint::of(named);
+        if !tls.has_not_seen(&fingerprint) {
             continue;
         }
         let (material, found) = Material::load(named, &shared.clock);
@@ -133,7 +135,7 @@ async fn look(shared: &Shared) {
             tracing::info!(%address, "certificates were replaced");
         } else {
             // Not looked at again until they change.
-            tls.saw(Fingerprint::of(named));
+            tls.saw(fingerprint);
             tracing::error!(%address, "certificates were not replaced: those in force stay");
         }
     }

@@ -168,8 +168,8 @@ impl Tls {
     }
 
     /// Whether the files were other ones when they were last looked at.
-    pub fn has_not_seen(&self, fingerprint: Fingerprint) -> bool {
-        **self.seen.load() != fingerprint
+    pub fn has_not_seen(&self, fingerprint: &Fingerprint) -> bool {
+        **self.seen.load() != *fingerprint
     }
 
     pub fn saw(&self, fingerprint: Fingerprint) {

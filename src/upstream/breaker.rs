@@ -3,6 +3,7 @@
 //! What is refused meanwhile is refused at once, without a connection. A probe whose caller leaves before it is known how it
 //! went says nothing: the next one is let through.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,6 +14,8 @@ use crate::config::Health;
 pub(super) struct Breaker {
     health: Health,
     state: Mutex<State>,
+    /// Counts answers.
+    answers: AtomicU64,
     /// 1 while it refuses.
     open: IntGauge,
 }
@@ -30,13 +33,15 @@ enum State {
 pub(super) struct Pass<'b> {
     breaker: &'b Breaker,
     probe: bool,
+    /// Answers until it was given.
+    answers: u64,
     told: bool,
 }
 
 impl Breaker {
     pub(super) fn new(health: Health, open: IntGauge) -> Self {
         open.set(0);
-        Self { health, state: Mutex::new(State::Closed(0)), open }
+        Self { health, state: Mutex::new(State::Closed(0)), answers: AtomicU64::new(0), open }
     }
 
     /// `None`: it is open.
@@ -50,7 +55,7 @@ impl Breaker {
             }
             State::Open(_) | State::Probing => return None,
         };
-        Some(Pass { breaker: self, probe, told: false })
+        Some(Pass { breaker: self, probe, answers: self.answers.load(Ordering::Relaxed), told: false })
     }
 
     fn set(&self, next: impl FnOnce(State) -> State) {
@@ -64,6 +69,7 @@ impl Pass<'_> {
     pub(super) fn succeeded(mut self) {
         self.told = true;
         let probe = self.probe;
+        self.breaker.answers.fetch_add(1, Ordering::Relaxed);
         self.breaker.set(|state| match state {
             State::Closed(_) => State::Closed(0),
             // An answer to what was asked before it opened is not the probe's.
@@ -80,6 +86,10 @@ impl Pass<'_> {
     pub(super) fn failed(mut self, now: Instant) {
         self.told = true;
         let (health, probe) = (self.breaker.health, self.probe);
+        // Others were answered since it was asked: requests that take too long are no outage, however many end at once.
+        if !probe && self.breaker.answers.load(Ordering::Relaxed) != self.answers {
+            return;
+        }
         self.breaker.set(|state| match state {
             State::Closed(failures) if failures + 1 < health.failures => State::Closed(failures + 1),
             State::Closed(_) => State::Open(now + health.time),
@@ -137,5 +147,16 @@ mod tests {
         fail(then);
         fail(then);
         assert!(breaker.admit(then).is_some(), "it counts anew");
+    }
+
+    #[test]
+    fn slow_requests_of_one_caller_are_no_outage_while_others_are_answered() {
+        let health = Health { failures: 3, time: Duration::from_secs(10) };
+        let breaker = Breaker::new(health, IntGauge::new("open", "Open.").unwrap());
+        let now = Instant::now();
+        let slow: Vec<Pass<'_>> = (0..10).map(|_| breaker.admit(now).expect("closed")).collect();
+        breaker.admit(now).expect("closed").succeeded();
+        slow.into_iter().for_each(|pass| pass.failed(now));
+        assert!(breaker.admit(now).is_some() && breaker.open.get() == 0);
     }
 }

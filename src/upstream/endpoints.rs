@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -52,6 +52,8 @@ struct Known {
 struct Endpoint {
     address: SocketAddr,
     in_use: AtomicUsize,
+    /// Counts them.
+    answers: AtomicU64,
     record: std::sync::Mutex<Record>,
 }
 
@@ -68,6 +70,8 @@ struct Record {
 /// An address in use by one exchange.
 pub(super) struct Lease {
     endpoint: Arc<Endpoint>,
+    /// Answers until it was taken.
+    answers: u64,
 }
 
 impl Lease {
@@ -122,7 +126,7 @@ impl Endpoints {
         let chosen =
             least(&healthy).or_else(|| least(&other)).or_else(|| least(&|_| true)).ok_or(Failure::Unresolved)?;
         chosen.in_use.fetch_add(1, Ordering::Relaxed);
-        Ok(Lease { endpoint: Arc::clone(chosen) })
+        Ok(Lease { endpoint: Arc::clone(chosen), answers: chosen.answers.load(Ordering::Relaxed) })
     }
 
     /// Whether another one than this could be asked.
@@ -132,12 +136,17 @@ impl Endpoints {
 
     /// An answer came.
     pub(super) fn answered(&self, lease: &Lease) {
+        lease.endpoint.answers.fetch_add(1, Ordering::Relaxed);
         let mut record = lease.endpoint.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *record = Record::default();
     }
 
     /// None came, or none that says that the service is there.
     pub(super) fn failed(&self, lease: &Lease) {
+        // It has answered others since.
+        if lease.endpoint.answers.load(Ordering::Relaxed) != lease.answers {
+            return;
+        }
         let now = Instant::now();
         let known = self.known.load();
         let ejected = known.endpoints.iter().filter(|endpoint| endpoint.record().is_ejected(now)).count();
@@ -196,7 +205,12 @@ impl Endpoints {
 
 impl Endpoint {
     fn new(address: SocketAddr) -> Arc<Self> {
-        Arc::new(Self { address, in_use: AtomicUsize::new(0), record: std::sync::Mutex::default() })
+        Arc::new(Self {
+            address,
+            in_use: AtomicUsize::new(0),
+            answers: AtomicU64::new(0),
+            record: std::sync::Mutex::default(),
+        })
     }
 
     fn record(&self) -> Record {
@@ -261,6 +275,10 @@ mod tests {
         all.failed(&one);
         all.failed(&one);
         all.answered(&one);
+        all.failed(&one);
+        assert_eq!(all.ejections.get(), 0, "it has answered since this was asked");
+        drop(one);
+        let one = lease(1).await;
         all.failed(&one);
         all.failed(&one);
         assert_eq!(all.ejections.get(), 0, "not in a row");

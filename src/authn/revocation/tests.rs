@@ -33,13 +33,14 @@ fn what_is_listed_is_refused_and_nothing_else() {
         ("sub: ec", usual(), false),
         ("sub: u1, issuer: https://other.example.com", usual(), false),
         ("sub: u1, issued_before: 2027-01-15T08:00:01Z", usual(), true),
-        ("sub: u1, issued_before: 2027-01-15T08:00:00Z", usual(), false),
+        ("sub: u1, issued_before: 2027-01-15T08:00:00Z", usual(), true),
+        ("sub: u1, issued_before: 2027-01-15T07:59:59Z", usual(), false),
         ("sub: u1, issued_before: 2027-01-15T08:00:00Z", marks(&[("iat", "")], None), true),
         ("sub: u1, issued_before: 2027-01-15T08:00:00Z", marks(&[("iat", "1.5")], None), true),
         ("kid: ec", usual(), true),
         ("kid: ec", marks(&[], None), false),
         ("kid: ec, issuer: https://id.example.com", usual(), true),
-        ("kid: ec, issued_before: 2027-01-15T08:00:00Z", usual(), false),
+        ("kid: ec, issued_before: 2027-01-15T07:59:59Z", usual(), false),
         ("api_key: u1", usual(), false),
     ] {
         let (_folder, _, list, metrics) = list(&format!("revoked:\n  - {{ {entry} }}\n  - {{ jti: other }}\n"));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::value::{self, MAX_VALUE};
 use super::{Comparison, Query, is_part, is_tenants, spelling};
-use crate::api::{FieldId, Nulls, Operator, Parameters, Rest, Shape, Table};
+use crate::api::{Field, FieldId, Nulls, Operator, Parameters, Rest, Shape, Table};
 use crate::model::filter::{Filter, Leaf, Part, Sieve, Sign, Test};
 use crate::model::value::Type;
 use crate::model::{Name, Value, percent};
@@ -136,9 +136,9 @@ impl Adding<'_> {
                     _ => self.list(id, Operator::NotIn, &texts),
                 };
                 // `kept` lets records without a value through too.
-                said.then_some(!field.nullable || self.rest.parameters.nulls == Some(Nulls::Dropped))
+                said.then_some(self.drops_null(field))
             }
-            Test::Order(sign, value) => self.order(id, kind, *sign, value),
+            Test::Order(sign, value) => self.order(id, kind, *sign, value).map(|exact| exact && self.drops_null(field)),
             Test::Text { part, text, expected: true } => {
                 let operator = match part {
                     Part::Start => Operator::StartsWith,
@@ -148,10 +148,15 @@ impl Adding<'_> {
                 // Characters that mean something else in patterns are no text to every upstream.
                 let plain = !text.contains(['%', '_', '*', '?', '\\', '[', ']', '^']);
                 let text = sayable(&Type::String, text.to_string()).filter(|_| plain)?;
-                self.say(id, operator, &[text]).then_some(true)
+                self.say(id, operator, &[text]).then_some(self.drops_null(field))
             }
             Test::Text { expected: false, .. } => None,
         }
+    }
+
+    /// Whether a record without a value is left out by whatever compares it. In some languages null is less than 5.
+    fn drops_null(&self, field: &Field) -> bool {
+        !field.nullable || self.rest.parameters.nulls == Some(Nulls::Dropped)
     }
 
     fn one_of(&mut self, id: FieldId, kind: &Type, values: &[Value]) -> Option<bool> {

@@ -98,6 +98,10 @@ fn what_is_not_declared_is_refused() {
         &[("organization_id[in]", "acme,globex")],
         &[("organization_id[ne]", "acme")],
         &[("organization_id[x]", "acme")],
+        // A column that is called like a parameter: `limit[lt]` and `limit` are one to many a server.
+        &[("limit[lt]", "5")],
+        &[("limit[in]", "5,6")],
+        &[("limit[ne]", "5"), ("limit", "50")],
         &[("custom", "{}")],
         &[("account", "1")],
         &[("id", "+1")],

@@ -272,12 +272,21 @@ impl Server {
             Operator::EndsWith => text(Part::End),
             Operator::Contains => text(Part::Anywhere),
         };
-        let kept = matches!(test, Test::NoneOf(_))
-            && self.rest.parameters.nulls == Some(Nulls::Kept)
-            && row.columns.get(&column[..]) == Some(&Held::Null);
+        let held = row.columns.get(&column[..]);
+        // Where it is not said that it drops them, null may be unlike and less than anything.
+        let kept = matches!(test, Test::NoneOf(_) | Test::Order(..))
+            && self.rest.parameters.nulls != Some(Nulls::Dropped)
+            && held == Some(&Held::Null);
+        // Patterns fold letters also where `=` does not.
+        let folded = match (&test, held) {
+            (Test::Text { part, text, .. }, Some(Held::Value(model::Value::String(held)))) => {
+                is_found(*part, &held.to_lowercase(), &text.to_lowercase())
+            }
+            _ => false,
+        };
         // What nobody vouches for is compared as badly as can be.
         let push = field.push.or(words(of).last().copied());
-        kept || passes(&Filter::Leaf(Leaf { column, test }), row, &|_| push, self.cuts)
+        kept || folded || passes(&Filter::Leaf(Leaf { column, test }), row, &|_| push, self.cuts)
     }
 }
 
@@ -343,6 +352,14 @@ fn seen(value: &model::Value, push: Push) -> model::Value {
     }
 }
 
+fn is_found(part: Part, held: &str, text: &str) -> bool {
+    match part {
+        Part::Start => held.starts_with(text),
+        Part::End => held.ends_with(text),
+        Part::Anywhere => held.contains(text),
+    }
+}
+
 fn compared(held: &model::Value, test: &Test, push: Push, cuts: bool) -> bool {
     use model::Value;
     let cut = seen(held, push);
@@ -368,12 +385,7 @@ fn compared(held: &model::Value, test: &Test, push: Push, cuts: bool) -> bool {
             let (Value::String(held), Value::String(text)) = (&cut, &wanted(&Value::String(text.clone()))) else {
                 return false;
             };
-            let found = match part {
-                Part::Start => held.starts_with(&**text),
-                Part::End => held.ends_with(&**text),
-                Part::Anywhere => held.contains(&**text),
-            };
-            found == *expected
+            is_found(*part, held, text) == *expected
         }
     }
 }
