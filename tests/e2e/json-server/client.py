@@ -27,8 +27,8 @@ from model import Rows
 WORK = Path(os.environ["E2E_WORK_DIR"])
 RESULTS = WORK / "results"
 # What the gateway may say of itself, whatever the upstream said.
-HEADERS = {"cache-control", "connection", "content-length", "content-type", "date", "x-content-type-options",
-           "x-request-id", "www-authenticate", "retry-after"}
+HEADERS = {"cache-control", "connection", "content-length", "content-type", "date", "retry-after",
+           "strict-transport-security", "www-authenticate", "x-content-type-options", "x-request-id"}
 CASES = {}
 
 
