@@ -17,6 +17,7 @@ use crate::secret::Secret;
 use crate::yaml::{self, Node, Reader, Text};
 
 const MAX_SECRET: u64 = 64 * 1024;
+const MIN_MASKING_KEY: usize = 16;
 
 /// See [`Draft::read`].
 pub(super) fn draft(path: &Path) -> (Option<Draft>, Vec<Diagnostic>) {
@@ -60,7 +61,15 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     let hierarchy = fields.take("hierarchy").map_or(Some(Hierarchy::None), |n| identity::hierarchy(n, folder, reader));
     let masking = fields.take("masking").map(|node| {
         let mut fields = reader.fields(node, "`masking`");
-        let key = fields.require("key", reader).and_then(|node| secrets.reference(node, "`key`", reader));
+        let node = fields.require("key", reader);
+        let key = node.and_then(|node| secrets.reference(node, "`key`", reader));
+        // Who can try all keys can try all values behind a hash.
+        if let (Some(node), Some(key)) = (node, &key)
+            && key.expose().len() < MIN_MASKING_KEY
+        {
+            let message = format!("the secret that masks are made with needs at least {MIN_MASKING_KEY} bytes");
+            reader.error("weak-secret", &node.span, message);
+        }
         fields.finish(reader);
         key
     });

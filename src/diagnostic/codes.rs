@@ -102,6 +102,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("let-shadows", "A `let` has the name of something else."),
     ("letter-case", "One value is spelled in two letter cases."),
     ("listed-twice", "One word stands twice in a list."),
+    ("listener", "An address can't be listened on: it is taken, or not one of this machine."),
     ("loose-pattern", "A pattern on an identity takes more than it seems to."),
     ("mask-parameters", "Two grants mask a field by one mask with two parameters."),
     ("mask-type", "A mask does not fit the field's type."),

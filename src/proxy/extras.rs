@@ -7,7 +7,7 @@ use pingora::http::ResponseHeader;
 use crate::config::{Config, Cors};
 
 /// What a page may send beside what browsers send of their own accord.
-const REQUEST_HEADERS: &str = "accept, authorization, content-type, if-match, traceparent, x-api-key";
+const REQUEST_HEADERS: &str = "accept, authorization, content-type, dpop, if-match, traceparent, x-api-key";
 /// What a page may read beside what it always may.
 const RESPONSE_HEADERS: &str = "content-disposition, etag, ratelimit, ratelimit-policy, retry-after, x-request-id, \
                                 x-scrim-incomplete";

@@ -204,3 +204,13 @@ async fn a_token_that_was_good_is_refused_once_it_is_over() {
     assert!(world.upstream.seen().is_empty());
     clean(&world, 3).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_taken_is_an_error_of_the_operator() {
+    let first = setup("").start().await;
+    let address = first.gateway.addresses()[0];
+    let listener = format!("{{ address: \"{address}\", plaintext: true }}");
+    let Err(errors) = (Setup { listener, ..setup("") }).try_start().await else { panic!("two can't have one address") };
+    assert_eq!(errors.iter().map(|error| error.code).collect::<Vec<_>>(), ["listener"]);
+    assert!(errors[0].message.contains(&address.to_string()), "{}", errors[0].message);
+}
