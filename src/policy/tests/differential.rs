@@ -5,6 +5,7 @@
 //! where the choices start.
 
 pub(super) mod choices;
+pub(super) mod drawn;
 pub(super) mod expressions;
 mod oracle;
 pub(super) mod records;
@@ -13,21 +14,19 @@ use std::cell::Cell;
 use std::fmt;
 
 use cel::{Context, ExecutionError};
-use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
+use proptest::test_runner::{TestCaseError, TestError};
 
 use super::corpus::is_same;
 use super::support::{checked, put, rep};
 use crate::policy::evaluate;
 use crate::policy::ir::{Expr, Fact, Failure, Operator};
-use crate::policy::parse::on_large_stack;
 use crate::policy::program::Condition;
 use crate::policy::residual::fold;
 use crate::policy::slots::{Layout, Slots};
 use crate::policy::types::{Kind, Typed};
 use crate::policy::value::Value;
 use choices::Choices;
+use drawn::{from_a_seed, from_env, more, numbers, records, runner};
 use expressions::Generator;
 use records::Record;
 
@@ -65,36 +64,14 @@ impl fmt::Display for Met {
     }
 }
 
-fn more(of: &Cell<u64>) {
-    of.set(of.get() + 1);
-}
-
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
-
 #[test]
 fn every_way_to_judge_a_record_says_the_same() {
-    let cases = from_env("SCRIM_DIFFERENTIAL_CASES").unwrap_or(CASES);
-    let seed =
-        from_env("SCRIM_DIFFERENTIAL_SEED").unwrap_or_else(|| crate::clock::Clock::system().now().as_second() as u64);
-    println!("seed {seed}");
-    on_large_stack(|| run(cases, seed)).expect("no panic").unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
+    from_a_seed(from_env("SCRIM_DIFFERENTIAL_CASES").unwrap_or(CASES), run);
 }
 
 fn run(cases: u64, seed: u64) -> Result<(), String> {
-    let mut bytes = [0; 32];
-    bytes.iter_mut().zip(seed.to_be_bytes()).for_each(|(byte, of)| *byte = of);
-    let config = ProptestConfig {
-        cases: u32::try_from(cases.div_ceil(RECORDS as u64)).expect("not so many"),
-        failure_persistence: None,
-        max_shrink_iters: 4000,
-        ..ProptestConfig::default()
-    };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let numbers = |count: std::ops::Range<usize>| prop::collection::vec(any::<u16>(), count);
-    let pool = numbers(80 * POOL..80 * POOL + 1).new_tree(&mut runner).expect("numbers").current();
-    let records: Vec<Record> = pool.chunks(80).map(|part| Record::new(&mut Choices::new(part))).collect();
+    let mut runner = runner(cases.div_ceil(RECORDS as u64), seed);
+    let records = records(&mut runner, POOL);
     let world = World { contexts: oracle::contexts(&records, &principal()), records, met: Met::default() };
     let outcome = runner.run(&(0..POOL - RECORDS, numbers(0..120)), |(first, choices)| {
         let text = Generator::new(Choices::new(&choices)).expression();

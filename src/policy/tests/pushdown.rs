@@ -13,12 +13,10 @@ mod server;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
+use proptest::test_runner::{TestCaseError, TestError};
 
 use super::differential::choices::Choices;
-use super::differential::records::Record;
+use super::differential::drawn::{draw, from_a_seed, from_env, more, numbers, records, runner};
 use super::support::*;
 use crate::api::{Table, Tenancy};
 use crate::dialect::{Query, rest};
@@ -27,7 +25,6 @@ use crate::model::filter::Filter;
 use crate::policy::evaluate;
 use crate::policy::ir::Expr;
 use crate::policy::normal::sieve;
-use crate::policy::parse::on_large_stack;
 use crate::policy::slots::Slots;
 use crate::policy::value::Value;
 use parts::Pool;
@@ -48,37 +45,15 @@ struct Met {
     beside: Cell<u64>,
 }
 
-fn more(of: &Cell<u64>) {
-    of.set(of.get() + 1);
-}
-
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
-
 #[test]
 fn what_is_asked_for_is_all_that_may_be_seen_and_no_more_where_that_is_claimed() {
-    let cases = from_env("SCRIM_CASES").unwrap_or(CASES);
-    let seed =
-        from_env("SCRIM_DIFFERENTIAL_SEED").unwrap_or_else(|| crate::clock::Clock::system().now().as_second() as u64);
-    println!("seed {seed}");
-    on_large_stack(|| run(cases, seed)).expect("no panic").unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
+    from_a_seed(from_env("SCRIM_CASES").unwrap_or(CASES), run);
 }
 
 fn run(cases: u64, seed: u64) -> Result<(), String> {
-    let mut bytes = [0; 32];
-    bytes.iter_mut().zip(seed.to_be_bytes()).for_each(|(byte, of)| *byte = of);
-    let config = ProptestConfig {
-        cases: u32::try_from(cases).expect("not so many"),
-        failure_persistence: None,
-        max_shrink_iters: 4000,
-        ..ProptestConfig::default()
-    };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let numbers = |count: std::ops::Range<usize>| prop::collection::vec(any::<u16>(), count);
-    let drawn = numbers(80 * POOL..80 * POOL + 1).new_tree(&mut runner).expect("numbers").current();
-    let records: Vec<Record> = drawn.chunks(80).map(|part| Record::new(&mut Choices::new(part))).collect();
-    let drawn = numbers(20_000..20_001).new_tree(&mut runner).expect("numbers").current();
+    let mut runner = runner(cases, seed);
+    let records = records(&mut runner, POOL);
+    let drawn = draw(&mut runner, 20_000);
     let pool = Pool::new(&mut Choices::new(&drawn));
     let table = CATALOG.table_named("samples").expect("a table");
     let rows = records.iter().map(|record| Row::new(record, &pool.layout, table)).collect();
