@@ -10,7 +10,7 @@ pub mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 pub use trace::Trace;
@@ -179,6 +179,14 @@ impl fmt::Display for TenantScope {
 pub struct RequestFacts {
     pub method: http::Method,
     pub ip: IpAddr,
+}
+
+/// Whom an address stands for: itself or, of IPv6, where a client has a network of its own, its first 64 bits (RFC 6177).
+pub fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
+    }
 }
 
 /// Unique in a log: UUID v7, made by the gateway (a client's own id is never trusted as one).

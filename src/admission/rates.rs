@@ -17,6 +17,7 @@ use governor::state::keyed::DashMapStateStore;
 use governor::{Quota as Cells, RateLimiter};
 
 use crate::config::Rate;
+use crate::model::network;
 
 /// Callers of one rate that are told apart.
 const MAX_CALLERS: usize = 200_000;
@@ -90,12 +91,8 @@ impl Bucket {
     }
 }
 
-/// One client's address; of IPv6, where a client has a network of its own, the first 64 bits (RFC 6177).
 pub(super) fn address(client: IpAddr) -> u64 {
-    match client.to_canonical() {
-        IpAddr::V4(address) => key(&address.to_bits()),
-        IpAddr::V6(address) => key(&(address.to_bits() >> 64)),
-    }
+    key(&network(client))
 }
 
 pub(super) fn key(caller: &impl Hash) -> u64 {

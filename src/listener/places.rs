@@ -1,12 +1,13 @@
 //! Connections from one address, over all listeners. One client can't take the places of all others.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::metrics::Metrics;
+use crate::model::network;
 
-/// How many connections there are from each address; of IPv6, from each network of 64 bits (RFC 6177).
+/// How many connections there are from each [`network`].
 pub struct Places {
     most: usize,
     taken: Mutex<HashMap<IpAddr, usize>>,
@@ -27,10 +28,7 @@ impl Places {
 
     /// `None`: there are too many from there already.
     pub(super) fn take(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
-        let of = match client.to_canonical() {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-            address => address,
-        };
+        let of = network(client);
         let mut taken = self.taken();
         let count = taken.entry(of).or_default();
         if *count >= self.most {
