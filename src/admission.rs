@@ -58,12 +58,11 @@ impl Admission {
 
     /// Takes one request from each bucket of a caller who is known: the one with the least left.
     pub fn identify(&self, principal: &Principal, tenant: &TenantScope) -> Result<Option<Quota>, Limited> {
+        let who = || rates::key(&(&principal.issuer, &principal.id));
         self.take(|per| match per {
             Per::Address => None,
-            Per::Principal => Some(rates::key(&(&principal.issuer, &principal.id))),
-            Per::ApiKey => {
-                (principal.method == Method::ApiKey).then(|| rates::key(&(&principal.issuer, &principal.id)))
-            }
+            Per::Principal => Some(who()),
+            Per::ApiKey => (principal.method == Method::ApiKey).then(who),
             Per::Tenant => Some(rates::key(&tenant.to_string())),
         })
     }

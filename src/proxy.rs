@@ -80,7 +80,7 @@ impl Proxy {
         let mut exchange = Exchange::begin(self.clock.now(), client, trace, &self.log, &self.metrics);
         let snapshot = self.in_force.load_full();
         let times = Times::new(snapshot.as_deref());
-        let by_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let by_tls = client::is_tls(session);
         let headers = &session.req_header().headers;
         let extras =
             snapshot.as_ref().map(|snapshot| Extras::new(&snapshot.config, headers, by_tls)).unwrap_or_default();

@@ -13,15 +13,14 @@ pub struct Trace {
 impl Trace {
     /// Goes on with the trace of a `traceparent` header or, where there is none that can be read, begins one.
     pub fn of(header: Option<&[u8]>) -> Self {
-        let random = *uuid::Uuid::new_v4().as_bytes();
-        let (trace, flags) = header.and_then(parse).unwrap_or((random, 0));
+        let (trace, flags) = header.and_then(parse).unwrap_or_else(|| (*uuid::Uuid::new_v4().as_bytes(), 0));
         let [.., a, b, c, d, e, f, g, h] = *uuid::Uuid::new_v4().as_bytes();
         Self { trace, span: [a, b, c, d, e, f, g, h], flags }
     }
 
     /// 32 hexadecimal digits.
     pub fn id(&self) -> String {
-        self.trace.iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:032x}", u128::from_be_bytes(self.trace))
     }
 }
 
