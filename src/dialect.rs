@@ -1,15 +1,91 @@
 //! How an upstream spells queries: the client's query is parsed into a [`Query`], checked by `enforcement`, and printed anew.
 //!
-//! Pure. Nothing of the client's text is forwarded; an unknown parameter is an error, never passed on.
+//! Pure. Nothing of the client's text is forwarded; an unknown parameter is an error, never passed on. Each dialect is one
+//! [`Language`]; who speaks it knows nothing of who asks, nor of what they may see.
 
 pub mod rest;
+pub(crate) mod value;
 
-use crate::api::{FieldId, Operator};
+use crate::api::{Api, Dialect, FieldId, Operator, Place, Records, Table};
+use crate::model::filter::Sieve;
+use crate::model::{Reason, TenantScope};
+
+/// One upstream's way to ask and to answer.
+pub trait Language {
+    /// Reads the query pairs of a client's list. Errors: `QueryNotAllowed` for anything that can't be judged, does not
+    /// resolve to a field, or does not parse; the same for all of them, so that nothing is told about hidden fields.
+    fn parse(&self, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason>;
+
+    /// A sieve in the words of the dialect, beside a client's query.
+    fn add(&self, table: &Table, sieve: &Sieve, client: &Query) -> Added;
+
+    /// Prints a query, percent-encoded, without a leading `?`: of a `list`, with the tenant of the table and a limit where
+    /// the dialect has them; of one record, the fields and expansions alone.
+    fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String;
+
+    /// Whether the upstream itself cuts every list of a table to one tenant.
+    fn is_tenant_pushed(&self, table: &Table) -> bool;
+
+    fn envelope(&self) -> Envelope<'_>;
+
+    fn paging(&self) -> Paging;
+
+    /// Whether relations can be asked for.
+    fn expands(&self) -> bool;
+}
+
+/// Where records and what is said of them lie in an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    pub list: &'a Records,
+    /// The record in the answer to a read, a create or an update.
+    pub record: &'a Place,
+    pub total: Option<&'a Place>,
+    /// Members that may pass; all others are removed.
+    pub keep: &'a [Place],
+}
+
+/// How more than one page of a list can be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paging {
+    /// `None`: the upstream answers all at once.
+    pub limit: Option<PageSize>,
+    pub by: Option<PagedBy>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageSize {
+    /// Sent where the client names none.
+    pub default: u64,
+    pub max: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PagedBy {
+    /// Records before the page.
+    Offset,
+    /// The page's number, from 1.
+    Page,
+}
+
+/// The language that an API speaks.
+pub fn of(api: &Api) -> &dyn Language {
+    match &api.dialect {
+        Dialect::Rest(rest) => rest,
+    }
+}
+
+/// As [`Language::parse`], for a request that is about one record: it may choose fields and expansions, nothing else.
+pub fn parse_record(language: &dyn Language, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
+    let query = language.parse(table, pairs)?;
+    let chosen = Query { fields: query.fields.clone(), expand: query.expand.clone(), ..Query::default() };
+    if query == chosen { Ok(query) } else { Err(Reason::QueryNotAllowed) }
+}
 
 /// A list or read query, understood. Fields are resolved; names that do not resolve are an error of the parser.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
-    pub filter: Vec<Comparison>,
+    pub filter: Condition,
     /// (field, descending)
     pub sort: Vec<(FieldId, bool)>,
     pub fields: Option<Vec<FieldId>>,
@@ -19,11 +95,125 @@ pub struct Query {
     pub offset: Option<u64>,
     /// From 1.
     pub page: Option<u64>,
+    /// Whether the number of all records is asked for, where a dialect asks for it.
+    pub count: bool,
+}
+
+/// Which records, in an upstream's own sense of truth: what a negation makes of null is the upstream's business.
+///
+/// Parsers bound the depth of what they make; whoever walks one may recurse.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// All of them; of none, every record.
+    And(Vec<Condition>),
+    /// Any of them; of none, no record.
+    Or(Vec<Condition>),
+    Not(Box<Condition>),
+    Is(Comparison),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     pub field: FieldId,
     pub operator: Operator,
+    /// As a parameter says it: one value of the field's type, or `true` or `false` beside [`Operator::Null`]. Lists of
+    /// [`Operator::In`] and [`Operator::NotIn`] are separated by commas.
     pub value: String,
+}
+
+impl Default for Condition {
+    fn default() -> Self {
+        Self::And(Vec::new())
+    }
+}
+
+/// All of them.
+impl FromIterator<Comparison> for Condition {
+    fn from_iter<I: IntoIterator<Item = Comparison>>(comparisons: I) -> Self {
+        Self::And(comparisons.into_iter().map(Self::Is).collect())
+    }
+}
+
+impl Condition {
+    /// Whether it lets every record through for want of parts.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::And(parts) if parts.is_empty())
+    }
+
+    /// Both this one and another.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (one, none) if none.is_empty() => one,
+            (none, one) if none.is_empty() => one,
+            (Self::And(mut parts), Self::And(others)) => {
+                parts.extend(others);
+                Self::And(parts)
+            }
+            (Self::And(mut parts), other) => {
+                parts.push(other);
+                Self::And(parts)
+            }
+            (one, other) => Self::And(vec![one, other]),
+        }
+    }
+
+    /// Every comparison in it, in order.
+    pub fn comparisons(&self) -> Vec<&Comparison> {
+        let mut found = Vec::new();
+        self.collect(&mut found);
+        found
+    }
+
+    fn collect<'c>(&'c self, found: &mut Vec<&'c Comparison>) {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.collect(found)),
+            Self::Not(part) => part.collect(found),
+            Self::Is(comparison) => found.push(comparison),
+        }
+    }
+}
+
+/// What is added to a client's query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Added {
+    pub condition: Condition,
+    /// Whether the upstream then answers with the records that were meant and no others.
+    pub exact: bool,
+}
+
+impl Added {
+    /// The fields that are compared and how, without what with.
+    pub fn names(&self, table: &Table) -> Vec<String> {
+        let name =
+            |comparison: &Comparison| format!("{} {}", table.field(comparison.field).name, comparison.operator.word());
+        let mut names: Vec<String> = self.condition.comparisons().into_iter().map(name).collect();
+        names.dedup();
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_that_say_nothing_leave_no_trace() {
+        let is = |value: &str| {
+            Condition::Is(Comparison { field: FieldId(0), operator: Operator::Equal, value: value.to_owned() })
+        };
+        let either = Condition::Or(vec![is("a"), is("b")]);
+        let nothing = Condition::default;
+        assert!(nothing().and(nothing()).is_empty());
+        assert_eq!(nothing().and(either.clone()), either);
+        assert_eq!(either.clone().and(nothing()), either);
+        assert_eq!(either.clone().and(is("c")), Condition::And(vec![either.clone(), is("c")]));
+        let both = Condition::And(vec![is("c"), is("d")]);
+        assert_eq!(both.clone().and(either.clone()), Condition::And(vec![is("c"), is("d"), either.clone()]));
+        // An alternative is never torn out of its list.
+        let not = Condition::Not(Box::new(either.clone())).and(both);
+        let values: Vec<_> = not.comparisons().iter().map(|comparison| comparison.value.as_str()).collect();
+        assert_eq!(values, ["a", "b", "c", "d"]);
+        assert!(!Condition::Or(Vec::new()).is_empty(), "which lets nothing through");
+    }
 }

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 
-use crate::api::{Api, Catalog, Dialect, FieldId, InexactPaging, Records, Route, RouteKind, Shape, Table, TableId};
-use crate::dialect::{Query, rest};
+use crate::api::{Api, Catalog, FieldId, InexactPaging, Records, Route, RouteKind, Shape, Table, TableId};
+use crate::dialect::{self, PagedBy, Query};
 use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace};
 use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
 use crate::redact::{Frame, Lens, Plan, Relations};
@@ -228,31 +228,32 @@ impl<'a> Case<'a> {
     ) -> Result<Listing, Reason> {
         let table = self.catalog.table(residual.table());
         let api = self.catalog.api(table.api);
-        let Dialect::Rest(dialect) = &api.dialect;
-        let query = rest::parse(dialect, table, pairs)?;
-        let added = rest::add(dialect, table, &pushdown::narrow(residual.sieve(), table), &query);
-        let tenant = rest::is_tenant_pushed(table);
+        let language = dialect::of(api);
+        let query = language.parse(table, pairs)?;
+        let added = language.add(table, &pushdown::narrow(residual.sieve(), table), &query);
+        let tenant = language.is_tenant_pushed(table);
         let exact = added.exact && tenant;
         query::check(&query, table, Some(&residual), exact)?;
         let exports = *action == Action::Export;
         if exports && !query.expand.is_empty() {
             return Err(Reason::QueryNotAllowed);
         }
-        let frame = match &dialect.list {
+        let envelope = language.envelope();
+        let frame = match envelope.list {
             Records::Array(records) => Frame::List {
                 records: records.clone(),
-                total: dialect.total.clone().filter(|_| !exports),
-                keep: if exports { Vec::new() } else { dialect.keep.clone() },
+                total: envelope.total.cloned().filter(|_| !exports),
+                keep: if exports { Vec::new() } else { envelope.keep.to_vec() },
                 exact,
             },
             Records::Lines => Frame::Lines,
         };
         let accept = HeaderValue::from_static(frame.media_type());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);
-        let mut sent = query::complete(&query, table, &residual, dialect);
+        let mut sent = query::complete(&query, table, &residual, language);
         let pushed = added.names(table);
-        sent.filter.extend(added.comparisons);
-        let printed = rest::print(dialect, table, &sent, self.tenant, true);
+        sent.filter = sent.filter.and(added.condition);
+        let printed = language.print(table, &sent, self.tenant, true);
         let mut outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
         outgoing.headers.insert(header::ACCEPT, accept);
         let asked = Asked { tenant, exact, pushed: pushed.into() };
@@ -260,35 +261,33 @@ impl<'a> Case<'a> {
         if exact || table.inexact_paging == InexactPaging::Short {
             return Ok(Listing::Page(permit));
         }
-        let parameters = &dialect.parameters;
-        let take = parameters.limit.as_ref().map_or(u64::MAX, |limit| query.limit.unwrap_or(limit.default));
+        let paging = language.paging();
+        let take = paging.limit.map_or(u64::MAX, |limit| query.limit.unwrap_or(limit.default));
         let skip = match (query.offset, query.page) {
             (Some(offset), _) => offset,
             (None, Some(page)) => page.saturating_sub(1).saturating_mul(take),
             (None, None) => 0,
         };
-        let paged = parameters.offset.is_some() || parameters.page.is_some();
-        let step = parameters.limit.as_ref().filter(|_| paged).map(|limit| limit.max);
+        let step = paging.limit.filter(|_| paging.by.is_some()).map(|limit| limit.max);
         Ok(Listing::Walk(Walk { base: permit, table: table.id, query: sent, skip, take, step }))
     }
 
     /// The permit for one of the upstream's pages, from 0.
     pub fn page(&self, walk: &Walk, page: u64) -> Permit<Fetch> {
         let table = self.catalog.table(walk.table);
-        let Dialect::Rest(dialect) = &self.catalog.api(table.api).dialect;
+        let language = dialect::of(self.catalog.api(table.api));
         let mut query = walk.query.clone();
         query.limit = walk.step;
         (query.offset, query.page) = (None, None);
         if let Some(step) = walk.step {
-            if dialect.parameters.offset.is_some() {
-                query.offset = Some(page.saturating_mul(step));
-            } else {
-                query.page = Some(page.saturating_add(1));
+            match language.paging().by {
+                Some(PagedBy::Offset) => query.offset = Some(page.saturating_mul(step)),
+                Some(PagedBy::Page) | None => query.page = Some(page.saturating_add(1)),
             }
         }
         let mut outgoing = walk.base.outgoing.clone();
         let path = outgoing.target.split('?').next().unwrap_or_default().to_owned();
-        outgoing.target = format!("{path}?{}", rest::print(dialect, table, &query, self.tenant, true));
+        outgoing.target = format!("{path}?{}", language.print(table, &query, self.tenant, true));
         let purpose = walk.base.purpose.clone();
         Permit { upstream: Arc::clone(&walk.base.upstream), outgoing, purpose }
     }
@@ -303,13 +302,13 @@ impl<'a> Case<'a> {
     ) -> Result<Permit<Fetch>, Reason> {
         let table = self.catalog.table(residual.table());
         let api = self.catalog.api(table.api);
-        let Dialect::Rest(dialect) = &api.dialect;
-        let query = rest::parse_record(dialect, table, pairs)?;
+        let language = dialect::of(api);
+        let query = dialect::parse_record(language, table, pairs)?;
         query::check(&query, table, Some(&residual), false)?;
-        let frame = Frame::Record(dialect.record.clone());
+        let frame = Frame::Record(language.envelope().record.clone());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);
-        let sent = query::complete(&query, table, &residual, dialect);
-        let printed = rest::print(dialect, table, &sent, self.tenant, false);
+        let sent = query::complete(&query, table, &residual, language);
+        let printed = language.print(table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
         // A record that was named may be of any tenant.
         let purpose = Fetch { plan, asked: Asked::default() };
@@ -320,8 +319,8 @@ impl<'a> Case<'a> {
     /// first, for none of them is readable under this action.
     pub fn check_refused_query(&self, table: TableId, pairs: &[(String, String)]) -> Result<(), Reason> {
         let table = self.catalog.table(table);
-        let Dialect::Rest(dialect) = &self.catalog.api(table.api).dialect;
-        query::check(&rest::parse(dialect, table, pairs)?, table, None, false)
+        let language = dialect::of(self.catalog.api(table.api));
+        query::check(&language.parse(table, pairs)?, table, None, false)
     }
 
     /// A declared opaque route: hidden from whoever holds none of its roles, and from credentials cut down to tables.
@@ -370,10 +369,10 @@ pub fn hierarchy(
     page: u64,
 ) -> Option<Permit<Hierarchy>> {
     let api = catalog.api(table.api);
-    let Dialect::Rest(dialect) = &api.dialect;
-    let query = query::people(dialect, table, manager, page)?;
+    let language = dialect::of(api);
+    let query = query::people(language, table, manager, page)?;
     let path = list_route(api, table)?.upstream_path.expand(&[], tenant)?;
-    let printed = rest::print(dialect, table, &query, tenant, true);
+    let printed = language.print(table, &query, tenant, true);
     let target = if printed.is_empty() { path } else { format!("{path}?{printed}") };
     let outgoing = Outgoing { method: Method::GET, target, headers: headers(api, tenant)?, body: Bytes::new() };
     Some(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Hierarchy })

@@ -86,7 +86,7 @@ fn check(apis: &[raw::Api], upstreams: &[Name], dimensions: &[Name], reader: &mu
     let mut checked: Vec<Option<Api>> = Vec::new();
     let mut placed = Vec::new();
     for (id, api) in (0..).map(ApiId).zip(apis) {
-        let dialect = dialect::rest(api, &known, reader);
+        let dialect = dialect::dialect(api, &known, reader);
         tables.extend(api.tables.iter().map(|(name, table)| tables::table(&known, id, api, name, table, reader)));
         placed.extend(routes::routes(&known, id, api, reader));
         let upstream = api.upstream.as_ref().and_then(|upstream| known.upstream(upstream, reader));

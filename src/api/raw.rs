@@ -25,10 +25,16 @@ const PUSH: [(&str, Push); 8] = [
 pub(super) struct Api {
     pub(super) name: Option<Text>,
     pub(super) upstream: Option<Text>,
+    pub(super) dialect: Option<Dialect>,
     pub(super) rest: Option<Rest>,
     pub(super) tenant_headers: Vec<(Text, Text)>,
     pub(super) tables: Vec<(Text, Table)>,
     pub(super) opaque: Vec<(Text, Opaque)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Rest,
 }
 
 #[derive(Debug)]
@@ -133,13 +139,11 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
     let name = text(fields.require("api", reader), "`api`", reader);
     let upstream = text(fields.require("upstream", reader), "`upstream`", reader);
     let dialect = text(fields.require("dialect", reader), "`dialect`", reader);
+    let spoken = dialect.as_ref().and_then(|word| read_dialect(word, reader));
     let rest = fields.take("rest").map(|node| read_rest(node, reader));
-    if let Some(dialect) = &dialect {
-        check_dialect(dialect, reader);
-        if dialect.value == "rest" && rest.is_none() {
-            reader.error("missing-key", &dialect.span, "the dialect `rest` needs `rest`: where the records lie").help =
-                Some("rest: { list: \"$.data[*]\", record: \"$.data\" }".to_owned());
-        }
+    if let (Some(word), Some(Dialect::Rest), None) = (&dialect, spoken, &rest) {
+        reader.error("missing-key", &word.span, "the dialect `rest` needs `rest`: where the records lie").help =
+            Some("rest: { list: \"$.data[*]\", record: \"$.data\" }".to_owned());
     }
     let tenant_headers = fields.take("tenant_headers").map_or_else(Vec::new, |n| pairs(n, "`tenant_headers`", reader));
     let mut tables = Vec::new();
@@ -158,19 +162,20 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
         reader.error("missing-key", &fields.head(), "an API description needs `tables`");
     }
     fields.finish(reader);
-    Api { name, upstream, rest, tenant_headers, tables, opaque }
+    Api { name, upstream, dialect: spoken, rest, tenant_headers, tables, opaque }
 }
 
-fn check_dialect(dialect: &Text, reader: &mut Reader) {
-    let (code, message) = match dialect.value.as_str() {
-        "rest" => return,
+fn read_dialect(word: &Text, reader: &mut Reader) -> Option<Dialect> {
+    let (code, message) = match word.value.as_str() {
+        "rest" => return Some(Dialect::Rest),
         later @ ("odata" | "directus" | "pocketbase") => {
             ("unsupported-dialect", format!("the dialect `{later}` is not supported yet"))
         }
         other => ("unknown-dialect", format!("unknown dialect `{other}`")),
     };
     let help = "`rest` declares routes, paging and filters one by one".to_owned();
-    reader.error(code, &dialect.span, message).help = Some(help);
+    reader.error(code, &word.span, message).help = Some(help);
+    None
 }
 
 fn read_rest(node: &Node, reader: &mut Reader) -> Rest {

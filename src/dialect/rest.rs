@@ -7,30 +7,67 @@
 mod filter;
 #[cfg(test)]
 mod tests;
-mod value;
 
-pub use filter::{Added, add};
+pub use filter::add;
 
 use std::collections::HashMap;
 
-use crate::api::{Direction, FieldId, ListParameter, Operator, Rest, Shape, Sort, Table, Tenancy};
-use crate::dialect::{Comparison, Query};
+use crate::api::{Direction, FieldId, ListParameter, Operator, Parameters, Rest, Shape, Sort, Table, Tenancy};
+use crate::dialect::{Added, Comparison, Envelope, Language, PageSize, PagedBy, Paging, Query, value};
+use crate::model::filter::Sieve;
 use crate::model::{Name, Reason, TenantScope, percent};
 
 /// Records or pages that may be skipped.
 const MAX_SKIP: u64 = 1_000_000_000;
 
+impl Language for Rest {
+    fn parse(&self, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
+        parse(self, table, pairs)
+    }
+
+    fn add(&self, table: &Table, sieve: &Sieve, client: &Query) -> Added {
+        add(self, table, sieve, client)
+    }
+
+    fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
+        print(self, table, query, tenant, list)
+    }
+
+    /// Never so where the tenant is the parent's.
+    fn is_tenant_pushed(&self, table: &Table) -> bool {
+        let is_filtered = |dimension: &Name| table.tenant_filter.iter().any(|(_, filtered)| filtered == dimension);
+        match &table.tenant {
+            Tenancy::Columns(columns) => columns.iter().all(|(dimension, _)| is_filtered(dimension)),
+            Tenancy::Via(_) => false,
+            Tenancy::Shared => true,
+        }
+    }
+
+    fn envelope(&self) -> Envelope<'_> {
+        Envelope { list: &self.list, record: &self.record, total: self.total.as_ref(), keep: &self.keep }
+    }
+
+    fn paging(&self) -> Paging {
+        let Parameters { limit, offset, page, .. } = &self.parameters;
+        Paging {
+            limit: limit.as_ref().map(|limit| PageSize { default: limit.default, max: limit.max }),
+            by: match (offset, page) {
+                (Some(_), _) => Some(PagedBy::Offset),
+                (None, Some(_)) => Some(PagedBy::Page),
+                (None, None) => None,
+            },
+        }
+    }
+
+    fn expands(&self) -> bool {
+        self.parameters.expand.is_some()
+    }
+}
+
 /// Reads the query pairs of a client's list. Errors: `QueryNotAllowed` for anything that is not declared, does not
 /// resolve to a field, or does not parse; the same for all of them, so that nothing is told about hidden fields.
 pub fn parse(rest: &Rest, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
     Reading { rest, table }.query(pairs).ok_or(Reason::QueryNotAllowed)
-}
-
-/// As [`parse`], for a request that is about one record: it may choose fields and expansions, nothing else.
-pub fn parse_record(rest: &Rest, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
-    let query = parse(rest, table, pairs)?;
-    let chosen = Query { fields: query.fields.clone(), expand: query.expand.clone(), ..Query::default() };
-    if query == chosen { Ok(query) } else { Err(Reason::QueryNotAllowed) }
 }
 
 /// Prints a query with the tenant filter of the table, percent-encoded, without a leading `?`. A limit is always sent
@@ -46,7 +83,8 @@ pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, li
             // A tenant without the dimension owns nothing, so it is given what matches nothing.
             out.pair(name, tenant.value(dimension).map_or("", |value| value));
         }
-        for comparison in &query.filter {
+        // Invariant: conditions of this dialect are comparisons that must all hold, but for the alternatives of one list.
+        for comparison in query.filter.comparisons() {
             if let Some(name) = spelling(rest, table, comparison.field, comparison.operator) {
                 out.pair(&name, &comparison.value);
             }
@@ -72,17 +110,6 @@ pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, li
         }
     }
     out.0
-}
-
-/// Whether the upstream itself cuts every list of a table to one tenant. Never so where the tenant is the parent's.
-pub fn is_tenant_pushed(table: &Table) -> bool {
-    match &table.tenant {
-        Tenancy::Columns(columns) => {
-            columns.iter().all(|(dimension, _)| table.tenant_filter.iter().any(|(_, filtered)| filtered == dimension))
-        }
-        Tenancy::Via(_) => false,
-        Tenancy::Shared => true,
-    }
 }
 
 /// The parameter by which a field is filtered, if it can be. Names that mean something else are none.
@@ -144,6 +171,7 @@ impl Reading<'_> {
         }
         // Most lists are asked for without a filter.
         let mut spelled = None;
+        let mut comparisons = Vec::new();
         let is_reserved = |name: &str| reserved(self.rest).any(|known| **known == *name);
         for (name, text) in pairs.iter().filter(|(name, _)| !is_reserved(name)) {
             let (field, operator) = (*spelled.get_or_insert_with(|| self.spellings()).get(name)?)?;
@@ -153,8 +181,9 @@ impl Reading<'_> {
             }
             let Shape::Plain(kind) = &self.table.field(field).shape else { return None };
             value::fits(kind, operator, text)
-                .then(|| query.filter.push(Comparison { field, operator, value: text.clone() }))?;
+                .then(|| comparisons.push(Comparison { field, operator, value: text.clone() }))?;
         }
+        query.filter = comparisons.into_iter().collect();
         Some(query)
     }
 

@@ -4,8 +4,8 @@
 //! the answer's rows, their order or their number would tell its values. Hidden, unreadable and unknown fields are refused
 //! with one and the same answer.
 
-use crate::api::{FieldId, InexactPaging, Rest, Shape, Table, Tenancy};
-use crate::dialect::Query;
+use crate::api::{FieldId, InexactPaging, Shape, Table, Tenancy};
+use crate::dialect::{Language, PagedBy, Query};
 use crate::model::Reason;
 use crate::policy::{Layout, Residual};
 
@@ -13,8 +13,8 @@ use crate::policy::{Layout, Residual};
 /// that will be dropped.
 pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>, whole: bool) -> Result<(), Reason> {
     let tells_order = !query.filter.is_empty() || !query.sort.is_empty();
-    let compared =
-        query.filter.iter().map(|comparison| comparison.field).chain(query.sort.iter().map(|(field, _)| *field));
+    let filtered = query.filter.comparisons().into_iter().map(|comparison| comparison.field);
+    let compared = filtered.chain(query.sort.iter().map(|(field, _)| *field));
     let shown = query.fields.iter().flatten().chain(&query.expand);
     let allowed = match residual {
         None => compared.count() == 0 && shown.count() == 0,
@@ -31,9 +31,9 @@ pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>, w
 
 /// The query to send: what the client asked, and what the rules need to read. Helpers are removed from the answer, because
 /// the plan shows only what the client asked for.
-pub(super) fn complete(query: &Query, table: &Table, residual: &Residual, dialect: &Rest) -> Query {
+pub(super) fn complete(query: &Query, table: &Table, residual: &Residual, language: &dyn Language) -> Query {
     let mut sent = query.clone();
-    for field in helpers(table, residual.layout(), dialect).expand {
+    for field in helpers(table, residual.layout(), language).expand {
         if !sent.expand.contains(&field) {
             sent.expand.push(field);
         }
@@ -54,9 +54,9 @@ pub(super) fn complete(query: &Query, table: &Table, residual: &Residual, dialec
 }
 
 /// A query for whatever the rules of a table read in related records.
-pub(super) fn helpers(table: &Table, layout: &Layout, dialect: &Rest) -> Query {
+pub(super) fn helpers(table: &Table, layout: &Layout, language: &dyn Language) -> Query {
     let mut query = Query::default();
-    if dialect.parameters.expand.is_some() {
+    if language.expands() {
         let related = |field: &FieldId| !matches!(table.field(*field).shape, Shape::Plain(_));
         query.expand = layout.fields().filter_map(|name| table.field_named(name)).filter(related).collect();
         if let Tenancy::Via(field) = table.tenant
@@ -69,7 +69,7 @@ pub(super) fn helpers(table: &Table, layout: &Layout, dialect: &Rest) -> Query {
 }
 
 /// A query for one page, from 0, of who is managed by whom. `None`: there is no way to ask for more than the first.
-pub(super) fn people(dialect: &Rest, table: &Table, manager: FieldId, page: u64) -> Option<Query> {
+pub(super) fn people(language: &dyn Language, table: &Table, manager: FieldId, page: u64) -> Option<Query> {
     let mut query = Query::default();
     let mut wanted = vec![table.key, manager];
     match &table.tenant {
@@ -92,12 +92,12 @@ pub(super) fn people(dialect: &Rest, table: &Table, manager: FieldId, page: u64)
     query.fields = Some(fields);
     // Without an order, a row may change its page between two requests.
     query.sort.push((table.key, false));
-    let parameters = &dialect.parameters;
-    let limit = parameters.limit.as_ref().map(|limit| limit.max);
+    let paging = language.paging();
+    let limit = paging.limit.map(|limit| limit.max);
     query.limit = limit;
-    match limit {
-        Some(limit) if parameters.offset.is_some() => query.offset = Some(page.checked_mul(limit)?),
-        Some(_) if parameters.page.is_some() => query.page = Some(page.checked_add(1)?),
+    match (limit, paging.by) {
+        (Some(limit), Some(PagedBy::Offset)) => query.offset = Some(page.checked_mul(limit)?),
+        (Some(_), Some(PagedBy::Page)) => query.page = Some(page.checked_add(1)?),
         _ if page > 0 => return None,
         _ => {}
     }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 
 use super::{Case, Outgoing, Permit, Probe, Write, query};
-use crate::api::{Dialect, FieldId, Race, Route, RouteKind, Shape, Table, TableId, Tenancy};
-use crate::dialect::{Query, rest};
+use crate::api::{FieldId, Race, Route, RouteKind, Shape, Table, TableId, Tenancy};
+use crate::dialect::{self, Query};
 use crate::model::{Action, Name, Reason, Value};
 use crate::policy::{Residual, Verdict};
 use crate::redact::request::{self, Change, Changes};
@@ -64,13 +64,13 @@ impl Case<'_> {
     pub fn probe(&self, table: TableId, key: &str) -> Result<Permit<Probe>, Reason> {
         let table = self.catalog.table(table);
         let api = self.catalog.api(table.api);
-        let Dialect::Rest(dialect) = &api.dialect;
+        let language = dialect::of(api);
         let reads = |route: &&Route| matches!(&route.kind, RouteKind::Table { table: of, action: Action::Read } if *of == table.id);
         let route = api.routes.iter().find(reads).ok_or(Reason::UpstreamCannotGuard)?;
         let variables: Vec<(Name, String)> =
             route.path.variables().map(|name| (Arc::clone(name), key.to_owned())).collect();
-        let sent = query::helpers(table, self.policies.layout(table.id), dialect);
-        let printed = rest::print(dialect, table, &sent, self.tenant, false);
+        let sent = query::helpers(table, self.policies.layout(table.id), language);
+        let printed = language.print(table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, &variables, &printed).ok_or(Reason::RecordHidden)?;
         Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Probe })
     }
@@ -297,12 +297,12 @@ impl Case<'_> {
         before: Option<&Before>,
     ) -> Result<Permit<Write>, Refusal> {
         let api = self.catalog.api(table.api);
-        let Dialect::Rest(dialect) = &api.dialect;
+        let language = dialect::of(api);
         let readable = self.residual(table.id, &Action::Read).filter(|_| route.method != Method::DELETE);
         let sent = readable
             .as_ref()
-            .map_or_else(Query::default, |_| query::helpers(table, self.policies.layout(table.id), dialect));
-        let printed = rest::print(dialect, table, &sent, self.tenant, false);
+            .map_or_else(Query::default, |_| query::helpers(table, self.policies.layout(table.id), language));
+        let printed = language.print(table, &sent, self.tenant, false);
         let mut outgoing: Outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
         if let Some(body) = body {
             outgoing.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -313,7 +313,9 @@ impl Case<'_> {
             outgoing.headers.insert(header::IF_MATCH, etag);
         }
         let plan = match readable {
-            Some(residual) => Some(Arc::new(self.plan(Frame::Record(dialect.record.clone()), residual, None, &[])?)),
+            Some(residual) => {
+                Some(Arc::new(self.plan(Frame::Record(language.envelope().record.clone()), residual, None, &[])?))
+            }
             None => None,
         };
         Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Write { plan } })

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::table::Unread;
-use crate::api::{Catalog, Dialect, FieldId, Shape, Table, TableId, Tenancy};
+use crate::api::{Catalog, FieldId, Shape, Table, TableId, Tenancy};
 use crate::config::HierarchyTable;
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::dialect::rest;
+use crate::dialect::{self, Paging};
 use crate::enforcement;
 use crate::model::{Name, TenantScope};
 use crate::policy::{Layout, Slot, SlotId, Slots};
@@ -139,15 +139,14 @@ fn tenant(table: &Table, catalog: &Catalog, layout: &mut Layout) -> Option<Vec<(
 
 /// What makes reading slow, or impossible for large tenants.
 fn doubts(named: &HierarchyTable, table: &Table, catalog: &Catalog) -> Vec<Diagnostic> {
-    let Dialect::Rest(dialect) = &catalog.api(table.api).dialect;
-    let parameters = &dialect.parameters;
+    let language = dialect::of(catalog.api(table.api));
     let warn = |code, message: String| Diagnostic::warning(code, named.table_span.clone(), message);
     let mut doubts = Vec::new();
-    if !rest::is_tenant_pushed(table) {
+    if !language.is_tenant_pushed(table) {
         let warning = warn("hierarchy-unfiltered", format!("all rows of `{}` are read for each tenant", table.name));
         doubts.push(warning.help("declare its `tenant_filter`, if the API has one"));
     }
-    if let (Some(limit), None, None) = (&parameters.limit, &parameters.offset, &parameters.page) {
+    if let Paging { limit: Some(limit), by: None } = language.paging() {
         let message = format!("without paging, a tenant with {} people or more can't be read", limit.max);
         doubts.push(warn("hierarchy-unpaged", message).help("declare `offset` or `page`, if the API has one"));
     }

@@ -17,10 +17,10 @@ use tokio::task::JoinSet;
 
 use super::columns::Columns;
 use super::edges::{Edges, Faults};
-use crate::api::{Catalog, Dialect, Records, Table};
+use crate::api::{Catalog, Records, Table};
 use crate::config::{Config, HierarchyTable};
 use crate::diagnostic::Diagnostic;
-use crate::dialect::rest;
+use crate::dialect;
 use crate::enforcement;
 use crate::metrics::Metrics;
 use crate::model::{Name, TenantScope};
@@ -104,14 +104,13 @@ impl People {
         let (columns, warnings) = Columns::find(named, catalog)?;
         let table = catalog.table(columns.table);
         let api = catalog.api(table.api);
-        let Dialect::Rest(dialect) = &api.dialect;
         let upstream = config.upstreams.get(&api.upstream);
         let place = upstream.map(|it| (it.scheme, it.host.as_str(), it.port, it.base_path.as_str()));
         let column = |field| &*table.field(field).name;
         let source = format!(
             "{place:?} {:?} {:?} {} {} {:?} {:?}",
             enforcement::list_route(api, table).map(|route| &route.upstream_path),
-            dialect.list,
+            dialect::of(api).envelope().list,
             column(table.key),
             column(columns.manager),
             table.tenant,
@@ -245,8 +244,9 @@ impl People {
         metrics: &Metrics,
     ) -> Result<BTreeMap<Name, Option<Name>>, Unread> {
         let table = self.table();
-        let Dialect::Rest(dialect) = &self.catalog.api(table.api).dialect;
-        let full = dialect.parameters.limit.as_ref().map_or(u64::MAX, |limit| limit.max);
+        let language = dialect::of(self.catalog.api(table.api));
+        let list = language.envelope().list;
+        let full = language.paging().limit.map_or(u64::MAX, |limit| limit.max);
         let mut people = BTreeMap::new();
         let mut before = Bytes::new();
         let mut last = full;
@@ -265,7 +265,7 @@ impl People {
                 return Err(Unread::Status(answer.status));
             }
             // Only the framing tells whether the last line was the last.
-            if dialect.list == Records::Lines && !answer.framed {
+            if *list == Records::Lines && !answer.framed {
                 return Err(Unread::Upstream(Failure::Broken));
             }
             // An upstream that does not page answers the same for ever.
@@ -273,7 +273,7 @@ impl People {
                 return Err(Unread::Endless);
             }
             before = answer.body;
-            let records = redact::records(&before, &dialect.list, self.depth).map_err(Unread::Unreadable)?;
+            let records = redact::records(&before, list, self.depth).map_err(Unread::Unreadable)?;
             if records.is_empty() {
                 return Ok(people);
             }
@@ -293,9 +293,10 @@ impl People {
         metrics: &Metrics,
     ) -> Result<(), Unread> {
         let table = self.table();
+        let is_pushed = dialect::of(self.catalog.api(table.api)).is_tenant_pushed(table);
         for record in records {
             let Some((key, manager)) = self.columns.read(record, table, tenant, self.depth)? else {
-                if rest::is_tenant_pushed(table) {
+                if is_pushed {
                     metrics.tenant_violations.inc();
                 }
                 continue;

@@ -7,7 +7,8 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::records::{Step, is_absent, is_json, ok_json};
 use super::reply::Reply;
-use crate::api::{Dialect, TableId};
+use crate::api::TableId;
+use crate::dialect;
 use crate::enforcement::write::{Before, Permitted, Referenced, Refusal};
 use crate::exchange::Exchange;
 use crate::model::{Action, Reason};
@@ -123,9 +124,9 @@ impl<'u> Step<'u, '_> {
     fn record_of(&self, body: Bytes, table: TableId, key: &str) -> Result<Bytes, Reason> {
         let broken = |_| Reason::UpstreamBroken;
         let declared = self.snapshot.catalog.table(table);
-        let Dialect::Rest(dialect) = &self.snapshot.catalog.api(declared.api).dialect;
+        let place = dialect::of(self.snapshot.catalog.api(declared.api)).envelope().record;
         let depth = self.case.depth;
-        let record = redact::locate(&body, &dialect.record, depth).map_err(broken)?.ok_or(Reason::RecordHidden)?;
+        let record = redact::locate(&body, place, depth).map_err(broken)?.ok_or(Reason::RecordHidden)?;
         let layout = self.snapshot.policies.layout(table);
         let slots = redact::slots(record, layout, depth).map_err(broken)?;
         let slot = layout.find(std::slice::from_ref(&declared.field(declared.key).name));

@@ -10,7 +10,13 @@ use crate::api::{Dialect, Direction, Limit, ListParameter, Operator, Parameters,
 use crate::model::Name;
 use crate::yaml::{Reader, Text};
 
-pub(super) fn rest(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Option<Dialect> {
+pub(super) fn dialect(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Option<Dialect> {
+    match api.dialect? {
+        raw::Dialect::Rest => rest(api, known, reader).map(Dialect::Rest),
+    }
+}
+
+fn rest(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Option<Rest> {
     let raw = api.rest.as_ref()?;
     let lists = api.tables.iter().any(|(_, table)| table.routes.iter().any(|route| route.action.value == "list"));
     if lists && raw.list.is_none() {
@@ -35,13 +41,13 @@ pub(super) fn rest(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Op
     }
     let parameters = parameters(raw, reader);
     check_spellings(api, known, reader);
-    Some(Dialect::Rest(Rest {
+    Some(Rest {
         list,
         record,
         total: total.map(|(_, place)| place),
         keep: keep.into_iter().map(|(_, place)| place).collect(),
         parameters,
-    }))
+    })
 }
 
 fn records(text: &Text, reader: &mut Reader) -> Option<Records> {

@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
-use super::value::{self, MAX_VALUE};
-use super::{Comparison, Query, is_part, is_tenants, spelling};
+use super::{is_part, is_tenants, spelling};
 use crate::api::{Field, FieldId, Nulls, Operator, Parameters, Rest, Shape, Table};
+use crate::dialect::value::{self, MAX_VALUE};
+use crate::dialect::{Added, Comparison, Condition, Query};
 use crate::model::filter::{Filter, Leaf, Part, Sieve, Sign, Test};
 use crate::model::value::Type;
 use crate::model::{Name, Value, percent};
@@ -17,37 +18,19 @@ use crate::model::{Name, Value, percent};
 /// Bytes of what is added to a query, as it is sent.
 const MAX_ADDED: usize = 4096;
 
-/// What is added to a client's query.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Added {
-    pub comparisons: Vec<Comparison>,
-    /// Whether the upstream then answers with the records that were meant and no others.
-    pub exact: bool,
-}
-
-impl Added {
-    /// The fields that are compared and how, without what with.
-    pub fn names(&self, table: &Table) -> Vec<String> {
-        let name =
-            |comparison: &Comparison| format!("{} {}", table.field(comparison.field).name, comparison.operator.word());
-        let mut names: Vec<String> = self.comparisons.iter().map(name).collect();
-        names.dedup();
-        names
-    }
-}
-
 /// A sieve in the words of a dialect, beside a client's query.
 pub fn add(rest: &Rest, table: &Table, sieve: &Sieve, client: &Query) -> Added {
     let (mut leaves, exact) = common(rest, &sieve.filter);
     let mut adding = Adding { rest, table, client, added: Vec::new(), names: Vec::new(), bytes: 0, exact };
     adding.exact &= sieve.exact;
-    adding.names = client.filter.iter().filter_map(|c| spelling(rest, table, c.field, c.operator)).collect();
+    adding.names =
+        client.filter.comparisons().into_iter().filter_map(|c| spelling(rest, table, c.field, c.operator)).collect();
     // What is found soonest comes first: there may be no room for all.
     leaves.sort_by_key(|leaf| u8::from(!matches!(leaf.test, Test::OneOf(_))));
     for leaf in &leaves {
         adding.exact &= adding.leaf(leaf).unwrap_or(false);
     }
-    Added { comparisons: adding.added, exact: adding.exact }
+    Added { condition: Condition::And(adding.added), exact: adding.exact }
 }
 
 /// The tests that every record of a filter passes, and whether no other record does. Recursion is bounded by the depth of
@@ -107,7 +90,7 @@ struct Adding<'a> {
     rest: &'a Rest,
     table: &'a Table,
     client: &'a Query,
-    added: Vec<Comparison>,
+    added: Vec<Condition>,
     /// Taken by the client, or by what was added.
     names: Vec<String>,
     bytes: usize,
@@ -174,7 +157,7 @@ impl Adding<'_> {
     /// Whether the client asks for nothing but some of these itself.
     fn is_implied(&self, id: FieldId, texts: &[String]) -> bool {
         let among = |text: &str| texts.iter().any(|known| known == text);
-        self.client.filter.iter().filter(|comparison| comparison.field == id).any(|comparison| {
+        self.client.filter.comparisons().into_iter().filter(|comparison| comparison.field == id).any(|comparison| {
             match comparison.operator {
                 Operator::Equal => among(&comparison.value),
                 Operator::In => comparison.value.split(',').all(among),
@@ -235,7 +218,9 @@ impl Adding<'_> {
         }
         self.bytes += sent.len();
         self.names.push(name);
-        self.added.extend(values.iter().map(|value| Comparison { field, operator, value: value.clone() }));
+        let mut said: Vec<_> =
+            values.iter().map(|value| Condition::Is(Comparison { field, operator, value: value.clone() })).collect();
+        self.added.push(if said.len() == 1 { said.remove(0) } else { Condition::Or(said) });
         true
     }
 }

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{is_tenant_pushed, parse, parse_record, print};
+use super::{parse, print};
 use crate::api::*;
-use crate::dialect::{Comparison, Query};
+use crate::dialect::{Comparison, Language, Query, parse_record};
 use crate::model::value::Type;
 use crate::model::{Name, Reason, TenantScope};
 
@@ -166,8 +166,8 @@ fn a_list_is_printed_with_its_tenant_and_a_limit() {
         text(&[("fields", "id,name"), ("expand", "account,notes")], false),
         "fields=id%2Cname&expand=account%2Cnotes"
     );
-    assert!(is_tenant_pushed(&table));
-    assert!(!is_tenant_pushed(&Table { tenant_filter: Vec::new(), ..table }));
+    assert!(rest.is_tenant_pushed(&table));
+    assert!(!rest.is_tenant_pushed(&Table { tenant_filter: Vec::new(), ..table }));
 }
 
 #[test]
@@ -241,6 +241,7 @@ proptest! {
             limit,
             offset,
             page: None,
+            count: false,
         };
         let mut sent = decoded(&print(&rest, &table(), &query, &tenant(), true));
         prop_assert_eq!(sent.remove(0), ("organization_id".to_owned(), "acme & co".to_owned()));

@@ -96,17 +96,17 @@ impl World<'_> {
         if trusted.exact {
             more(&self.met.trusted);
         }
-        if !added.comparisons.is_empty() {
+        if !added.condition.is_empty() {
             more(&self.met.said);
         }
         if added.exact {
             more(&self.met.said_exactly);
         }
-        if !added.comparisons.is_empty() && !client.filter.is_empty() {
+        if !added.condition.is_empty() && !client.filter.is_empty() {
             more(&self.met.beside);
         }
         let mut sent = client.clone();
-        sent.filter.extend(added.comparisons.iter().cloned());
+        sent.filter = sent.filter.and(added.condition.clone());
         server.check(&client, &added)?;
         for row in self.rows.iter().skip(first).take(RECORDS) {
             let may_be_seen = judged(&denials, &grants, &row.slots);

@@ -7,8 +7,7 @@ use super::super::differential::choices::Choices;
 use super::super::differential::records::Record;
 use super::*;
 use crate::api::{Nulls, Operator, Parameters, Place, Push, Records, Rest, Shape};
-use crate::dialect::Comparison;
-use crate::dialect::rest::Added;
+use crate::dialect::{Added, Comparison, Condition};
 use crate::model;
 use crate::model::Name;
 use crate::model::filter::{Leaf, Part, Sign, Test};
@@ -183,8 +182,8 @@ impl Server {
             let operator = choices.one(&[Operator::Equal, Operator::Equal, Operator::NotEqual, Operator::In]);
             let field = self.table.field_named(name).expect("a field");
             let spelled = rest::spelling(&self.rest, &self.table, field, operator).is_some();
-            if spelled && !query.filter.iter().any(|known| known.field == field) {
-                query.filter.push(Comparison { field, operator, value: value.into() });
+            if spelled && !query.filter.comparisons().iter().any(|known| known.field == field) {
+                query.filter = query.filter.and(Condition::Is(Comparison { field, operator, value: value.into() }));
             }
         }
         query
@@ -194,9 +193,9 @@ impl Server {
     pub(super) fn check(&self, client: &Query, added: &Added) -> Result<(), String> {
         let name = |c: &Comparison| rest::spelling(&self.rest, &self.table, c.field, c.operator);
         let own: Vec<(String, Operator)> =
-            added.comparisons.iter().filter_map(|c| Some((name(c)?, c.operator))).collect();
-        let clients: Vec<String> = client.filter.iter().filter_map(name).collect();
-        if own.len() != added.comparisons.len() {
+            added.condition.comparisons().into_iter().filter_map(|c| Some((name(c)?, c.operator))).collect();
+        let clients: Vec<String> = client.filter.comparisons().into_iter().filter_map(name).collect();
+        if own.len() != added.condition.comparisons().len() {
             return Err(format!("{added:?} has no spelling in {self:?}"));
         }
         let is_part = |a: &str, b: &str| b.strip_prefix(a).is_some_and(|rest| rest.starts_with('['));
@@ -242,10 +241,16 @@ impl Server {
 
     /// What it makes of a query's parameters.
     pub(super) fn finds(&self, query: &Query, row: &Row<'_>) -> bool {
-        let is_each = |c: &&Comparison| c.operator == Operator::Each;
-        let each_of =
-            |c: &Comparison| query.filter.iter().filter(is_each).any(|o| o.field == c.field && self.finds_one(o, row));
-        query.filter.iter().all(|c| if is_each(&c) { each_of(c) } else { self.finds_one(c, row) })
+        self.meets(&query.filter, row)
+    }
+
+    fn meets(&self, condition: &Condition, row: &Row<'_>) -> bool {
+        match condition {
+            Condition::And(parts) => parts.iter().all(|part| self.meets(part, row)),
+            Condition::Or(parts) => parts.iter().any(|part| self.meets(part, row)),
+            Condition::Not(part) => !self.meets(part, row),
+            Condition::Is(comparison) => self.finds_one(comparison, row),
+        }
     }
 
     fn finds_one(&self, comparison: &Comparison, row: &Row<'_>) -> bool {

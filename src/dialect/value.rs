@@ -9,11 +9,11 @@ use crate::api::{Operator, Shape};
 use crate::model::value::{Decimal, Type};
 
 /// Bytes of one value.
-pub(super) const MAX_VALUE: usize = 1024;
+pub(crate) const MAX_VALUE: usize = 1024;
 const MAX_LIST: usize = 100;
 
 /// Whether a field holds single values that can be compared and ordered.
-pub(super) fn is_scalar(shape: &Shape) -> bool {
+pub(crate) fn is_scalar(shape: &Shape) -> bool {
     match shape {
         Shape::Plain(kind) => matches!(
             kind,
@@ -23,7 +23,7 @@ pub(super) fn is_scalar(shape: &Shape) -> bool {
     }
 }
 
-pub(super) fn fits(kind: &Type, operator: Operator, text: &str) -> bool {
+pub(crate) fn fits(kind: &Type, operator: Operator, text: &str) -> bool {
     match operator {
         Operator::Null => matches!(text, "true" | "false"),
         Operator::StartsWith | Operator::EndsWith | Operator::Contains => {
@@ -44,7 +44,7 @@ pub(super) fn fits(kind: &Type, operator: Operator, text: &str) -> bool {
 }
 
 /// Whether a text is the one spelling of a value of a type.
-pub(super) fn is_spelled(kind: &Type, text: &str) -> bool {
+pub(crate) fn is_spelled(kind: &Type, text: &str) -> bool {
     text.len() <= MAX_VALUE
         && !text.chars().any(char::is_control)
         && match kind {
