@@ -1,4 +1,4 @@
-"""What each person should see, said a second time: plain Python over the rows that json-server was given.
+"""What each person should see, said a second time: plain Python over the rows that an upstream was given.
 
 Written from the policies' wording and not from the gateway's code, so that the two can disagree.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The CRM that json-server serves: six tenants with the same people and figures, and rows that must stay apart.
+"""The CRM that every upstream serves: six tenants with the same people and figures, and rows that must stay apart.
 
 Every row of every table names its tenant in a text (`acme.shop`), and every column that nobody may read begins with
 `SECRET-`. So a leak is a string that can be looked for in any byte of an answer. Prints the whole database as JSON.
