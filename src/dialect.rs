@@ -3,6 +3,7 @@
 //! Pure. Nothing of the client's text is forwarded; an unknown parameter is an error, never passed on. Each dialect is one
 //! [`Language`]; who speaks it knows nothing of who asks, nor of what they may see.
 
+pub mod pocketbase;
 pub mod rest;
 pub(crate) mod value;
 

@@ -1,0 +1,3 @@
+//! The `pocketbase` dialect: its filter language, understood and printed anew.
+
+pub mod grammar;
