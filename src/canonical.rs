@@ -6,6 +6,7 @@
 //! from them is forwarded. Second step on the path; pure.
 
 mod headers;
+mod origin;
 mod raw;
 mod target;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use http::{HeaderMap, HeaderName, Method, Version};
 
 use crate::config::Limits;
 use crate::model::Reason;
+pub use origin::origin;
 
 /// A request's head as it arrived.
 #[derive(Clone, Copy, Debug)]

@@ -9,16 +9,19 @@ mod compile;
 mod identity;
 mod limits;
 mod listeners;
+mod proxies;
 mod rates;
 mod raw;
 mod upstreams;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::diagnostic::{self, Diagnostic, Source, Span};
 use crate::model::Name;
@@ -32,6 +35,8 @@ pub struct Config {
     pub path: PathBuf,
     pub listeners: Vec<Listener>,
     pub admin: Option<SocketAddr>,
+    /// Without it, a request comes from whoever connected.
+    pub trusted_proxies: Option<TrustedProxies>,
     pub upstreams: BTreeMap<Name, Upstream>,
     pub principal: PrincipalSchema,
     pub places: Places,
@@ -113,6 +118,35 @@ pub struct Listener {
     pub address: SocketAddr,
     /// `None` only where the file says `plaintext: true`.
     pub tls: Option<Tls>,
+    /// Whose connections are taken, each with a header of the PROXY protocol at its beginning. `None`: everybody's, without.
+    pub proxy_protocol: Option<Vec<IpNet>>,
+}
+
+/// Proxies that say in a header of each request whom it comes from.
+#[derive(Debug)]
+pub struct TrustedProxies {
+    pub from: Vec<IpNet>,
+    pub header: Forwarding,
+}
+
+impl TrustedProxies {
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        contains(&self.from, address)
+    }
+}
+
+/// Whether an address lies in one of the networks.
+pub fn contains(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
+}
+
+/// The header that proxies write a request's client into. One of them: what they don't write passes as clients send it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarding {
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
 }
 
 #[derive(Debug)]
@@ -463,6 +497,8 @@ pub struct Limits {
     pub request_body_time: Duration,
     pub client_write_time: Duration,
     pub idle_time: Duration,
+    /// For all that comes before a connection's first request: the PROXY protocol, TLS, the preface of HTTP/2.
+    pub handshake_time: Duration,
     pub connect_time: Duration,
     /// From the request's last byte to the answer's head.
     pub upstream_head_time: Duration,

@@ -91,7 +91,7 @@ impl Gateway {
         let places = Places::new(config.limits.connections_per_address, &metrics);
         let mut listeners = Vec::new();
         let mut secured = Vec::new();
-        for (address, material) in &materials {
+        for (listener, (address, material)) in config.listeners.iter().zip(&materials) {
             let tls = certificates::ready(material.as_ref(), path)?;
             match &tls {
                 Some(tls) => secured.push((*address, Arc::clone(tls))),
@@ -100,7 +100,7 @@ impl Gateway {
                 }
             }
             listeners.push(
-                Listener::bind(*address, tls, &config.limits).await.map_err(|error| {
+                Listener::bind(listener, tls, &config.limits).await.map_err(|error| {
                     vec![unplaced("listener", path, format!("cannot listen on `{address}`: {error}"))]
                 })?,
             );

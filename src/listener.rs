@@ -5,6 +5,7 @@
 
 mod frames;
 mod places;
+mod proxied;
 mod stream;
 pub mod tls;
 
@@ -13,36 +14,47 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use pingora::apps::ServerApp;
-use pingora::listeners::tls::Acceptor;
 use pingora::protocols::{GetSocketDigest, SocketDigest, Stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::config::Limits;
+use crate::config::{self, Limits};
 use crate::metrics::Metrics;
+use places::Place;
 pub use places::Places;
 use tls::Tls;
-
-/// A handshake that takes longer is cut, and so is an HTTP/2 client's preface after it.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 
 /// A bound socket that does not accept yet.
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
+    /// Whose connections begin with who is behind them. `None`: everybody speaks for themselves.
+    proxies: Option<Vec<IpNet>>,
     /// Connections at the same time; further ones wait in the backlog.
     most: usize,
+    handshake_time: Duration,
+}
+
+/// What is done with each connection.
+struct Opening {
+    tls: Option<Arc<Tls>>,
+    proxies: Option<Vec<IpNet>>,
+    places: Arc<Places>,
+    metrics: Metrics,
+    time: Duration,
 }
 
 impl Listener {
     /// Errors: those of the system.
-    pub async fn bind(address: SocketAddr, tls: Option<Arc<Tls>>, limits: &Limits) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+    pub async fn bind(listener: &config::Listener, tls: Option<Arc<Tls>>, limits: &Limits) -> io::Result<Self> {
+        let socket = TcpListener::bind(listener.address).await?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, tls, most: limits.connections })
+        let proxies = listener.proxy_protocol.clone();
+        Ok(Self { socket, address, tls, proxies, most: limits.connections, handshake_time: limits.handshake_time })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -59,7 +71,8 @@ impl Listener {
         mut stop: watch::Receiver<bool>,
         mut cut: watch::Receiver<bool>,
     ) {
-        let Self { socket, tls, most, .. } = self;
+        let Self { socket, tls, proxies, most, handshake_time, .. } = self;
+        let opening = Arc::new(Opening { tls, proxies, places, metrics, time: handshake_time });
         let room = Arc::new(Semaphore::new(most));
         let mut connections = JoinSet::new();
         loop {
@@ -78,14 +91,14 @@ impl Listener {
                 continue;
             };
             // Closed without a word: an answer is what a flood is for.
-            let Some(place) = places.take(peer.ip()) else { continue };
-            let metrics = metrics.clone();
-            let (app, acceptor, stop) = (Arc::clone(&app), tls.as_deref().map(Tls::acceptor), stop.clone());
+            let Some(place) = opening.admit(peer) else { continue };
+            let (app, opening, stop) = (Arc::clone(&app), Arc::clone(&opening), stop.clone());
             connections.spawn(async move {
-                if let Some(stream) = open(connection, peer, acceptor.as_deref(), &metrics).await {
+                if let Some((stream, place)) = opening.open(connection, peer, place).await {
                     app.process_new(stream, &stop).await;
+                    drop(place);
                 }
-                drop((place, room));
+                drop(room);
             });
         }
         drop(socket);
@@ -97,21 +110,51 @@ impl Listener {
     }
 }
 
-async fn open(
-    connection: TcpStream,
-    peer: SocketAddr,
-    acceptor: Option<&Acceptor>,
-    metrics: &Metrics,
-) -> Option<Stream> {
-    use std::os::fd::AsRawFd;
-    connection.set_nodelay(true).ok()?;
-    let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
-    digest.peer_addr.set(Some(peer.into())).ok()?;
-    let mut l4 = pingora::protocols::l4::stream::Stream::from(connection);
-    l4.set_socket_digest(digest);
-    let stream: Stream = match acceptor {
-        None => Box::new(l4),
-        Some(acceptor) => Box::new(tokio::time::timeout(HANDSHAKE_TIME, acceptor.tls_handshake(l4)).await.ok()?.ok()?),
-    };
-    Some(Box::new(stream::Buffered::new(stream, HANDSHAKE_TIME, metrics)))
+impl Opening {
+    /// `None`: it is not taken. A connection that speaks for another has its place once it is known for whom.
+    fn admit(&self, peer: SocketAddr) -> Option<Option<Place>> {
+        match &self.proxies {
+            None => self.places.take(peer.ip()).map(Some),
+            Some(trusted) if config::contains(trusted, peer.ip()) => Some(None),
+            Some(_) => {
+                self.metrics.proxies_refused.inc();
+                None
+            }
+        }
+    }
+
+    /// Makes a connection ready for requests, in the time that there is for it.
+    async fn open(&self, connection: TcpStream, peer: SocketAddr, place: Option<Place>) -> Option<(Stream, Place)> {
+        tokio::time::timeout(self.time, self.prepare(connection, peer, place)).await.ok()?
+    }
+
+    async fn prepare(
+        &self,
+        mut connection: TcpStream,
+        peer: SocketAddr,
+        place: Option<Place>,
+    ) -> Option<(Stream, Place)> {
+        use std::os::fd::AsRawFd;
+        connection.set_nodelay(true).ok()?;
+        let (client, place) = match place {
+            Some(place) => (peer, place),
+            None => {
+                let client = proxied::read(&mut connection, peer).await.inspect_err(|error| {
+                    self.metrics.proxies_refused.inc();
+                    tracing::debug!(%peer, %error, "a connection of a proxy was refused");
+                });
+                let client = client.ok()?;
+                (client, self.places.take(client.ip())?)
+            }
+        };
+        let digest = SocketDigest::from_raw_fd(connection.as_raw_fd());
+        digest.peer_addr.set(Some(client.into())).ok()?;
+        let mut l4 = pingora::protocols::l4::stream::Stream::from(connection);
+        l4.set_socket_digest(digest);
+        let stream: Stream = match self.tls.as_deref().map(Tls::acceptor) {
+            None => Box::new(l4),
+            Some(acceptor) => Box::new(acceptor.tls_handshake(l4).await.ok()?),
+        };
+        Some((Box::new(stream::Buffered::new(stream, self.time, &self.metrics)), place))
+    }
 }

@@ -25,6 +25,8 @@ pub struct Handles {
     pub connections: IntGauge,
     /// Connections that were closed at once because there were too many from their address.
     pub connections_refused: IntCounter,
+    /// Connections on listeners for proxies that are of no trusted one or do not say whom they are for.
+    pub proxies_refused: IntCounter,
     /// Connections that were cut for asking for work without end: see `listener`.
     pub floods: IntCounter,
     /// Exchanges that wait for their turn.
@@ -114,6 +116,10 @@ impl Metrics {
             connections_refused: counter(
                 "scrim_connections_refused_total",
                 "Connections beyond those that one address may have.",
+            ),
+            proxies_refused: counter(
+                "scrim_proxies_refused_total",
+                "Connections on listeners for proxies that did not come from one or did not say whom they were for.",
             ),
             floods: counter("scrim_floods_total", "HTTP/2 connections that were cut for too many frames without data."),
             waiting: gauge("scrim_waiting", "Exchanges that wait for their turn."),

@@ -75,13 +75,16 @@ impl Proxy {
     /// One request: judged, sent on, answered, recorded. What fails on the way becomes a refusal here and nowhere else.
     /// Whether the connection or stream may go on.
     async fn exchange(&self, session: &mut ServerSession) -> bool {
-        let client = client::address(session);
-        let trace = session.req_header().headers.get("traceparent").map(HeaderValue::as_bytes);
-        let mut exchange = Exchange::begin(self.clock.now(), client, trace, &self.log, &self.metrics);
         let snapshot = self.in_force.load_full();
+        let headers = &session.req_header().headers;
+        let peer = client::address(session);
+        let trusted = snapshot.as_ref().and_then(|snapshot| snapshot.config.trusted_proxies.as_ref());
+        let client = canonical::origin(peer, headers, trusted);
+        let trace = headers.get("traceparent").map(HeaderValue::as_bytes);
+        let known = client.unwrap_or(peer);
+        let mut exchange = Exchange::begin(self.clock.now(), known, trace, &self.log, &self.metrics);
         let times = Times::new(snapshot.as_deref());
         let by_tls = client::is_tls(session);
-        let headers = &session.req_header().headers;
         let extras =
             snapshot.as_ref().map(|snapshot| Extras::new(&snapshot.config, headers, by_tls)).unwrap_or_default();
         let served = match &snapshot {
@@ -134,11 +137,12 @@ impl Proxy {
         &self,
         session: &mut ServerSession,
         snapshot: &'u Snapshot,
-        client: IpAddr,
+        client: Result<IpAddr, Reason>,
         exchange: &mut Exchange,
     ) -> Result<Reply<'u>, Reason> {
         let config = &snapshot.config;
         exchange.under(snapshot.policies.hash(), &config.hash);
+        let client = client?;
         exchange.admitted(snapshot.admission.arrive(client))?;
 
         let raw = client::raw_head(session);

@@ -16,6 +16,7 @@ mod http2;
 mod identity;
 mod lifecycle;
 mod process;
+mod proxies;
 mod pushdown;
 mod reload;
 mod source;

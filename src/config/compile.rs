@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::raw::{distinct, path, text, unknown, warn};
 use super::{Audit, Authn, Config, Draft, Fsync, Hierarchy, Limits, Listener, Places};
-use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, rates, upstreams};
+use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, proxies, rates, upstreams};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
 use crate::model::Name;
@@ -45,6 +45,7 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     let listeners = fields.require("listeners", reader).map(|node| listeners::listeners(node, folder, reader));
     let admin =
         fields.take("admin").and_then(|node| listeners::admin(node, listeners.as_deref().unwrap_or_default(), reader));
+    let trusted_proxies = fields.take("trusted_proxies").and_then(|node| proxies::trusted_proxies(node, reader));
     let upstreams =
         fields.require("upstreams", reader).map(|node| upstreams::upstreams(node, folder, &mut secrets, reader));
     let errors = reader.diagnostics.len();
@@ -96,6 +97,7 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
         path: file.to_owned(),
         listeners: listeners.unwrap_or_default(),
         admin,
+        trusted_proxies,
         upstreams,
         principal,
         places,

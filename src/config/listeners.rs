@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::proxies::proxy_protocol;
 use super::raw::{path, text, warn};
 use super::{CertificateFiles, ClientAuth, ClientCertificates, Listener, Tls, TlsVersion, UnknownName};
 use crate::model::Name;
@@ -32,6 +33,7 @@ pub(super) fn listeners(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<
             }
             _ => {}
         }
+        let proxy_protocol = fields.take("proxy_protocol").map(|node| proxy_protocol(node, reader));
         let tls = tls_node.and_then(|node| tls(node, folder, reader));
         fields.finish(reader);
         if let Some(auth) = tls.as_ref().and_then(|tls| tls.client_auth.as_ref()) {
@@ -42,7 +44,7 @@ pub(super) fn listeners(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<
                     Some("give one of them a name of its own, for example `authority: partners`".to_owned());
             }
         }
-        listeners.extend(address.map(|address| Listener { address, tls }));
+        listeners.extend(address.map(|address| Listener { address, tls, proxy_protocol }));
     }
     listeners
 }

@@ -26,7 +26,7 @@ pub(super) fn address(session: &ServerSession) -> IpAddr {
     session
         .client_addr()
         .and_then(|address| address.as_inet())
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical())
 }
 
 /// Whether the gateway itself ended TLS.
