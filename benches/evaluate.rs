@@ -3,10 +3,13 @@
 //! Eight shapes of rules are judged on the same records by this engine and by the crate's interpreter, one after the other
 //! in the same process; both must say the same of every record, or the benchmark fails. Then a page of a hundred records,
 //! from raw bytes, under thirteen rules; deciding with these rules anew; loading a thousand rules of a hundred tables; and
-//! deciding with these when the answer is remembered. Every figure is a median.
+//! deciding with these when the answer is remembered. Every figure is a median. Last, where Valgrind is installed, the same
+//! work in instructions.
 //!
 //! `cargo bench --bench evaluate`, or with `-- --quick` one short round, which says that all works and little else.
 
+#[path = "evaluate/instructions.rs"]
+mod instructions;
 #[path = "evaluate/oracle.rs"]
 mod oracle;
 #[path = "evaluate/shapes.rs"]
@@ -45,19 +48,24 @@ fn main() -> ExitCode {
         println!("nothing to do: run it with `cargo bench --bench evaluate`");
         return ExitCode::SUCCESS;
     }
+    if let Some(at) = arguments.iter().position(|argument| argument == instructions::WORK) {
+        let times = arguments.get(at + 2).and_then(|times| times.parse().ok()).unwrap_or(1);
+        return ended(work(arguments.get(at + 1).map_or("", String::as_str), times));
+    }
     let pace = if arguments.iter().any(|argument| argument == "--quick") { QUICK } else { FULL };
     // Only what the argument names, for a profiler.
     let only = arguments.iter().find(|argument| !argument.starts_with("--"));
     let asked = |name: &str| only.is_none_or(|only| name.contains(only.as_str()));
     type Part = fn(&Pace) -> Result<(), String>;
-    let parts: [(&str, Part); 4] = [("eval", rules), ("page", page), ("load", load), ("decide", decide)];
-    for (_, part) in parts.iter().filter(|(name, _)| asked(name)) {
-        if let Err(error) = part(&pace) {
-            eprintln!("evaluate: {error}");
-            return ExitCode::FAILURE;
-        }
-    }
-    ExitCode::SUCCESS
+    let parts: [(&str, Part); 5] =
+        [("eval", rules), ("page", page), ("load", load), ("decide", decide), ("instructions", count)];
+    ended(parts.iter().filter(|(name, _)| asked(name)).try_for_each(|(_, part)| part(&pace)))
+}
+
+fn ended(result: Result<(), String>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprintln!("evaluate: {error}");
+    ExitCode::FAILURE
 }
 
 /// One shape with all that it is judged by.
@@ -146,7 +154,7 @@ fn page(pace: &Pace) -> Result<(), String> {
     let set = world.set(&[shapes::thirteen()]);
     let caller = Caller::new(&world.principal);
     let (mut pages, mut decisions) = (Vec::new(), Vec::new());
-    let records: Vec<String> = shapes::records().into_iter().cycle().take(RECORDS).collect();
+    let records = page_of_records();
     let bytes = records.iter().map(String::len).sum::<usize>() / RECORDS;
     let mut seen = 0;
     for _ in 0..pace.rounds {
@@ -160,16 +168,10 @@ fn page(pace: &Pace) -> Result<(), String> {
         // The first records of a page make the field plans, which the next pages of a caller find.
         for warm in [false, true] {
             let began = Instant::now();
-            let mut visible = 0;
-            for record in &records {
-                let slots = redact::slots(record.as_bytes(), residual.layout(), DEPTH);
-                let slots = slots.map_err(|wrong| wrong.to_string())?;
-                visible += usize::from(matches!(residual.judge(&slots).verdict, Verdict::Visible(_)));
-            }
+            seen = visible(&records, &residual)?;
             if warm {
                 pages.push(began.elapsed().as_nanos() as f64 / 1e3);
             }
-            seen = visible;
         }
     }
     if seen == 0 || seen == RECORDS {
@@ -179,6 +181,18 @@ fn page(pace: &Pace) -> Result<(), String> {
     println!("ratio page_us {:.1}", median(&pages));
     println!("ratio residualise_us {:.1}", median(&decisions));
     Ok(())
+}
+
+fn page_of_records() -> Vec<String> {
+    shapes::records().into_iter().cycle().take(RECORDS).collect()
+}
+
+/// How many of these records may be seen, from their bytes.
+fn visible(records: &[String], residual: &Residual) -> Result<usize, String> {
+    records.iter().try_fold(0, |visible, record| {
+        let slots = redact::slots(record.as_bytes(), residual.layout(), DEPTH).map_err(|wrong| wrong.to_string())?;
+        Ok(visible + usize::from(matches!(residual.judge(&slots).verdict, Verdict::Visible(_))))
+    })
 }
 
 fn load(pace: &Pace) -> Result<(), String> {
@@ -223,6 +237,63 @@ fn decide(pace: &Pace) -> Result<(), String> {
     println!("\n{} decisions remembered, {} made anew", remembered.len(), anew.len());
     println!("ratio decide_1000_rules_us {:.2}", median(&remembered));
     println!("ratio decide_1000_rules_anew_us {:.2}", median(&anew));
+    Ok(())
+}
+
+/// Instructions of the same work, by Valgrind.
+fn count(_: &Pace) -> Result<(), String> {
+    if !instructions::can_be_counted() {
+        println!("\nno instructions are counted: valgrind is not installed");
+        return Ok(());
+    }
+    println!();
+    let records = shapes::records().len() as f64;
+    let (mut ours, mut theirs) = (0.0, 0.0);
+    for shape in &SHAPES {
+        let of = instructions::of(&format!("eval {}", shape.name), 1)? / records;
+        println!("ratio eval_instructions_{} {of:.1}", shape.name);
+        ours += of;
+        theirs += instructions::of(&format!("cel {}", shape.name), 20)? / records;
+    }
+    println!("ratio eval_instructions_mean {:.1}", ours / SHAPES.len() as f64);
+    println!("ratio eval_vs_cel_instructions {:.1}", theirs / ours);
+    println!("ratio page_instructions {:.0}", instructions::of("page", 10)?);
+    println!("ratio residualise_instructions {:.0}", instructions::of("residualise", 10)?);
+    Ok(())
+}
+
+/// One piece of work, so many times. Of evaluations: each time with every record.
+fn work(name: &str, times: usize) -> Result<(), String> {
+    let world = World::new();
+    let records = shapes::records();
+    if let Some((by, shape)) = name.split_once(' ') {
+        let shape = SHAPES.iter().find(|known| known.name == shape).ok_or("no such rule")?;
+        if by == "cel" {
+            let oracle = Oracle::new(shape, &world, &records);
+            for _ in 0..times {
+                (0..records.len()).for_each(|number| _ = black_box(oracle.holds(black_box(number))));
+            }
+            return Ok(());
+        }
+        let residual = world.residual(&[shape.policy("", "list")], "list");
+        let read = records.iter().map(|raw| redact::slots(raw.as_bytes(), residual.layout(), DEPTH));
+        let slots = read.collect::<Result<Vec<_>, _>>().map_err(|wrong| wrong.to_string())?;
+        for _ in 0..times {
+            slots.iter().for_each(|slots| _ = black_box(residual.judge(black_box(slots))));
+        }
+        return Ok(());
+    }
+    let set = world.set(&[shapes::thirteen()]);
+    let caller = Caller::new(&world.principal);
+    let decide = || world::residual(world.decide(&set, &caller, "contacts", "list").decision);
+    let (residual, records) = (decide()?, page_of_records());
+    for _ in 0..times {
+        match name {
+            "page" => _ = black_box(visible(black_box(&records), &residual)?),
+            "residualise" => _ = black_box(decide()?),
+            _ => return Err(format!("no such work: {name}")),
+        }
+    }
     Ok(())
 }
 
