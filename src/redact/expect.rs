@@ -53,15 +53,22 @@ impl Known {
         Kinds::from_bits((self.0 >> 32) as u8)
     }
 
-    /// A bit of its own, for the first fields of a table.
+    /// Of these kinds nothing is to be done but to step over its value.
     #[inline(always)]
+    pub(super) fn passes(self) -> Kinds {
+        Kinds::from_bits((self.0 >> 48) as u8)
+    }
+
+    /// A bit of its own, for the first fields of a table.
     pub(super) fn bit(self) -> u64 {
         let field = self.0 as u16;
         if field < 64 { 1 << field } else { 0 }
     }
 
     fn keeping(self, keep: Kinds) -> Self {
-        Self(self.0 & !(0xFF << 32) | u64::from(keep.bits()) << 32)
+        let passes = if self.is_simple() && self.slot().is_none() { keep } else { Kinds::NONE };
+        let kinds = u64::from(keep.bits()) << 32 | u64::from(passes.bits()) << 48;
+        Self(self.0 & !(0xFF << 32 | 0xFF << 48) | kinds)
     }
 
     #[inline(always)]
@@ -82,6 +89,8 @@ pub(super) struct Step {
     /// Where they are in `text`.
     text: u32,
     pub(super) known: Known,
+    /// Of what is known, for it is asked for each time.
+    pub(super) bit: u64,
     /// What came after it.
     pub(super) next: u32,
 }
@@ -240,6 +249,7 @@ impl Expected {
             length: bytes,
             text: place,
             known,
+            bit: known.bit(),
             next: number + 1,
         });
         Some(number)
@@ -275,6 +285,8 @@ mod tests {
                         let known = Known::new(field, slot, Kinds::ALL, simple).keeping(keep);
                         let told = (known.field(), known.slot(), known.keep(), known.is_simple());
                         assert_eq!(told, (field, slot, keep, simple));
+                        let nothing_to_do = simple && slot.is_none();
+                        assert_eq!(known.passes(), if nothing_to_do { keep } else { Kinds::NONE });
                     }
                 }
             }

@@ -87,13 +87,15 @@ impl Framer {
 
     /// Takes a block inside of a container; where the outermost one ends in it, if it does.
     fn block(&mut self, block: &[u8; BLOCK]) -> Option<usize> {
-        let backslashes = swar::bits(block, |byte| byte == b'\\');
+        const ALL: u8 = 0xFF;
+        let backslashes = swar::bits(block, ALL, b'\\');
         let (escaped, ends_in_escape) = escaped(backslashes, self.within == Within::Escape);
-        let quotes = swar::bits(block, |byte| byte == b'"') & !escaped;
+        let quotes = swar::bits(block, ALL, b'"') & !escaped;
         let outside = u64::from(self.within == Within::Container).wrapping_sub(1);
         let inside = behind_odd(quotes) ^ outside;
         // Braces differ from brackets in one bit, which no other byte does.
-        let mut brackets = swar::bits(block, |byte| (byte | 0x20 == b'{') | (byte | 0x20 == b'}')) & !inside;
+        const EITHER: u8 = !0x20;
+        let mut brackets = (swar::bits(block, EITHER, b'[') | swar::bits(block, EITHER, b']')) & !inside;
         while brackets != 0 {
             let place = brackets.trailing_zeros() as usize;
             if matches!(block.get(place), Some(b'{' | b'[')) {

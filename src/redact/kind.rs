@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use super::scan::{MAX_DEPTH, Scan};
-use super::text;
+use super::{Unreadable, text};
 use crate::model::value::{Decimal, Type};
 
 /// A set of JSON kinds.
@@ -130,9 +130,30 @@ pub(super) fn decimal(raw: &[u8]) -> Option<Decimal> {
 
 /// Whether every item of a container passes. Recursion is bounded by the declared type.
 fn all(raw: &[u8], open: u8, passes: impl Fn(&[u8]) -> bool) -> bool {
+    if open == b'[' {
+        return raw.starts_with(b"[") && every_element(raw, passes).unwrap_or(false);
+    }
     let mut every = true;
     let walked = each(raw, open, |_, item| every &= passes(item));
     walked.is_some() && every
+}
+
+/// The same of a valid array.
+fn every_element(raw: &[u8], passes: impl Fn(&[u8]) -> bool) -> Result<bool, Unreadable> {
+    let text = Scan::document(raw, MAX_DEPTH).text();
+    let (mut at, mut byte) = text.look(1)?;
+    while byte != b']' {
+        let start = at;
+        at = text.value(at, byte, MAX_DEPTH)?;
+        if !passes(raw.get(start..at).unwrap_or_default()) {
+            return Ok(false);
+        }
+        (at, byte) = text.look(at)?;
+        if byte == b',' {
+            (at, byte) = text.look(at + 1)?;
+        }
+    }
+    Ok(true)
 }
 
 /// Calls with the unescaped names (empty in arrays) and raw values of a valid container; `None` if it is no such one.

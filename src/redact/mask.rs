@@ -118,11 +118,15 @@ impl Masking {
 }
 
 /// What stands for what isn't shown.
-const STARS: &str = "***";
+const STARS: &[u8] = b"***";
 
 /// `a***@example.com` of an address, else the first letter of each word. Words of one letter show nothing: a text of
 /// such words would be shown whole.
 fn partial(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    if let Some((first, domain)) = text::plain(raw).and_then(plain_address) {
+        [b"\"", &[first][..], STARS, b"@", domain, b"\""].into_iter().for_each(|part| out.extend_from_slice(part));
+        return Some(());
+    }
     let text = text::string(raw)?;
     out.push(b'"');
     if let Some((local, domain)) = text.split_once('@')
@@ -131,13 +135,13 @@ fn partial(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
         && is_domain(domain)
     {
         text::escape_char(first, out);
-        out.extend_from_slice(STARS.as_bytes());
+        out.extend_from_slice(STARS);
         out.push(b'@');
         out.extend_from_slice(domain.as_bytes());
     } else {
         let mut words = text.split_whitespace().peekable();
         if words.peek().is_none() {
-            out.extend_from_slice(STARS.as_bytes());
+            out.extend_from_slice(STARS);
         }
         while let Some(word) = words.next() {
             let mut letters = word.chars();
@@ -146,7 +150,7 @@ fn partial(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
             {
                 text::escape_char(first, out);
             }
-            out.extend_from_slice(STARS.as_bytes());
+            out.extend_from_slice(STARS);
             if words.peek().is_some() {
                 out.push(b' ');
             }
@@ -156,22 +160,47 @@ fn partial(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
+/// The first letter and the domain of an address, as most are: what this finds, the long way would find too.
+fn plain_address(text: &[u8]) -> Option<(u8, &[u8])> {
+    let at = memchr::memchr(b'@', text)?;
+    let (local, domain) = (text.get(..at)?, text.get(at + 1..)?);
+    let first = *local.first()?;
+    (!local.contains(&b' ') && is_ascii_domain(domain)).then_some((first, domain))
+}
+
 /// What follows an `@` is shown whole, so it must look like nothing but a domain.
 fn is_domain(text: &str) -> bool {
-    text.len() <= 253
-        && text.contains('.')
-        && text.split('.').all(|label| !label.is_empty())
-        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-'))
+    is_ascii_domain(text.as_bytes())
+        || text.len() <= 253
+            && text.contains('.')
+            && text.split('.').all(|label| !label.is_empty())
+            && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-'))
+}
+
+fn is_ascii_domain(text: &[u8]) -> bool {
+    let (mut label, mut dots) = (0, 0);
+    for byte in text {
+        match byte {
+            b'.' if label > 0 => (label, dots) = (0, dots + 1),
+            b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => label += 1,
+            _ => return false,
+        }
+    }
+    text.len() <= 253 && dots > 0 && label > 0
 }
 
 /// The last four characters, of a text or of a number's digits, if there are twice as many.
 fn last4(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let text = match text::string(raw) {
-        Some(text) => text,
-        None => std::str::from_utf8(raw).ok().filter(|_| kind::is_number(raw))?.into(),
-    };
+    let digits = || Some(raw).filter(|raw| kind::is_number(raw));
+    if let Some(plain) = text::plain(raw).or_else(digits) {
+        let last = plain.last_chunk::<4>().filter(|_| plain.len() >= 8);
+        let shown = last.map_or(&[][..], |last| last);
+        [b"\"", STARS, shown, b"\""].into_iter().for_each(|part| out.extend_from_slice(part));
+        return Some(());
+    }
+    let text = text::string(raw)?;
     out.push(b'"');
-    out.extend_from_slice(STARS.as_bytes());
+    out.extend_from_slice(STARS);
     if text.chars().nth(7).is_some()
         && let Some((last, _)) = text.char_indices().rev().nth(3)
     {

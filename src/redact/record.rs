@@ -292,6 +292,7 @@ impl<'v> Reading<'_, '_, 'v> {
     fn members(&mut self, view: &'v View, notes: &mut Notes, around: usize) -> Result<(usize, usize), Unreadable> {
         let (text, room) = (self.scan.text(), self.scan.room());
         let (is_alone, is_full) = (around == self.tracks.len(), self.reader.is_full);
+        let is_plain = is_alone && !is_full;
         let (mut step, mut next, mut seen) = (START, notes.expected.first, 0_u64);
         notes.seen.fill(0);
         let (mut at, mut byte) = text.look(self.scan.position())?;
@@ -301,18 +302,18 @@ impl<'v> Reading<'_, '_, 'v> {
                 return Err(Unreadable::Syntax);
             }
             let name_at = at;
-            let known;
+            let (known, bit);
             match notes.expected.meet(next, text.body, at + 1) {
                 Some((number, met)) => {
-                    (step, known, next) = (number, met.known, met.next);
+                    (step, known, bit, next) = (number, met.known, met.bit, met.next);
                     at += 1 + met.length();
                 }
                 None => {
                     (step, known, at) = strange_name(text, self.catalog, view, notes, step, at)?;
+                    bit = known.bit();
                     next = notes.expected.next(step);
                 }
             }
-            let bit = known.bit();
             if seen & bit != 0 || bit == 0 && !notes.see(known.field()) {
                 return Err(Unreadable::Duplicate);
             }
@@ -320,18 +321,21 @@ impl<'v> Reading<'_, '_, 'v> {
             let first;
             (at, first) = text.look(at)?;
             let kind = Kinds::of(first);
-            let is_told = is_full || !known.keep().has(kind);
-            if known.is_simple() && is_alone {
+            let passes = is_plain && known.passes().has(kind);
+            if passes || known.is_simple() && is_alone {
                 let value = at;
                 at = text.value(value, first, room)?;
-                if let Some(slot) = known.slot() {
-                    self.fill(view, slot, Span { start: value, end: at })?;
-                }
-                if is_told {
-                    let entry = self.entry(Span { start: name_at, end: at }, value, before, kind);
-                    self.reader.entries.push(Entry { field: known.field(), ..entry });
+                if !passes {
+                    if let Some(slot) = known.slot() {
+                        self.fill(view, slot, Span { start: value, end: at })?;
+                    }
+                    if is_full || !known.keep().has(kind) {
+                        let entry = self.entry(Span { start: name_at, end: at }, value, before, kind);
+                        self.reader.entries.push(Entry { field: known.field(), ..entry });
+                    }
                 }
             } else {
+                let is_told = is_full || !known.keep().has(kind);
                 let number = self.reader.entries.len();
                 if is_told {
                     let entry = self.entry(Span { start: name_at, end: at }, at, before, kind);
@@ -344,6 +348,10 @@ impl<'v> Reading<'_, '_, 'v> {
                 }
             }
             before = at;
+            if let Some([b',', b'"']) = text.body.get(at..).and_then(|rest| rest.first_chunk()) {
+                at += 1;
+                continue;
+            }
             (at, byte) = text.look(at)?;
             if byte == b',' {
                 (at, byte) = text.look(at + 1)?;

@@ -29,6 +29,13 @@ pub(super) fn string(raw: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
+/// What stands between the quotes of a string, where it is of ASCII and without escapes: each byte is a character then, and
+/// written as it stands.
+pub(super) fn plain(raw: &[u8]) -> Option<&[u8]> {
+    let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    inner.iter().all(|byte| byte.is_ascii() && *byte != b'\\').then_some(inner)
+}
+
 /// What stands between the quotes of a string, with escapes resolved.
 pub(super) fn unescape(inner: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = memchr::memchr(b'\\', inner) else {

@@ -67,6 +67,25 @@ fn last4_shows_nothing_of_a_short_value() {
 }
 
 #[test]
+fn a_text_and_its_escaped_spelling_are_masked_alike() {
+    let parts =
+        ["a", "Mary", "@", ".", " ", "-", "x@y.com", "example.com", "..", "1234", "/", "~", "é", "\u{7f}", "+", "_"];
+    for one in parts {
+        for two in parts {
+            for three in parts {
+                let text = format!("{one}{two}{three}");
+                let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+                for mask in [Mask::Partial, Mask::Last4] {
+                    let plain = masked(&mask, "string", &format!("\"{text}\""));
+                    let other = masked(&mask, "string", &format!("\"{escaped}\""));
+                    assert_eq!(plain, other, "{mask:?} of {text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn dates_and_timestamps_are_cut_to_their_month_or_year() {
     let month = Mask::Truncate(Truncation::Month);
     let year = Mask::Truncate(Truncation::Year);

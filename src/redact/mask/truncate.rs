@@ -3,8 +3,6 @@
 //! What of a value is shown as it stands must look like nothing but what it should be: text behind a date, or in the
 //! place of an offset, would leave otherwise. Numbers are cut by their digits, exactly, whatever their length.
 
-use std::io::Write;
-
 use jiff::civil::Date;
 
 use crate::policy::decision::Truncation;
@@ -81,12 +79,15 @@ fn small_bucket(number: &str, size: u64, out: &mut Vec<u8>) -> Option<()> {
     }
     let whole: u64 = whole.parse().ok()?;
     let below = whole.checked_rem(size)?;
-    let mut multiple = u128::from(whole - below);
+    let mut multiple = whole - below;
     if negative && (below > 0 || fraction.bytes().any(|digit| digit != b'0')) {
-        multiple += u128::from(size);
+        multiple = multiple.checked_add(size)?;
     }
-    let minus = if negative && multiple > 0 { "-" } else { "" };
-    write!(out, "{minus}{multiple}").ok()
+    if negative && multiple > 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(itoa::Buffer::new().format(multiple).as_bytes());
+    Some(())
 }
 
 /// Numbers with more digits than this before the point are not bucketed.
