@@ -33,6 +33,8 @@ pub struct Head<'a> {
     pub raw: Option<&'a [u8]>,
     /// HTTP/2 only: `:authority`.
     pub authority: Option<&'a str>,
+    /// HTTP/2 only: `:scheme`.
+    pub scheme: Option<&'a str>,
     pub client: IpAddr,
 }
 
@@ -68,6 +70,10 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
     } else {
         head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes())).collect()
     };
+    // HTTP/2 comes by TLS alone. Whoever asks for another scheme asks a proxy for something that is elsewhere.
+    if !http1 && head.scheme != Some("https") {
+        return Err(Reason::MalformedRequest);
+    }
     method(head.method)?;
     let facts = headers::read(&lines, identity, http1, limits)?;
     if http1 && !raw::agrees(&lines, head.headers) {

@@ -4,6 +4,8 @@
 //! capped, and draining ends as soon as nothing is in flight. What TLS shows and demands is swapped while it serves; see [`tls`].
 
 mod frames;
+mod handshake;
+mod messages;
 mod places;
 mod proxied;
 mod stream;
@@ -23,6 +25,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{self, Limits};
 use crate::metrics::Metrics;
+use handshake::Handshakes;
 use places::Place;
 pub use places::Places;
 use tls::Tls;
@@ -44,6 +47,7 @@ struct Opening {
     tls: Option<Arc<Tls>>,
     proxies: Option<Vec<IpNet>>,
     places: Arc<Places>,
+    handshakes: Handshakes,
     metrics: Metrics,
     time: Duration,
 }
@@ -72,7 +76,8 @@ impl Listener {
         mut cut: watch::Receiver<bool>,
     ) {
         let Self { socket, tls, proxies, most, handshake_time, .. } = self;
-        let opening = Arc::new(Opening { tls, proxies, places, metrics, time: handshake_time });
+        let handshakes = Handshakes::new(&metrics);
+        let opening = Arc::new(Opening { tls, proxies, places, handshakes, metrics, time: handshake_time });
         let room = Arc::new(Semaphore::new(most));
         let mut connections = JoinSet::new();
         loop {
@@ -125,7 +130,13 @@ impl Opening {
 
     /// Makes a connection ready for requests, in the time that there is for it.
     async fn open(&self, connection: TcpStream, peer: SocketAddr, place: Option<Place>) -> Option<(Stream, Place)> {
-        tokio::time::timeout(self.time, self.prepare(connection, peer, place)).await.ok()?
+        let prepared = tokio::time::timeout(self.time, self.prepare(connection, peer, place)).await;
+        prepared.unwrap_or_else(|_| {
+            if self.tls.is_some() {
+                self.handshakes.failed(peer, None);
+            }
+            None
+        })
     }
 
     async fn prepare(
@@ -153,7 +164,10 @@ impl Opening {
         l4.set_socket_digest(digest);
         let stream: Stream = match self.tls.as_deref().map(Tls::acceptor) {
             None => Box::new(l4),
-            Some(acceptor) => Box::new(acceptor.tls_handshake(l4).await.ok()?),
+            Some(acceptor) => {
+                let shaken = acceptor.tls_handshake(l4).await;
+                Box::new(shaken.inspect_err(|error| self.handshakes.failed(client, Some(&error.to_string()))).ok()?)
+            }
         };
         Some((Box::new(stream::Buffered::new(stream, self.time, &self.metrics)), place))
     }

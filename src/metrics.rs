@@ -27,6 +27,8 @@ pub struct Handles {
     pub connections_refused: IntCounter,
     /// Connections on listeners for proxies that are of no trusted one or do not say whom they are for.
     pub proxies_refused: IntCounter,
+    /// TLS handshakes that came to nothing, by `reason`: see `listener`.
+    pub handshakes_failed: IntCounterVec,
     /// Connections that were cut for asking for work without end: see `listener`.
     pub floods: IntCounter,
     /// Exchanges that wait for their turn.
@@ -120,6 +122,11 @@ impl Metrics {
             proxies_refused: counter(
                 "scrim_proxies_refused_total",
                 "Connections on listeners for proxies that did not come from one or did not say whom they were for.",
+            ),
+            handshakes_failed: counters(
+                "scrim_tls_handshakes_failed_total",
+                "TLS handshakes that came to nothing, by reason.",
+                &["reason"],
             ),
             floods: counter("scrim_floods_total", "HTTP/2 connections that were cut for too many frames without data."),
             waiting: gauge("scrim_waiting", "Exchanges that wait for their turn."),

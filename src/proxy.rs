@@ -88,9 +88,12 @@ impl Proxy {
         let extras =
             snapshot.as_ref().map(|snapshot| Extras::new(&snapshot.config, headers, by_tls)).unwrap_or_default();
         let served = match &snapshot {
-            None => Err(Reason::NotReady),
+            None => {
+                session.set_keepalive(None);
+                Err(Reason::NotReady)
+            }
             Some(snapshot) if self.metrics.in_flight.get() > snapshot.config.limits.in_flight as i64 => {
-                Err(Reason::Overloaded)
+                client::canonical(session, snapshot, client).and(Err(Reason::Overloaded))
             }
             Some(snapshot) => {
                 client::set_deadlines(session, &snapshot.config.limits);
@@ -142,19 +145,17 @@ impl Proxy {
     ) -> Result<Reply<'u>, Reason> {
         let config = &snapshot.config;
         exchange.under(snapshot.policies.hash(), &config.hash);
+        let request = client::canonical(session, snapshot, client);
         let client = client?;
         exchange.admitted(snapshot.admission.arrive(client))?;
-
-        let raw = client::raw_head(session);
-        let head = client::head(session, raw.as_deref(), client);
-        let request = canonical::canonicalise(&head, &snapshot.identity_headers, &config.limits)?;
+        let request = request?;
         exchange.asks(&request);
+        let headers = &session.req_header().headers;
         if request.method == Method::OPTIONS {
-            return extras::preflight(config, head.headers).map(Reply::told).ok_or(Reason::MethodNotSupported);
+            return extras::preflight(config, headers).map(Reply::told).ok_or(Reason::MethodNotSupported);
         }
 
         let timer = self.phase("authenticate");
-        let headers = &session.req_header().headers;
         let authenticated = match client::peer(session, exchange.now) {
             Ok(peer) => {
                 let over_tls = client::is_tls(session);

@@ -5,6 +5,7 @@ pub mod authority;
 pub mod client;
 pub mod identities;
 pub mod secure;
+pub mod strict;
 pub mod upstream;
 pub mod world;
 
@@ -13,3 +14,8 @@ pub use client::Client;
 pub use identities::Identities;
 pub use upstream::{Answer, Upstream};
 pub use world::World;
+
+/// A text in which every character stands for one byte.
+pub fn bytes_of(text: &str) -> Vec<u8> {
+    text.chars().map(|character| u8::try_from(u32::from(character)).expect("a character up to \\xff")).collect()
+}

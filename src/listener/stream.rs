@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::time::Sleep;
 
 use super::frames::{Frames, PREFACE};
+use super::messages::Messages;
 use crate::metrics::Metrics;
 
 /// As large as one TLS record can be.
@@ -30,6 +31,8 @@ pub(super) struct Buffered {
     preface: Option<(usize, Pin<Box<Sleep>>)>,
     /// Of HTTP/2.
     frames: Option<Frames>,
+    /// Of HTTP/1.
+    messages: Option<Messages>,
     metrics: Metrics,
 }
 
@@ -39,7 +42,9 @@ impl Buffered {
         let is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
         let preface = is_http2.then(|| (PREFACE, Box::pin(tokio::time::sleep(greeting))));
         let frames = is_http2.then(|| Frames::new(Instant::now()));
-        Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), preface, frames, metrics: metrics.clone() }
+        let messages = (!is_http2).then(Messages::default);
+        let stream = BufWriter::with_capacity(WRITE_BUFFER, stream);
+        Self { stream, preface, frames, messages, metrics: metrics.clone() }
     }
 }
 
@@ -65,6 +70,9 @@ impl AsyncRead for Buffered {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if let Some(messages) = &this.messages {
+            messages.may_go_on()?;
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
         if let Some((missing, deadline)) = &mut this.preface {
@@ -75,6 +83,9 @@ impl AsyncRead for Buffered {
             if *missing == 0 {
                 this.preface = None;
             }
+        }
+        if let Some(messages) = &mut this.messages {
+            messages.received(buffer.filled_mut().get_mut(before..).unwrap_or_default());
         }
         let read = buffer.filled().get(before..).unwrap_or_default();
         if let Some(frames) = this.frames.as_mut().filter(|_| !read.is_empty())

@@ -30,7 +30,8 @@ use clients::{Clients, Remember};
 pub use clients::{Connection, Withdrawn};
 use names::Names;
 
-/// Authenticated encryption and forward secrecy, whatever a library's defaults become.
+/// Authenticated encryption and forward secrecy, whatever a library's defaults become. The best first: this order decides, not
+/// the client's.
 const SUITES: [rustls::SupportedCipherSuite; 9] = [
     crypto::cipher_suite::TLS13_AES_256_GCM_SHA384,
     crypto::cipher_suite::TLS13_AES_128_GCM_SHA256,
@@ -131,6 +132,7 @@ impl Material {
         let resolver = Arc::clone(&self.resolver) as Arc<dyn ResolvesServerCert>;
         let mut config = builder.with_cert_resolver(Arc::clone(&resolver));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.ignore_client_order = true;
         // A session lives in its ticket or nowhere.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         match tickets.filter(|_| self.clients.is_none()) {

@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
-use crate::canonical::{Canonical, Head};
+use crate::canonical::{Canonical, Head, canonicalise};
 use crate::config::Limits;
 use crate::listener::tls::{Connection, Withdrawn};
 use crate::model::Reason;
 use crate::pki::Peer;
+use crate::snapshot::Snapshot;
 
 /// For a connection's first head while no configuration is in force.
 pub(super) const FIRST_HEAD: Duration = Duration::from_secs(10);
@@ -47,23 +48,34 @@ pub(super) fn set_deadlines(session: &mut ServerSession, limits: &Limits) {
     session.set_keepalive(Some(limits.idle_time.as_secs()));
 }
 
-/// The head's bytes as they arrived (HTTP/1 only).
-pub(super) fn raw_head(session: &ServerSession) -> Option<Bytes> {
-    session.as_http1().map(|session| session.get_headers_raw_bytes())
-}
-
-pub(super) fn head<'s>(session: &'s ServerSession, raw: Option<&'s [u8]>, client: IpAddr) -> Head<'s> {
+/// The request's one meaning. Over HTTP/1, the connection ends with the refusal of one that has several: what follows it there
+/// may be its body to whoever sent it.
+pub(super) fn canonical(
+    session: &mut ServerSession,
+    snapshot: &Snapshot,
+    client: Result<IpAddr, Reason>,
+) -> Result<Canonical, Reason> {
     let head = session.req_header();
-    let authority = if session.is_http2() { head.uri.authority().map(|authority| authority.as_str()) } else { None };
-    Head {
-        method: &head.method,
-        target: head.raw_path(),
-        version: head.version,
-        headers: &head.headers,
-        raw,
-        authority,
-        client,
+    // As they arrived (HTTP/1 only).
+    let raw = session.as_http1().map(|session| session.get_headers_raw_bytes());
+    let uri = Some(&head.uri).filter(|_| session.is_http2());
+    let request = client.and_then(|client| {
+        let head = Head {
+            method: &head.method,
+            target: head.raw_path(),
+            version: head.version,
+            headers: &head.headers,
+            raw: raw.as_deref(),
+            authority: uri.and_then(|uri| uri.authority()).map(|authority| authority.as_str()),
+            scheme: uri.and_then(|uri| uri.scheme_str()),
+            client,
+        };
+        canonicalise(&head, &snapshot.identity_headers, &snapshot.config.limits)
+    });
+    if request.is_err() {
+        session.set_keepalive(None);
     }
+    request
 }
 
 /// Only JSON is read where records are meant, and only as it is.
@@ -109,14 +121,22 @@ pub(super) async fn body(session: &mut ServerSession, request: &Canonical, limit
         }
         Ok(body.freeze())
     };
-    tokio::time::timeout(limits.request_body_time, read).await.unwrap_or(Err(Reason::BodyTimeout))
+    let read = tokio::time::timeout(limits.request_body_time, read).await.unwrap_or(Err(Reason::BodyTimeout));
+    if read.is_err() {
+        // The parser may hold it to be at its end: where the next request begins is no longer known.
+        session.set_keepalive(None);
+    }
+    read
 }
 
 /// Why a body could not be read to its end.
 fn unread(error: &pingora::Error) -> Reason {
     use pingora::ErrorType;
+    let io = error.root_cause().downcast_ref::<std::io::Error>();
     match error.etype() {
         ErrorType::ReadTimedout => Reason::BodyTimeout,
+        // The listener's, of what can be read in two ways.
+        _ if io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData) => Reason::BodyMalformed,
         ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::H2Error => Reason::ClientGone,
         _ => Reason::BodyMalformed,
     }

@@ -37,6 +37,7 @@ fn read(head: &[u8]) -> Option<Canonical> {
         headers: &headers,
         raw: Some(head),
         authority: None,
+        scheme: None,
         client: [127, 0, 0, 1].into(),
     };
     canonicalise(&head, &identity, &Limits::default()).ok()
