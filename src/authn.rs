@@ -342,6 +342,12 @@ impl Authenticator {
         scopes.filter_map(|(scope, place)| idle(scope, place, catalog)).collect()
     }
 
+    /// API keys that no longer let anybody in.
+    pub fn expired_keys(&self) -> Vec<Diagnostic> {
+        let now = self.clock.now();
+        self.api_keys.iter().flat_map(|keys| keys.expired(now)).collect()
+    }
+
     /// Values of the first dimension for which somebody can come in.
     pub fn organizations(&self) -> BTreeSet<Name> {
         let issued = self.issuers.values().flat_map(|issuer| issuer.mapping.organizations());
@@ -445,7 +451,8 @@ impl Authenticator {
     }
 }
 
-fn idle(scope: &Scope, place: &Span, catalog: &Catalog) -> Option<Diagnostic> {
+/// What is wrong with a scope that no request can be in, since there is no such table or action.
+pub fn idle(scope: &Scope, place: &Span, catalog: &Catalog) -> Option<Diagnostic> {
     let Some(table) = catalog.table_named(&scope.table) else {
         let near = nearest(&scope.table, catalog.tables().map(|table| &*table.name));
         let error = Diagnostic::error("bad-scope", place.clone(), format!("there is no table `{}`", scope.table));

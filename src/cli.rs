@@ -19,10 +19,25 @@ const CONFIG: &str = "config/gateway.yaml";
 #[command(name = "scrim", version, arg_required_else_help = true)]
 pub struct Arguments {
     /// What to log: a level, or levels by module as in `info,scrim::audit=debug`
-    #[arg(long, global = true, value_name = "FILTER")]
+    #[arg(long, global = true, value_name = "FILTER", value_parser = log_filter)]
     pub log: Option<String>,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Levels, alone or of a module. A word that is neither would be taken for the name of a module, and nothing would be logged.
+fn log_filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for part in text.split(',') {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
+        if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+            let known = LEVELS.join(", ");
+            return Err(format!(
+                "`{level}` is no level; write one of {known}, or levels by module: scrim::audit=debug"
+            ));
+        }
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -128,8 +143,19 @@ mod tests {
     }
 
     #[test]
+    fn a_log_filter_is_made_of_levels() {
+        for filter in ["info", "WARN", "off", "scrim::audit=debug", "info,scrim::audit=debug,pingora=warn"] {
+            assert_eq!(log_filter(filter).as_deref(), Ok(filter));
+        }
+        for filter in ["", "blah", "info,blah", "scrim::audit", "scrim=blah", "info,", "scrim=debug=blah", "verbose"] {
+            assert!(log_filter(filter).is_err(), "{filter}");
+        }
+    }
+
+    #[test]
     fn a_wrong_command_line_exits_with_two() {
-        for line in [&["scrim", "chekc"][..], &["scrim", "check", "--format", "xml"], &["scrim"]] {
+        let log = ["scrim", "serve", "--log", "blah"];
+        for line in [&["scrim", "chekc"][..], &["scrim", "check", "--format", "xml"], &["scrim"], &log] {
             assert_eq!(Arguments::try_parse_from(line).unwrap_err().exit_code(), 2, "{line:?}");
         }
     }

@@ -39,6 +39,22 @@ impl Named<'_> {
             .map_err(|error| self.wrong(format!("can't read `{}`: {}", self.path.display(), files::reason(&error))))
     }
 
+    /// Whether others than the owner and its group could take the key.
+    fn lies_open(&self) -> Option<Diagnostic> {
+        #[cfg(unix)]
+        {
+            let metadata = std::fs::metadata(self.path).ok()?;
+            if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o004 == 0 {
+                return None;
+            }
+            let message = format!("every user of this machine can read the private key `{}`", self.path.display());
+            let warning = Diagnostic::warning("readable-secret", self.span.clone(), message);
+            Some(warning.help("leave it to the user that the gateway runs as: chmod 600"))
+        }
+        #[cfg(not(unix))]
+        None
+    }
+
     /// Everything of one kind that a PEM file holds; at least one.
     fn pem<T: PemObject>(&self, what: &str) -> Result<Vec<T>, Diagnostic> {
         let shown = self.path.display();
@@ -140,7 +156,8 @@ impl Certified {
             return Err(vec![key.wrong(format!("`{}` must hold one private key alone", key.path.display()))]);
         };
         let facts = facts(&chain, cert)?;
-        let warnings = in_time(&facts, cert, now)?;
+        let mut warnings = in_time(&facts, cert, now)?;
+        warnings.extend(key.lies_open());
         let provider = CryptoProvider::get_default().expect("main and every test install a provider first");
         let fitted = CertifiedKey::from_der(chain, private, provider).map_err(|error| {
             let message = format!("`{}` does not fit `{}`: {error}", key.path.display(), cert.path.display());

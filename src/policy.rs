@@ -137,6 +137,11 @@ impl PolicySet {
         self.inner.keyed_masks()
     }
 
+    /// Where the policies ask who manages whom by `sharing`.
+    pub fn hierarchies(&self) -> &[Span] {
+        self.inner.hierarchies()
+    }
+
     /// Whether some grant is for a role.
     pub fn grants_to(&self, role: &str) -> bool {
         self.inner.grants_to(role)

@@ -56,6 +56,7 @@ pub fn check(path: &Path) -> Checked {
         found.extend(rules.masks_without_key());
     }
     found.extend(rules.roles_without_grant(draft.config()));
+    found.extend(rules.hierarchy_missing(draft.config()));
     Checked { found: sorted(found), policies: rules.judged }
 }
 
@@ -94,6 +95,7 @@ impl Rules {
         });
         let authenticator = collect(authenticator, found);
         let organizations = authenticator.as_ref().map(Authenticator::organizations);
+        found.extend(authenticator.iter().flat_map(Authenticator::expired_keys));
         if let (Some(authenticator), Some(catalog)) = (&authenticator, &catalog) {
             found.extend(authenticator.idle_scopes(catalog));
         }
@@ -117,6 +119,17 @@ impl Rules {
             let message = format!("no grant is for the role `{role}`");
             let warning = Diagnostic::warning("role-without-grant", place.clone(), message);
             warning.help("leave it out, or list it under `roles` of a grant")
+        })
+    }
+
+    /// Nobody would manage anybody, which nobody meant who wrote it.
+    fn hierarchy_missing(&self, config: &Config) -> impl Iterator<Item = Diagnostic> {
+        let missing = matches!(config.hierarchy, config::Hierarchy::None);
+        let asked = self.policies.iter().flat_map(PolicySet::hierarchies).filter(move |_| missing);
+        asked.map(|place| {
+            let message = "`hierarchy: true` has no effect: the gateway file has no `hierarchy`";
+            let warning = Diagnostic::warning("hierarchy-missing", place.clone(), message);
+            warning.help("say there who manages whom, for example hierarchy: { claim: claims.reports }")
         })
     }
 
@@ -148,6 +161,7 @@ impl Snapshot {
             found.extend(rules.masks_without_key());
         }
         found.extend(rules.roles_without_grant(&config));
+        found.extend(rules.hierarchy_missing(&config));
         let found = sorted(found);
         let Rules {
             catalog: Some(catalog),

@@ -42,6 +42,8 @@ fn base() -> tempfile::TempDir {
     let made = rcgen::generate_simple_self_signed(vec!["crm.example".to_owned()]).expect("a certificate");
     fs::write(folder.path().join("tls.pem"), made.cert.pem()).expect("written");
     fs::write(folder.path().join("tls.key"), made.signing_key.serialize_pem()).expect("written");
+    let alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(folder.path().join("tls.key"), alone).expect("set");
     folder
 }
 

@@ -42,6 +42,8 @@ struct Entry {
     hash: [u8; 32],
     principal: Principal,
     expires: Timestamp,
+    /// Where the file says so.
+    expires_at: Span,
 }
 
 /// The hex digits under which a key is stored: HMAC-SHA-256 of the whole key.
@@ -75,6 +77,16 @@ impl ApiKeys {
     /// What keys are cut down to, with where the file says so.
     pub(super) fn scopes(&self) -> &[(Scope, Span)] {
         &self.scopes
+    }
+
+    /// Keys that have ended.
+    pub(super) fn expired(&self, now: Timestamp) -> impl Iterator<Item = Diagnostic> {
+        let ended = self.keys.iter().filter(move |(_, entry)| entry.expires <= now);
+        ended.map(|(id, entry)| {
+            let message = format!("the API key `{id}` has expired");
+            let warning = Diagnostic::warning("api-key-expired", entry.expires_at.clone(), message);
+            warning.help("leave it out, or replace it by a new one of `scrim keys new`")
+        })
     }
 
     /// The principal of a key as a client sent it.
@@ -162,7 +174,9 @@ fn key(
     let id = fields.require("id", reader).and_then(|node| reader.text(node, "`id`"));
     let hash = fields.require("hash", reader).and_then(|node| hash_bytes(node, reader));
     let principal = fields.require("principal", reader).and_then(|node| principal(node, parts, reader));
-    let expires = fields.require("expires", reader).and_then(|node| super::timestamp(node, "`expires`", reader));
+    let expires = fields
+        .require("expires", reader)
+        .and_then(|node| Some((super::timestamp(node, "`expires`", reader)?, node.span.clone())));
     let cut = fields.take("scopes").map(|node| reader.texts(node, "`scopes`"));
     let cut = cut.map(|words| words.iter().filter_map(|word| scope(word, reader)).collect::<Vec<_>>());
     let memberships = memberships(&mut fields, "an API key", parts, reader);
@@ -187,7 +201,8 @@ fn key(
     // An empty list is a key that is good for nothing, not for everything.
     principal.scopes = cut.as_ref().map(|cut| cut.iter().map(|(scope, _)| scope.clone()).collect());
     scopes.extend(cut.into_iter().flatten());
-    Some((id.value, id.span, Entry { hash: hash?, principal, expires: expires? }))
+    let (expires, expires_at) = expires?;
+    Some((id.value, id.span, Entry { hash: hash?, principal, expires, expires_at }))
 }
 
 /// `contacts:read`, or `contacts:*`.

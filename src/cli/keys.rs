@@ -11,10 +11,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::authn::api_key;
+use crate::api::{self, Catalog};
+use crate::authn::{self, api_key};
 use crate::clock::Clock;
 use crate::config::{Config, PrincipalSchema, Tenancy};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::model::{Action, Name, Scope};
 use crate::secret::Secret;
 
 /// Longer lives are refused: who leaves a key for longer has forgotten it.
@@ -59,6 +61,8 @@ pub enum Failed {
     Tenant(String),
     #[error("`{0}` is no scope: write `table:action` or `table:*`")]
     Scope(String),
+    #[error("scope `{scope}`: {wrong}")]
+    IdleScope { scope: String, wrong: String },
     #[error("`{0}` is no time to live: write `12h`, `90d` or `8w`, up to ten years")]
     Expires(String),
     #[error("the system gave no random bytes")]
@@ -71,6 +75,12 @@ pub enum Failed {
 pub fn run(args: &NewKey, out: &mut impl Write) -> Result<(), Failed> {
     let (config, _) = Config::load(&args.config).map_err(Failed::Config)?;
     let hash_key = &config.authn.api_keys.as_ref().ok_or(Failed::NoApiKeys)?.key;
+    if !args.scopes.is_empty() {
+        let upstreams: Vec<Name> = config.upstreams.keys().cloned().collect();
+        let files = api::read(&config.apis).map_err(Failed::Config)?;
+        let (catalog, _) = Catalog::compile(&files, &upstreams, &config.tenancy.dimensions).map_err(Failed::Config)?;
+        check_scopes(&args.scopes, &catalog)?;
+    }
     print(args, hash_key, &config.principal, &config.tenancy, &Clock::system(), out)
 }
 
@@ -89,10 +99,7 @@ fn print(
         return Err(Failed::Role(unknown.clone()));
     }
     let tenants = args.tenants.iter().map(|tenant| tenant_entry(tenant, tenancy)).collect::<Result<Vec<_>, _>>()?;
-    let is_scope = |scope: &&String| scope.split_once(':').is_some_and(|(of, what)| !of.is_empty() && !what.is_empty());
-    if let Some(wrong) = args.scopes.iter().find(|scope| !is_scope(scope)) {
-        return Err(Failed::Scope(wrong.clone()));
-    }
+    args.scopes.iter().try_for_each(|scope| parse_scope(scope).map(drop))?;
     let expires = expiry(&args.expires, clock.now()).ok_or_else(|| Failed::Expires(args.expires.clone()))?;
     let (id, key) = new_key()?;
     let roles: Vec<String> = args.roles.iter().map(|role| quoted(role)).collect();
@@ -108,6 +115,24 @@ fn print(
         writeln!(out, "    scopes: [{}]", scopes.join(", "))?;
     }
     writeln!(out, "    expires: {expires}")?;
+    Ok(())
+}
+
+fn parse_scope(text: &str) -> Result<Scope, Failed> {
+    let parts = text.split_once(':').filter(|(table, action)| !table.is_empty() && !action.is_empty());
+    let (table, action) = parts.ok_or_else(|| Failed::Scope(text.to_owned()))?;
+    Ok(Scope { table: table.into(), action: (action != "*").then(|| Action::parse(action)) })
+}
+
+/// Errors: no request could be in one of them. The gateway would not load such a key.
+fn check_scopes(scopes: &[String], catalog: &Catalog) -> Result<(), Failed> {
+    for text in scopes {
+        let place = Span::new(&Source::new("--scope", ""), 0..0);
+        if let Some(idle) = authn::idle(&parse_scope(text)?, &place, catalog) {
+            let wrong = [Some(idle.message), idle.help].into_iter().flatten().collect::<Vec<_>>().join("; ");
+            return Err(Failed::IdleScope { scope: text.clone(), wrong });
+        }
+    }
     Ok(())
 }
 
@@ -188,6 +213,24 @@ mod tests {
         assert!(entry.contains(r#"{ organization_id: "acme", app_id: "desk" }"#), "{entry}");
         assert!(entry.contains(r#"scopes: ["contacts:read", "deals:*"]"#), "{entry}");
         assert!(entry.contains(r#"id: "sync \"job\"""#), "{entry}");
+    }
+
+    #[test]
+    fn a_scope_must_be_of_a_table_and_an_action_that_there_are() {
+        let api = Source::new("api.yaml", include_str!("../../config/apis/example.yaml"));
+        let dimensions: Vec<Name> = vec!["organization_id".into(), "app_id".into()];
+        let (catalog, _) = Catalog::compile(&[api], &["crm".into(), "files".into()], &dimensions).expect("it loads");
+        let check = |scope: &str| check_scopes(&[scope.to_owned()], &catalog).map_err(|wrong| wrong.to_string());
+        for scope in ["accounts:*", "accounts:read", "accounts:close"] {
+            assert_eq!(check(scope), Ok(()), "{scope}");
+        }
+        for (scope, wrong) in [
+            ("acounts:read", "scope `acounts:read`: there is no table `acounts`; did you mean `accounts`?"),
+            ("accounts:raed", "scope `accounts:raed`: table `accounts` has no action `raed`; did you mean `read`?"),
+        ] {
+            assert_eq!(check(scope), Err(wrong.to_owned()));
+        }
+        assert!(check("accounts").is_err());
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) struct Compiled {
     pub(super) catalog: Arc<Catalog>,
     pub(super) tables: Vec<Arc<Rules>>,
     keyed_masks: Vec<KeyedMask>,
+    /// Where `hierarchy` is `true`.
+    hierarchies: Vec<Span>,
     hash: String,
 }
 
@@ -152,7 +154,10 @@ fn compile(
     }
     let policies = catalog.tables().filter_map(|table| by_table.get(&table.id));
     let keyed_masks = policies.flat_map(fields::keyed_masks).collect();
-    Ok((Compiled { catalog: Arc::clone(catalog), tables, keyed_masks, hash: hash(files) }, diagnostics))
+    let sharings = by_table.values().filter_map(|policy| policy.sharing.as_ref());
+    let hierarchies = sharings.filter_map(|sharing| sharing.hierarchy.clone()).collect();
+    let catalog = Arc::clone(catalog);
+    Ok((Compiled { catalog, tables, keyed_masks, hierarchies, hash: hash(files) }, diagnostics))
 }
 
 fn hash(files: &[Arc<Source>]) -> String {
@@ -322,7 +327,7 @@ fn lets(policy: &raw::Policy, scope: &mut Scope<'_>) {
 fn sharing(policy: &raw::Policy, owner: Option<Owner>, scope: &mut Scope<'_>) -> Sharing {
     let mut sharing = Sharing { default: Mode::Private, hierarchy: false, owner };
     let Some(written) = &policy.sharing else { return sharing };
-    sharing.hierarchy = written.hierarchy;
+    sharing.hierarchy = written.hierarchy.is_some();
     let Some(default) = &written.default else { return sharing };
     sharing.default = match default.value.as_str() {
         "private" => Mode::Private,
@@ -416,6 +421,10 @@ impl Compiled {
 
     pub(super) fn keyed_masks(&self) -> &[KeyedMask] {
         &self.keyed_masks
+    }
+
+    pub(super) fn hierarchies(&self) -> &[Span] {
+        &self.hierarchies
     }
 
     pub(super) fn grants_to(&self, role: &str) -> bool {

@@ -21,7 +21,8 @@ pub(super) struct Policy {
 #[derive(Debug)]
 pub(super) struct Sharing {
     pub(super) default: Option<Text>,
-    pub(super) hierarchy: bool,
+    /// Where it is `true`.
+    pub(super) hierarchy: Option<Span>,
 }
 
 #[derive(Debug)]
@@ -106,7 +107,9 @@ fn texts_by_name(node: &Node, what: &'static str, reader: &mut Reader) -> Vec<(T
 fn sharing(node: &Node, reader: &mut Reader) -> Sharing {
     let mut fields = reader.fields(node, "`sharing`");
     let default = fields.require("default", reader).and_then(|node| reader.text(node, "`default`"));
-    let hierarchy = fields.take("hierarchy").and_then(|node| reader.bool(node, "`hierarchy`")).unwrap_or(false);
+    let hierarchy = fields.take("hierarchy");
+    let hierarchy =
+        hierarchy.filter(|node| reader.bool(node, "`hierarchy`") == Some(true)).map(|node| node.span.clone());
     fields.finish(reader);
     Sharing { default, hierarchy }
 }

@@ -3,12 +3,14 @@
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{clean, setup};
 use crate::support::World;
+use crate::support::secure::{Secure, blocking};
 use crate::support::world::Setup;
 
 /// A self-signed certificate for this machine.
@@ -80,6 +82,50 @@ async fn tls_1_2_and_1_3_are_spoken_with_either_protocol() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_chooses_the_suite_and_not_the_client() {
+    use rustls::crypto::aws_lc_rs::{self, cipher_suite};
+    let identity = Identity::new();
+    let world = identity.setup("").start().await;
+    let address = world.gateway.addresses()[0];
+    for (version, mut suites) in [
+        (
+            &rustls::version::TLS12,
+            vec![
+                cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+                cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            ],
+        ),
+        (
+            &rustls::version::TLS13,
+            vec![
+                cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+                cipher_suite::TLS13_AES_128_GCM_SHA256,
+                cipher_suite::TLS13_AES_256_GCM_SHA384,
+            ],
+        ),
+    ] {
+        let best = suites[2].suite();
+        for _ in 0..3 {
+            let provider = Arc::new(CryptoProvider { cipher_suites: suites.clone(), ..aws_lc_rs::default_provider() });
+            let mut roots = RootCertStore::empty();
+            roots.add(identity.der.clone()).expect("a certificate");
+            let builder =
+                ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).expect("known");
+            let config = builder.with_root_certificates(roots).with_no_client_auth();
+            let chosen = blocking(move || {
+                let secure = Secure::open(address, &config, "localhost").expect("a handshake");
+                secure.0.conn.negotiated_cipher_suite().expect("done").suite()
+            })
+            .await;
+            assert_eq!(chosen, best);
+            suites.rotate_left(1);
+        }
+    }
+    clean(&world, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_minimum_of_1_3_refuses_1_2() {
     let identity = Identity::new();
     let world = identity.setup("min_version: \"1.3\", ").start().await;
@@ -112,6 +158,31 @@ async fn tls_1_1_and_plain_http_get_an_alert_and_no_answer() {
     let found = raw(&world, b"GET /contacts HTTP/1.1\r\nhost: crm.test\r\n\r\n").await;
     assert!(!String::from_utf8_lossy(&found).contains("HTTP"), "{found:?}");
     assert!(world.upstream.seen().is_empty());
+    clean(&world, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_fails_is_counted_by_its_reason() {
+    let identity = Identity::new();
+    let world = identity.setup("min_version: \"1.3\", unknown_name: refuse, ").start().await;
+    let address = world.gateway.addresses()[0];
+    raw(&world, b"GET /contacts HTTP/1.1\r\nhost: crm.test\r\n\r\n").await;
+    drop(tokio::net::TcpStream::connect(address).await.expect("it listens"));
+    assert!(handshake(address, identity.client(&[&rustls::version::TLS12])).await.is_err());
+    assert!(handshake(address, Identity::new().client(BOTH)).await.is_err(), "it trusts another one");
+    let config = identity.client(BOTH);
+    let other = blocking(move || Secure::open(address, &config, "other.example").is_err()).await;
+    assert!(other);
+    for reason in ["not_tls", "closed", "incompatible", "alert", "unknown_name"] {
+        let sample = format!("scrim_tls_handshakes_failed_total{{reason=\"{reason}\"}}");
+        let counted = async {
+            while world.metric(&sample).await != 1.0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let in_time = tokio::time::timeout(std::time::Duration::from_secs(20), counted).await;
+        assert!(in_time.is_ok(), "{reason}: {}", world.admin().get("/metrics").await.text());
+    }
     clean(&world, 0).await;
 }
 

@@ -111,6 +111,10 @@ impl Setup {
         }
         for (name, text) in &self.files {
             fs::write(at(name), text).expect("written");
+            if name.ends_with(".key") {
+                let alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+                fs::set_permissions(at(name), alone).expect("set");
+            }
         }
         let audit = self.audit.clone().unwrap_or_else(|| at("audit.jsonl"));
         fs::write(at("gateway.yaml"), self.gateway_file(upstream, &audit)).expect("written");
