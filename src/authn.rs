@@ -15,7 +15,10 @@ mod json;
 mod jwks;
 mod jwt;
 mod mtls;
+mod refused;
 mod revocation;
+pub mod scopes;
+mod site;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -32,15 +35,16 @@ use binding::Binding;
 use dpop::{Proof, Proofs};
 use introspection::Introspector;
 use issuer::Issuer;
+pub use refused::Refused;
 use revocation::{Marks, Revocations};
 
-use crate::api::{Catalog, RouteKind};
+use crate::api::Catalog;
 use crate::canonical::Canonical;
 use crate::clock::Clock;
 use crate::config::{Authn, ClaimPath, Config, Hierarchy, PrincipalSchema, Tenancy};
-use crate::diagnostic::{Diagnostic, Source, Span, nearest};
+use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::metrics::Metrics;
-use crate::model::{Action, Name, Principal, Reason, Scope};
+use crate::model::{Name, Principal};
 use crate::pki::Peer;
 use crate::yaml::{Node, Reader};
 
@@ -89,6 +93,8 @@ pub struct Presented<'r> {
     pub peer: Option<&'r Peer>,
     /// Whether the connection is one of TLS.
     pub over_tls: bool,
+    /// When the request was let in, if it is looked at again while it lasts: its proof was new then, and was used up.
+    pub since: Option<i64>,
 }
 
 /// The parts of a configuration that say who may be who.
@@ -101,98 +107,6 @@ pub struct Parts<'c> {
     /// Shown where a mistake has no file of its own.
     pub path: &'c Path,
     pub metrics: &'c Metrics,
-}
-
-/// Why a credential was refused; for the log and the metric, never for the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("no credential")]
-    Missing,
-    #[error("more than one credential")]
-    Several,
-    #[error("malformed credential")]
-    Malformed,
-    #[error("unknown issuer")]
-    Issuer,
-    #[error("wrong audience")]
-    Audience,
-    #[error("unknown key")]
-    Key,
-    #[error("algorithm not allowed for this key")]
-    Algorithm,
-    #[error("wrong signature")]
-    Signature,
-    #[error("expired")]
-    Expired,
-    #[error("not yet valid")]
-    Immature,
-    #[error("a claim is missing or of the wrong type")]
-    Claim,
-    #[error("not of the declared kind of token")]
-    Kind,
-    #[error("bound to a key that the request does not show")]
-    Binding,
-    #[error("no proof that holds for this request")]
-    Proof,
-    #[error("a proof that was used before")]
-    Replayed,
-    #[error("too many proofs to remember another one")]
-    ProofsExhausted,
-    #[error("revoked")]
-    Revoked,
-    #[error("not active")]
-    Inactive,
-    #[error("no answer about the token")]
-    IntrospectionUnavailable,
-    #[error("unknown API key")]
-    ApiKey,
-    #[error("a certificate that means nobody")]
-    Certificate,
-    #[error("the connection's certificate no longer holds, or there is none and one is required")]
-    Withdrawn,
-    #[error("no verification keys at hand")]
-    KeysUnavailable,
-}
-
-impl Refused {
-    pub fn reason(self) -> Reason {
-        match self {
-            Self::Missing => Reason::CredentialsMissing,
-            Self::KeysUnavailable | Self::IntrospectionUnavailable | Self::ProofsExhausted => {
-                Reason::IdentityUnavailable
-            }
-            _ => Reason::CredentialsInvalid,
-        }
-    }
-
-    /// Stable, for a metric label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Several => "several",
-            Self::Malformed => "malformed",
-            Self::Issuer => "issuer",
-            Self::Audience => "audience",
-            Self::Key => "key",
-            Self::Algorithm => "algorithm",
-            Self::Signature => "signature",
-            Self::Expired => "expired",
-            Self::Immature => "immature",
-            Self::Claim => "claim",
-            Self::Kind => "kind",
-            Self::Binding => "binding",
-            Self::Proof => "proof",
-            Self::Replayed => "replayed",
-            Self::ProofsExhausted => "proofs_exhausted",
-            Self::Revoked => "revoked",
-            Self::Inactive => "inactive",
-            Self::IntrospectionUnavailable => "introspection_unavailable",
-            Self::ApiKey => "api_key",
-            Self::Certificate => "certificate",
-            Self::Withdrawn => "withdrawn",
-            Self::KeysUnavailable => "keys_unavailable",
-        }
-    }
 }
 
 impl<'c> Parts<'c> {
@@ -339,7 +253,7 @@ impl Authenticator {
     /// Scopes of API keys that no request can be in, since there is no such table or action.
     pub fn idle_scopes(&self, catalog: &Catalog) -> Vec<Diagnostic> {
         let scopes = self.api_keys.iter().flat_map(|keys| keys.scopes());
-        scopes.filter_map(|(scope, place)| idle(scope, place, catalog)).collect()
+        scopes.filter_map(|(scope, place)| scopes::idle(scope, place, catalog)).collect()
     }
 
     /// API keys that no longer let anybody in.
@@ -364,7 +278,12 @@ impl Authenticator {
         match (bearers.next(), keys.next()) {
             (None, None) => match (presented.peer, &self.certificates) {
                 (Some(peer), Some(clients)) => {
-                    clients.authenticate(peer).map(|principal| Authenticated { principal, remembered: false })
+                    let principal = clients.authenticate(peer)?;
+                    self.check_principal(&principal)?;
+                    if site::is_foreign(presented) {
+                        return Err(Refused::CrossSite);
+                    }
+                    Ok(Authenticated { principal, remembered: false })
                 }
                 _ => Err(Refused::Missing),
             },
@@ -382,10 +301,13 @@ impl Authenticator {
                 let mut proofs = headers.get_all("dpop").iter();
                 let (Some(proof), None) = (proofs.next(), proofs.next()) else { return Err(Refused::Proof) };
                 let proof = proof.to_str().map_err(|_| Refused::Proof)?;
-                let proof = Proof::check(proof, token, presented, self.clock.now().as_second())?;
+                let at = presented.since.unwrap_or_else(|| self.clock.now().as_second());
+                let proof = Proof::check(proof, token, presented, at)?;
                 let found = self.token(token, presented, Some(&proof)).await?;
                 // Last, so that only whoever holds a token and its key takes room.
-                self.proofs.consume(&proof)?;
+                if presented.since.is_none() {
+                    self.proofs.consume(&proof, &found.principal)?;
+                }
                 Ok(found)
             }
             (None, Some(key)) => {
@@ -395,6 +317,7 @@ impl Authenticator {
                 if let (Some(revocations), Some(id)) = (&self.revocations, api_key::id_of(key)) {
                     revocations.check_api_key(id)?;
                 }
+                self.check_principal(&principal)?;
                 Ok(Authenticated { principal: Arc::new(principal), remembered: false })
             }
         }
@@ -432,11 +355,12 @@ impl Authenticator {
         let issuer = self.issuers.get(unverified.issuer()?).ok_or(Refused::Issuer)?;
         let proven = issuer.verify(unverified).await?;
         let (name, claims) = (&issuer.expected.issuer, &proven.verified.claims);
+        let principal = issuer.mapping.principal(name, claims)?;
         let found = Cached {
-            principal: Arc::new(issuer.mapping.principal(name, claims)?),
             until: proven.until.min(now.saturating_add(CACHED_SECONDS)),
             binding: Binding::of(claims, issuer.proofs)?,
-            marks: Marks::of(name, claims, proven.verified.key.as_deref()),
+            marks: Marks::of(&principal, claims, proven.verified.key.as_deref()),
+            principal: Arc::new(principal),
         };
         self.check(&found, presented, proof)?;
         let principal = Arc::clone(&found.principal);
@@ -444,33 +368,16 @@ impl Authenticator {
         Ok(Authenticated { principal, remembered: false })
     }
 
+    /// Whether somebody who comes without a token was taken back as a person.
+    fn check_principal(&self, principal: &Principal) -> Result<(), Refused> {
+        self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.check_principal(principal))
+    }
+
     /// What may change from one request to the next.
     fn check(&self, found: &Cached, presented: &Presented<'_>, proof: Option<&Proof>) -> Result<(), Refused> {
         self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.check_token(&found.marks))?;
         found.binding.check(presented, proof)
     }
-}
-
-/// What is wrong with a scope that no request can be in, since there is no such table or action.
-pub fn idle(scope: &Scope, place: &Span, catalog: &Catalog) -> Option<Diagnostic> {
-    let Some(table) = catalog.table_named(&scope.table) else {
-        let near = nearest(&scope.table, catalog.tables().map(|table| &*table.name));
-        let error = Diagnostic::error("bad-scope", place.clone(), format!("there is no table `{}`", scope.table));
-        return Some(Diagnostic { help: near.map(|near| format!("did you mean `{near}`?")), ..error });
-    };
-    let action = scope.action.as_ref()?;
-    let actions = catalog.apis().flat_map(|(_, api)| &api.routes).filter_map(|route| match &route.kind {
-        RouteKind::Table { table: of, action } if *of == table.id => Some(action),
-        _ => None,
-    });
-    let known: Vec<&Action> = Action::BUILT_IN.iter().chain(actions).collect();
-    if known.contains(&action) {
-        return None;
-    }
-    let near = nearest(action.name(), known.iter().map(|known| known.name()));
-    let message = format!("table `{}` has no action `{}`", scope.table, action.name());
-    let error = Diagnostic::error("bad-scope", place.clone(), message);
-    Some(Diagnostic { help: near.map(|near| format!("did you mean `{near}`?")), ..error })
 }
 
 /// A date and time of a file.

@@ -1,9 +1,11 @@
 //! Proofs that whoever sends a token holds the key that it is bound to (DPoP, RFC 9449).
 //!
 //! A proof is for one request: its method, its URL, its token, about now, and once. Proofs that were used are remembered
-//! for as long as they would be accepted; when there is no room to remember one, it is not accepted.
+//! for as long as they would be accepted; when there is no room to remember one, it is not accepted. Each caller has room of
+//! their own, so that one who sends without end leaves the others theirs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,29 +19,35 @@ use super::jwks::{self, ProofKey};
 use super::{Presented, Refused, sha256};
 use crate::canonical;
 use crate::config::Algorithm;
+use crate::model::Principal;
 
 /// How many seconds a proof may be older, or newer, than now.
 const WINDOW: i64 = 60;
 /// How long a used proof is remembered: over the whole window, and some more.
 const REMEMBERED_FOR: Duration = Duration::from_secs(150);
-const MAX_REMEMBERED: u64 = 200_000;
+const MAX_REMEMBERED: u64 = 400_000;
+/// Of one caller, counted anew each time that the first one is forgotten: more than 100 requests a second.
+const MAX_OF_ONE: u32 = 20_000;
 /// A longer proof is refused unread.
 const MAX_PROOF: usize = 4 * 1024;
 const MAX_ID: usize = 256;
 /// Of a proof's header; anything else could change what the rest means.
 const MEMBERS: [&str; 4] = ["typ", "alg", "jwk", "kid"];
 
-/// Proofs that were used, by the hash of their key and their id.
-pub(super) struct Proofs(ArcSwap<Cache<[u8; 32], ()>>);
+/// Proofs that were used.
+pub(super) struct Proofs(ArcSwap<Used>);
+
+struct Used {
+    /// By the hash of their key and their id.
+    proofs: Cache<[u8; 32], ()>,
+    /// How many there are of each principal.
+    counts: Cache<[u8; 32], Arc<AtomicU32>>,
+    most_of_one: u32,
+}
 
 impl Default for Proofs {
     fn default() -> Self {
-        let used = Cache::builder()
-            .max_capacity(MAX_REMEMBERED)
-            .time_to_live(REMEMBERED_FOR)
-            .eviction_policy(moka::policy::EvictionPolicy::lru())
-            .build();
-        Self(ArcSwap::from_pointee(used))
+        Self::of_one(MAX_OF_ONE)
     }
 }
 
@@ -102,16 +110,35 @@ impl Proof {
 }
 
 impl Proofs {
-    /// Uses a proof up. Errors: it was used before, or there is no room to remember it.
-    pub(super) fn consume(&self, proof: &Proof) -> Result<(), Refused> {
+    fn of_one(most_of_one: u32) -> Self {
+        fn remembered<V: Clone + Send + Sync + 'static>() -> Cache<[u8; 32], V> {
+            let lru = moka::policy::EvictionPolicy::lru();
+            Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED_FOR).eviction_policy(lru).build()
+        }
+        Self(ArcSwap::from_pointee(Used { proofs: remembered(), counts: remembered(), most_of_one }))
+    }
+
+    /// Uses a principal's proof up. Errors: it was used before, or there is no room to remember it. Keys are no measure of
+    /// whose room it is, for one caller may have tokens for many.
+    pub(super) fn consume(&self, proof: &Proof, principal: &Principal) -> Result<(), Refused> {
         let used = self.0.load();
-        if used.entry_count() >= MAX_REMEMBERED {
-            used.run_pending_tasks();
-            if used.entry_count() >= MAX_REMEMBERED {
+        let whose = sha256(format!("{}\0{}", principal.issuer, principal.id).as_bytes());
+        let count = used.counts.get_with(whose, Arc::default);
+        if count.load(Ordering::Relaxed) >= used.most_of_one {
+            return Err(Refused::ProofsExhausted);
+        }
+        if used.proofs.entry_count() >= MAX_REMEMBERED {
+            used.proofs.run_pending_tasks();
+            if used.proofs.entry_count() >= MAX_REMEMBERED {
                 return Err(Refused::ProofsExhausted);
             }
         }
-        if used.entry(proof.id).or_insert(()).is_fresh() { Ok(()) } else { Err(Refused::Replayed) }
+        if !used.proofs.entry(proof.id).or_insert(()).is_fresh() {
+            // Whoever repeats what another one sent takes none of that one's room.
+            return Err(Refused::Replayed);
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What was used before a reload stays used.

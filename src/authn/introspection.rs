@@ -196,11 +196,12 @@ impl Introspector {
         }
         jwt::check_audience(answer, &self.audience)?;
         let expires = jwt::check_times(answer, self.leeway, now)?.unwrap_or(i64::MAX);
+        let principal = self.mapping.principal(&self.name, answer)?;
         Ok(Cached {
-            principal: Arc::new(self.mapping.principal(&self.name, answer)?),
+            marks: Marks::of(&principal, answer, None),
+            principal: Arc::new(principal),
             until: expires.min(now.saturating_add(self.remembered_for)),
             binding: Binding::of(answer, self.proofs)?,
-            marks: Marks::of(&self.name, answer, None),
         })
     }
 }

@@ -15,7 +15,7 @@ use super::{Refused, sha256};
 use crate::diagnostic::{Diagnostic, Source, has_errors};
 use crate::files;
 use crate::metrics::Metrics;
-use crate::model::Name;
+use crate::model::{Name, Principal};
 use crate::yaml::{self, Node, Reader};
 
 /// A file of revocations and what it last said.
@@ -51,22 +51,25 @@ pub(super) struct Marks {
     pub(super) issuer: Option<Name>,
     token: Option<String>,
     subject: Option<String>,
+    /// What the subject became, where it was mapped.
+    principal: Option<Name>,
     key: Option<String>,
     issued: Option<i64>,
 }
 
 impl Marks {
     /// `key`: the id of the key that signed it, where one did.
-    pub(super) fn of(issuer: &Name, claims: &Json, key: Option<&str>) -> Self {
+    pub(super) fn of(principal: &Principal, claims: &Json, key: Option<&str>) -> Self {
         let text = |name: &str| claims.member(name).and_then(Json::text).map(str::to_owned);
         let issued = match claims.member("iat") {
             Some(Json::Int(second)) => Some(*second),
             _ => None,
         };
         Self {
-            issuer: Some(Name::clone(issuer)),
+            issuer: Some(Name::clone(&principal.issuer)),
             token: text("jti"),
             subject: text("sub"),
+            principal: Some(Name::clone(&principal.id)),
             key: key.map(str::to_owned),
             issued,
         }
@@ -122,13 +125,24 @@ impl Revocations {
 
     pub(super) fn check_token(&self, marks: &Marks) -> Result<(), Refused> {
         let list = self.list.load();
-        let is_in = |of: &HashMap<String, Vec<Of>>, word: &Option<String>| {
-            let entries = word.as_ref().and_then(|word| of.get(word));
+        let is_in = |of: &HashMap<String, Vec<Of>>, word: Option<&str>| {
+            let entries = word.and_then(|word| of.get(word));
             entries.is_some_and(|entries| entries.iter().any(|of| of.covers(marks.issuer.as_ref(), marks.issued)))
         };
-        let revoked =
-            is_in(&list.tokens, &marks.token) || is_in(&list.subjects, &marks.subject) || is_in(&list.keys, &marks.key);
+        // Operators know people by what the gateway calls them, too.
+        let revoked = is_in(&list.tokens, marks.token.as_deref())
+            || is_in(&list.subjects, marks.subject.as_deref())
+            || is_in(&list.subjects, marks.principal.as_deref())
+            || is_in(&list.keys, marks.key.as_deref());
         if revoked { Err(Refused::Revoked) } else { Ok(()) }
+    }
+
+    /// Of somebody who comes without a token, who has no date of issue: only a revocation without one is meant.
+    pub(super) fn check_principal(&self, principal: &Principal) -> Result<(), Refused> {
+        let list = self.list.load();
+        let entries = list.subjects.get(&*principal.id);
+        let is_meant = |of: &Of| of.before.is_none() && of.covers(Some(&principal.issuer), None);
+        if entries.is_some_and(|entries| entries.iter().any(is_meant)) { Err(Refused::Revoked) } else { Ok(()) }
     }
 
     pub(super) fn check_api_key(&self, id: &str) -> Result<(), Refused> {

@@ -256,7 +256,13 @@ fn authenticated(authenticator: &Authenticator, token: &str) -> Result<Authentic
 
 /// What becomes of a GET with these headers, where nothing must be fetched for it.
 fn shown(authenticator: &Authenticator, headers: &HeaderMap) -> Result<Authenticated, Refused> {
-    at_once(authenticator.authenticate(&Presented { headers, request: &get(), peer: None, over_tls: true }))
+    at_once(authenticator.authenticate(&Presented {
+        headers,
+        request: &get(),
+        peer: None,
+        over_tls: true,
+        since: None,
+    }))
 }
 
 /// `GET https://crm.example.com/v1/contacts`
@@ -267,6 +273,7 @@ pub(super) fn get() -> Canonical {
         segments: vec!["v1".to_owned(), "contacts".to_owned()],
         query: Vec::new(),
         has_body: false,
+        websocket: false,
     }
 }
 

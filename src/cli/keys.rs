@@ -128,7 +128,7 @@ fn parse_scope(text: &str) -> Result<Scope, Failed> {
 fn check_scopes(scopes: &[String], catalog: &Catalog) -> Result<(), Failed> {
     for text in scopes {
         let place = Span::new(&Source::new("--scope", ""), 0..0);
-        if let Some(idle) = authn::idle(&parse_scope(text)?, &place, catalog) {
+        if let Some(idle) = authn::scopes::idle(&parse_scope(text)?, &place, catalog) {
             let wrong = [Some(idle.message), idle.help].into_iter().flatten().collect::<Vec<_>>().join("; ");
             return Err(Failed::IdleScope { scope: text.clone(), wrong });
         }

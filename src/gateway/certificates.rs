@@ -124,6 +124,7 @@ async fn look(shared: &Shared) {
         let replaced = material.as_ref().is_some_and(|material| tls.replace(material).is_ok());
         let outcome = if replaced { "ok" } else { "failed" };
         shared.metrics.certificate_reloads.with_label_values(&[outcome]).inc();
+        let is_early = found.iter().any(|wrong| wrong.code == "certificate-not-yet-valid");
         for diagnostic in found {
             match diagnostic.severity {
                 diagnostic::Severity::Error => tracing::error!("{diagnostic}"),
@@ -134,8 +135,10 @@ async fn look(shared: &Shared) {
             tell(index, material.as_ref(), &shared.metrics);
             tracing::info!(%address, "certificates were replaced");
         } else {
-            // Not looked at again until they change.
-            tls.saw(fingerprint);
+            // Not looked at again until they change, or until what was brought too early may hold.
+            if !is_early {
+                tls.saw(fingerprint);
+            }
             tracing::error!(%address, "certificates were not replaced: those in force stay");
         }
     }

@@ -426,3 +426,27 @@ async fn only_suites_with_forward_secrecy_and_authenticated_encryption_are_spoke
     assert_eq!(shown(address, &config, "crm.example").await.expect("served"), issued.chain()[0]);
     clean(&world, 0).await;
 }
+
+/// What was brought too early is taken over once it holds, though its file does not change any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_does_not_hold_yet_is_taken_over_when_it_does() {
+    let authority = Authority::new();
+    let now = authority.issue(&Wanted::dns(&["crm.example"]));
+    let later = authority.issue(&Wanted { from: (2027, 1, 20), ..Wanted::dns(&["crm.example"]) });
+    let world = with(&[("one", "", &now)], "").start().await;
+    let address = world.gateway.addresses()[0];
+    let trusting = anybody(&authority);
+    write(&world, "one.key", &later.key);
+    write(&world, "one.pem", &later.pem);
+    while world.metric("scrim_certificate_reloads_total{outcome=\"failed\"}").await < 1.0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shown(address, &trusting, "crm.example").await.expect("a handshake"), now.chain()[0]);
+    world.clock.set(NOW + 10 * 24 * 3600);
+    // The next look comes by itself within a minute; a file beside it brings it forward.
+    write(&world, "beside", "");
+    while world.metric("scrim_certificate_reloads_total{outcome=\"ok\"}").await < 1.0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shown(address, &trusting, "crm.example").await.expect("a handshake"), later.chain()[0]);
+}

@@ -11,12 +11,12 @@ use rustls::client::Resumption;
 use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 use serde_json::json;
 
-use super::{clean, contact_answers, seen, setup, told, words};
+use super::{POLICY, clean, contact, contact_answers, seen, setup, told, words};
 use crate::support::authority::BOTH;
 use crate::support::identities::NOW;
 use crate::support::secure::{Secure, blocking};
 use crate::support::world::Setup;
-use crate::support::{Authority, Issued, Wanted, World};
+use crate::support::{Answer, Authority, Issued, Wanted, World};
 
 const MAP: &str = "clients:
   - certificate: { dns: sync.acme.example }
@@ -398,4 +398,54 @@ async fn files_for_clients_that_do_not_hold_are_mistakes_with_a_place() {
     setup.files.remove("clients.pem");
     let shown = scrim::diagnostic::render(&setup.try_start().await.err().expect("no start"), false);
     assert!(shown.contains("no listener asks for certificates"), "{shown}");
+}
+
+/// A browser shows its certificate whatever page asks, and a POST without a body needs no leave.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_site_never_acts_by_the_certificate_of_a_browser() {
+    let pki = Pki::new();
+    let policy = format!(
+        "{POLICY}  - {{ name: reps-archive, roles: [rep], actions: [archive], rows: all, read: {{ clear: [id] }} }}\n"
+    );
+    let world = pki.setup("optional", "").policy("contacts", &policy).start().await;
+    contact_answers(&world);
+    world.upstream.on("POST /contacts/1/archive", [Answer::json(200, contact(1))]);
+    let config = pki.client(Some(&pki.clients.issue(&Wanted::dns(&["sync.acme.example"]))));
+    let address = world.gateway.addresses()[0];
+    let ask = async |line: &'static str, headers: String| {
+        let config = config.clone();
+        blocking(move || Secure::open(address, &config, "crm.example")?.ask(line, &headers)).await.expect("an answer").0
+    };
+    let archive = "POST /contacts/1/archive";
+    for headers in ["sec-fetch-site: cross-site\r\n", "origin: https://evil.test\r\n", "origin: null\r\n"] {
+        for line in [archive, "GET /contacts/1"] {
+            assert_eq!(ask(line, headers.to_owned()).await, 401, "{line} {headers}");
+            assert_eq!(told(&world).await, words(401, "refused", "credentials_invalid"));
+        }
+    }
+    assert!(world.upstream.seen().is_empty());
+    assert_eq!(world.metric("scrim_credentials_refused_total{reason=\"cross_site\"}").await, 6.0);
+    // A credential that the page brings itself is the page's own; and a program is no browser.
+    let token = format!("{}origin: https://evil.test\r\n", bearer(&world, "ann"));
+    assert_eq!(ask("GET /contacts/1", token).await, 200);
+    assert_eq!(ask(archive, String::new()).await, 200);
+    let own = "sec-fetch-site: same-origin\r\norigin: https://crm.test\r\n";
+    assert_eq!(ask(archive, own.to_owned()).await, 200);
+    assert_eq!(world.upstream.lines().iter().filter(|line| line.starts_with("POST")).count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_was_taken_back_does_not_come_in_by_a_certificate() {
+    let pki = Pki::new();
+    let mut setup = pki.setup("optional", "");
+    setup.authn.push_str("  revocations: { file: revoked.yaml }\n");
+    setup.files.insert("revoked.yaml".to_owned(), "revoked: []\n".to_owned());
+    let world = setup.start().await;
+    contact_answers(&world);
+    let config = pki.client(Some(&pki.clients.issue(&Wanted::dns(&["sync.acme.example"]))));
+    let address = world.gateway.addresses()[0];
+    assert_eq!(asks(address, config.clone(), String::new()).await.expect("an answer").0, 200);
+    write(&world, "revoked.yaml", "revoked: [{ sub: sync }]\n");
+    world.gateway.refresh().await;
+    assert_eq!(asks(address, config, String::new()).await.expect("an answer").0, 401);
 }

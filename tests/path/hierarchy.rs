@@ -1,12 +1,18 @@
 //! Who manages whom, read from the upstream: for one tenant at a time, to its end or not at all, and again and again.
 
+use std::time::Duration;
+
+use scrim::clock::Clock;
+use scrim::config::{Config, Hierarchy};
 use scrim::diagnostic::render;
+use scrim::gateway::Gateway;
 use serde_json::{Value, json};
 
 use super::{clean, contact, told, words};
+use crate::support::identities::NOW;
 use crate::support::upstream::Then;
 use crate::support::world::{API, Setup};
-use crate::support::{Answer, Client, World};
+use crate::support::{Answer, Client, Identities, Upstream, World};
 
 const POLICY: &str = "\
 table: contacts
@@ -326,4 +332,32 @@ async fn a_table_that_cannot_say_it_is_a_mistake_where_it_is_named() {
     let api = format!("{API}{USERS}").replace("routes: { list: GET /users }", "routes: { read: \"GET /users/{id}\" }");
     let Err(errors) = (Setup { api, ..setup() }).try_start().await else { panic!("it is served") };
     assert!(render(&errors, false).contains("`users` has no route that lists it"), "{}", render(&errors, false));
+}
+
+/// Whoever reloads all the time does not keep what was read in force.
+#[tokio::test(flavor = "multi_thread")]
+async fn reloads_do_not_put_a_refresh_off() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let (folder, identities) = (tempfile::tempdir().expect("a folder"), Identities::new());
+    let upstream = Upstream::start().await;
+    upstream.on("GET /users", [people("ann bob<ann"), end()]);
+    upstream.on("GET /contacts/1", [Answer::json(200, contact(1).replace("\"ann\"", "\"bob\""))]);
+    setup().lay_out(folder.path(), &identities, upstream.address);
+    let often = |config: &mut Config| {
+        if let Hierarchy::Table(table) = &mut config.hierarchy {
+            table.refresh = Duration::from_millis(500);
+        }
+    };
+    let gateway =
+        Gateway::start(&folder.path().join("gateway.yaml"), often, Clock::fixed(NOW)).await.expect("it starts");
+    let token = identities.token("ann", &json!({ "roles": ["rep"] }));
+    assert_eq!(sees(&Client::new(gateway.addresses()[0]).bearer(&token)).await, 200);
+    let reads = || gateway.metrics().hierarchy_reads.with_label_values(&["ok"]).get();
+    let first = reads();
+    let again = async {
+        while reads() == first {
+            gateway.reload().await.expect("it loads");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again).await.expect("it is read again in spite of reloads");
 }

@@ -43,7 +43,12 @@ impl Secure {
 
     /// Sends a request with these header lines and reads the whole answer; its connection can be used again.
     pub fn get(&mut self, target: &str, headers: &str) -> Result<(u16, String), String> {
-        let request = format!("GET {target} HTTP/1.1\r\nhost: crm.test\r\n{headers}\r\n");
+        self.ask(&format!("GET {target}"), headers)
+    }
+
+    /// As [`get`](Self::get), with another method.
+    pub fn ask(&mut self, line: &str, headers: &str) -> Result<(u16, String), String> {
+        let request = format!("{line} HTTP/1.1\r\nhost: crm.test\r\n{headers}\r\n");
         self.0.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
         let mut found = Vec::new();
         loop {

@@ -73,7 +73,7 @@ fn show(authenticator: &Authenticator, sent: &[(&str, &str)]) -> Result<bool, Re
         let name: http::HeaderName = name.parse().expect("a name");
         headers.append(name, value.parse().expect("a value"));
     }
-    let presented = Presented { headers: &headers, request: &get(), peer: None, over_tls: true };
+    let presented = Presented { headers: &headers, request: &get(), peer: None, over_tls: true, since: None };
     at_once(authenticator.authenticate(&presented)).map(|found| found.remembered)
 }
 
@@ -277,4 +277,27 @@ proptest! {
         prop_assume!(changed != sound);
         prop_assert!(with_proof(&authenticator, &bound, &changed).is_err());
     }
+}
+
+/// Whoever sends without end, by as many keys as they like, has no room left and takes none of anybody else's.
+#[test]
+fn one_caller_does_not_use_up_the_room_of_all() {
+    let proofs = Proofs::of_one(3);
+    let authenticator = checked();
+    let ann = super::super::tests::bearer(&authenticator, &token(&[])).expect("somebody");
+    let bob = Principal { id: "bob".into(), ..ann.clone() };
+    let proof = |key: u8, id: u8| Proof { thumbprint: [key; 32], id: [id; 32] };
+    for id in 0..3 {
+        assert_eq!(proofs.consume(&proof(id, id), &ann), Ok(()));
+    }
+    assert_eq!(proofs.consume(&proof(9, 9), &ann), Err(Refused::ProofsExhausted));
+    // What is repeated takes no room of whoever sent it first.
+    for _ in 0..9 {
+        assert_eq!(proofs.consume(&proof(0, 0), &bob), Err(Refused::Replayed));
+    }
+    for id in 10..13 {
+        assert_eq!(proofs.consume(&proof(1, id), &bob), Ok(()));
+    }
+    let namesake = Principal { issuer: "https://other.example.com".into(), ..ann };
+    assert_eq!(proofs.consume(&proof(1, 20), &namesake), Ok(()), "another issuer's is another caller");
 }

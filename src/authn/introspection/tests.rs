@@ -37,7 +37,7 @@ fn authenticator(introspection: Introspection, clock: &Clock) -> Authenticator {
 async fn shows(authenticator: &Authenticator, token: &str) -> Result<Authenticated, Refused> {
     let value = format!("Bearer {token}").parse().expect("a value");
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-    let presented = Presented { headers: &headers, request: &get(), peer: None, over_tls: true };
+    let presented = Presented { headers: &headers, request: &get(), peer: None, over_tls: true, since: None };
     authenticator.authenticate(&presented).await
 }
 

@@ -16,7 +16,22 @@ fn marks(changes: &[(&str, &str)], key: Option<&str>) -> Marks {
     let mut all = vec![("jti", r#""t1""#), ("iat", "1800000000")];
     all.extend_from_slice(changes);
     let json = Json::parse(claims(&all).as_bytes()).expect("JSON");
-    Marks::of(&ISSUER.into(), &json, key)
+    Marks::of(&person(ISSUER, "ann"), &json, key)
+}
+
+/// Whoever the subject `u1` is mapped to.
+fn person(issuer: &str, id: &str) -> Principal {
+    Principal {
+        id: id.into(),
+        issuer: issuer.into(),
+        method: crate::model::Method::Jwt,
+        roles: Vec::new(),
+        groups: Vec::new(),
+        attributes: Default::default(),
+        reports: Arc::default(),
+        memberships: Vec::new(),
+        scopes: None,
+    }
 }
 
 #[test]
@@ -30,6 +45,11 @@ fn what_is_listed_is_refused_and_nothing_else() {
         ("jti: t1, issuer: https://other.example.com", usual(), false),
         ("sub: u1", usual(), true),
         ("sub: t1", usual(), false),
+        ("sub: ann", usual(), true),
+        ("sub: ann, issuer: https://id.example.com", usual(), true),
+        ("sub: ann, issuer: https://other.example.com", usual(), false),
+        ("sub: ann, issued_before: 2027-01-15T07:59:59Z", usual(), false),
+        ("jti: ann", usual(), false),
         ("sub: ec", usual(), false),
         ("sub: u1, issuer: https://other.example.com", usual(), false),
         ("sub: u1, issued_before: 2027-01-15T08:00:01Z", usual(), true),
@@ -52,6 +72,23 @@ fn what_is_listed_is_refused_and_nothing_else() {
     let (_folder, _, list, _) = list("revoked: [{ api_key: abcd2345 }]\n");
     assert_eq!(list.check_api_key("abcd2345"), Err(Refused::Revoked));
     assert_eq!(list.check_api_key("abcd2346"), Ok(()));
+}
+
+#[test]
+fn a_person_is_taken_back_also_without_a_token() {
+    for (entry, refused) in [
+        ("sub: sync", true),
+        ("sub: sync, issuer: keys", true),
+        ("sub: sync, issuer: https://id.example.com", false),
+        ("sub: other", false),
+        ("jti: sync", false),
+        // Tokens of before are meant, and this is none.
+        ("sub: sync, issued_before: 2027-01-15T08:00:00Z", false),
+    ] {
+        let (_folder, _, list, _) = list(&format!("revoked: [{{ {entry} }}]\n"));
+        let expected = if refused { Err(Refused::Revoked) } else { Ok(()) };
+        assert_eq!(list.check_principal(&person("keys", "sync")), expected, "{entry}");
+    }
 }
 
 #[test]

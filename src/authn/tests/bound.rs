@@ -1,6 +1,7 @@
 //! Tokens that are refused although their signature holds: bound to a key, of another kind, or taken back.
 
 use super::*;
+use crate::model::Action;
 use crate::pki::{Facts, Peer};
 
 const THUMB: [u8; 32] = [7; 32];
@@ -13,7 +14,7 @@ fn with_certificate(
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"))]);
     let shown = |thumbprint| Peer { authority: "clients".into(), thumbprint, facts: Facts::default() };
     let peer = certificate.map(shown);
-    let presented = Presented { headers: &headers, request: &get(), peer: peer.as_ref(), over_tls: true };
+    let presented = Presented { headers: &headers, request: &get(), peer: peer.as_ref(), over_tls: true, since: None };
     at_once(authenticator.authenticate(&presented)).map(|found| found.remembered)
 }
 

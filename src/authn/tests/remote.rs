@@ -2,6 +2,7 @@
 
 use super::server::Server;
 use super::*;
+use crate::model::Reason;
 
 fn from_keys(url: &str, clock: &Clock) -> Authenticator {
     with_source(KeySource::Url(format!("{url}/keys").parse().expect("a URL")), ISSUER, clock)
@@ -20,7 +21,7 @@ fn fetched(authenticator: &Authenticator, outcome: &str) -> u64 {
 async fn asks(authenticator: &Authenticator, token: &str) -> Result<Principal, Refused> {
     let value = format!("Bearer {token}").parse().expect("a value");
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-    let presented = Presented { headers: &headers, request: &get(), peer: None, over_tls: true };
+    let presented = Presented { headers: &headers, request: &get(), peer: None, over_tls: true, since: None };
     authenticator.authenticate(&presented).await.map(|found| Principal::clone(&found.principal))
 }
 
