@@ -12,16 +12,15 @@ mod listeners;
 mod proxies;
 mod rates;
 mod raw;
+mod tokens;
 mod upstreams;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-use ipnet::IpNet;
 
 use crate::diagnostic::{self, Diagnostic, Source, Span};
 use crate::model::Name;
@@ -29,6 +28,10 @@ use crate::model::value::Type;
 use crate::secret::Secret;
 use crate::yaml::Text;
 pub use coding::Coding;
+pub use limits::Limits;
+pub use listeners::{CertificateFiles, ClientAuth, Listener, Tls, TlsVersion, UnknownName};
+pub use proxies::{Forwarding, TrustedProxies, contains};
+pub use upstreams::{ClientCertificate, Credential, Health, Scheme, Upstream};
 
 #[derive(Debug)]
 pub struct Config {
@@ -111,149 +114,6 @@ impl Draft {
 /// Errors: the folder or one of the files can't be read. A file is never left out in silence.
 pub fn policy_files(folder: &Path) -> Result<Vec<Arc<Source>>, Vec<Diagnostic>> {
     compile::policy_files(folder)
-}
-
-#[derive(Debug)]
-pub struct Listener {
-    pub address: SocketAddr,
-    /// `None` only where the file says `plaintext: true`.
-    pub tls: Option<Tls>,
-    /// Whose connections are taken, each with a header of the PROXY protocol at its beginning. `None`: everybody's, without.
-    pub proxy_protocol: Option<Vec<IpNet>>,
-}
-
-/// Proxies that say in a header of each request whom it comes from.
-#[derive(Debug)]
-pub struct TrustedProxies {
-    pub from: Vec<IpNet>,
-    pub header: Forwarding,
-}
-
-impl TrustedProxies {
-    pub fn trusts(&self, address: IpAddr) -> bool {
-        contains(&self.from, address)
-    }
-}
-
-/// Whether an address lies in one of the networks.
-pub fn contains(networks: &[IpNet], address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    networks.iter().any(|network| network.contains(&address))
-}
-
-/// The header that proxies write a request's client into. One of them: what they don't write passes as clients send it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forwarding {
-    XForwardedFor,
-    /// RFC 7239.
-    Forwarded,
-}
-
-#[derive(Debug)]
-pub struct Tls {
-    pub min_version: TlsVersion,
-    /// At least one.
-    pub certificates: Vec<CertificateFiles>,
-    pub unknown_name: UnknownName,
-    /// `None`: clients are not asked for certificates.
-    pub client_auth: Option<ClientAuth>,
-}
-
-/// What certificates of clients are verified by.
-#[derive(Debug)]
-pub struct ClientAuth {
-    /// Who has none is refused in the handshake.
-    pub required: bool,
-    pub ca: PathBuf,
-    pub ca_span: Span,
-    pub crl: Option<PathBuf>,
-    pub crl_span: Span,
-    /// What the authority is called where it is said who its certificates mean.
-    pub authority: Name,
-}
-
-/// A certificate with its chain, its key, and an OCSP response to staple, each with where the gateway file names it.
-#[derive(Debug)]
-pub struct CertificateFiles {
-    pub cert: PathBuf,
-    pub span: Span,
-    pub key: PathBuf,
-    pub key_span: Span,
-    pub ocsp: Option<PathBuf>,
-    pub ocsp_span: Span,
-}
-
-/// What a client gets that asks for a name that no certificate bears, or for none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnknownName {
-    Refuse,
-    /// The first certificate.
-    Default,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsVersion {
-    Tls12,
-    Tls13,
-}
-
-#[derive(Debug)]
-pub struct Upstream {
-    pub name: Name,
-    pub scheme: Scheme,
-    /// A host name or address, as in the URL but without brackets.
-    pub host: String,
-    /// What its certificate must bear. Never empty, which would turn verification off in the TLS stack.
-    pub server_name: String,
-    pub port: u16,
-    /// A path in front of every route, without a trailing slash.
-    pub base_path: String,
-    /// With where the file names it. `None`: the system's authorities.
-    pub ca: Option<(PathBuf, Span)>,
-    /// What the gateway shows of itself.
-    pub client_certificate: Option<ClientCertificate>,
-    /// Whether HTTP/2 is offered beside HTTP/1.1.
-    pub http2: bool,
-    /// Empty: what the host's name resolves to.
-    pub addresses: Vec<SocketAddr>,
-    pub resolve_every: Duration,
-    /// When an address is left alone, and for how long at first.
-    pub health: Health,
-    /// When nothing more is asked of it, and for how long.
-    pub breaker: Health,
-    pub credential: Option<Credential>,
-    /// What it is asked to compress its answers with. Empty: nothing.
-    pub accept_encoding: Vec<Coding>,
-    /// Where the file names the URL, for errors found when it is used.
-    pub span: Span,
-}
-
-/// So many failures in a row, and for how long something is done about them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Health {
-    pub failures: u32,
-    pub time: Duration,
-}
-
-#[derive(Debug)]
-pub struct ClientCertificate {
-    pub cert: PathBuf,
-    pub cert_span: Span,
-    pub key: PathBuf,
-    pub key_span: Span,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    Http,
-    Https,
-}
-
-/// What the gateway shows the upstream in place of the client's credentials.
-#[derive(Debug)]
-pub enum Credential {
-    Bearer(Secret),
-    Header { name: http::HeaderName, value: Secret },
 }
 
 /// The identity that every policy sees; names that are not declared here do not exist in a policy.
@@ -459,56 +319,6 @@ pub struct HierarchyTable {
     /// Where the file names the table and the column, for errors found when they are looked up.
     pub table_span: Span,
     pub manager_span: Span,
-}
-
-/// Every limit by name. Sizes are bytes.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    pub target: usize,
-    pub headers: usize,
-    pub header_bytes: usize,
-    pub request_body: usize,
-    /// An answer that is held as a whole.
-    pub response_body: usize,
-    /// One record of an answer, or one member of its envelope: what is held while a long answer passes.
-    pub record: usize,
-    /// An answer that passes as a stream: no memory is at stake, but there is no body without an end.
-    pub streamed_body: u64,
-    /// An answer is held as a whole up to here although it could be streamed, so that a late error can still refuse it.
-    pub buffered_body: usize,
-    /// Bytes that may come out of a compressed answer for each that went in.
-    pub decoded_ratio: usize,
-    pub json_depth: usize,
-    /// Connections of clients on one listener at a time; further ones wait to be accepted.
-    pub connections: usize,
-    /// Of those on all listeners, from one address; of IPv6, from one network of 64 bits.
-    pub connections_per_address: usize,
-    pub in_flight: usize,
-    /// Exchanges of known callers that are served at a time; others wait for their turn. At most `in_flight`.
-    pub concurrent: usize,
-    pub concurrent_per_tenant: usize,
-    /// How long a turn is waited for.
-    pub queue_time: Duration,
-    pub upstream_connections: usize,
-    /// Records of the upstream that are read to fill one page of a list.
-    pub scanned_rows: usize,
-    /// Pages of the upstream that are read to fill one of a list; a page that is not full by then is cut and says so.
-    pub refill: usize,
-    pub request_body_time: Duration,
-    pub client_write_time: Duration,
-    pub idle_time: Duration,
-    /// For all that comes before a connection's first request: the PROXY protocol, TLS, the preface of HTTP/2.
-    pub handshake_time: Duration,
-    pub connect_time: Duration,
-    /// From the request's last byte to the answer's head.
-    pub upstream_head_time: Duration,
-    /// Between two reads of an answer's body.
-    pub upstream_read_time: Duration,
-    /// Until an exchange's answer is there; of a streamed one, until it begins.
-    pub exchange_time: Duration,
-    /// From there until a streamed answer has passed.
-    pub stream_time: Duration,
-    pub drain_time: Duration,
 }
 
 /// How long browsers that came by TLS must come back by it.

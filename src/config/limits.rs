@@ -4,13 +4,75 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::raw::{self, duration, path, size};
-use super::{Audit, Fsync, Limits};
+use super::{Audit, Fsync};
 use crate::files;
 use crate::yaml::{Fields, Node, Reader, Value};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
+
+/// Every limit by name. Sizes are bytes.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub target: usize,
+    pub headers: usize,
+    pub header_bytes: usize,
+    pub request_body: usize,
+    /// An answer that is held as a whole.
+    pub response_body: usize,
+    /// One record of an answer, or one member of its envelope: what is held while a long answer passes.
+    pub record: usize,
+    /// An answer that passes as a stream: no memory is at stake, but there is no body without an end.
+    pub streamed_body: u64,
+    /// An answer is held as a whole up to here although it could be streamed, so that a late error can still refuse it.
+    pub buffered_body: usize,
+    /// Bytes that may come out of a compressed answer for each that went in.
+    pub decoded_ratio: usize,
+    pub json_depth: usize,
+    /// Connections of clients on one listener at a time; further ones wait to be accepted.
+    pub connections: usize,
+    /// Of those on all listeners, from one address; of IPv6, from one network of 64 bits.
+    pub connections_per_address: usize,
+    pub in_flight: usize,
+    /// Exchanges of known callers that are served at a time; others wait for their turn. At most `in_flight`.
+    pub concurrent: usize,
+    pub concurrent_per_tenant: usize,
+    /// How long a turn is waited for.
+    pub queue_time: Duration,
+    pub upstream_connections: usize,
+    /// Records of the upstream that are read to fill one page of a list.
+    pub scanned_rows: usize,
+    /// Pages of the upstream that are read to fill one of a list; a page that is not full by then is cut and says so.
+    pub refill: usize,
+    pub request_body_time: Duration,
+    /// Bytes a second that a request's body brings on average, once the slack is used up.
+    pub request_body_rate: usize,
+    pub request_body_slack: Duration,
+    pub client_write_time: Duration,
+    pub idle_time: Duration,
+    /// For all that comes before a connection's first request: the PROXY protocol, TLS, the preface of HTTP/2.
+    pub handshake_time: Duration,
+    pub connect_time: Duration,
+    /// From the request's last byte to the answer's head.
+    pub upstream_head_time: Duration,
+    /// Between two reads of an answer's body.
+    pub upstream_read_time: Duration,
+    /// Until an exchange's answer is there; of a streamed one, until it begins.
+    pub exchange_time: Duration,
+    /// From there until a streamed answer has passed.
+    pub stream_time: Duration,
+    /// Streams of events and WebSockets at a time; three quarters of them of one tenant.
+    pub live_connections: usize,
+    pub live_time: Duration,
+    /// Without a byte from either side.
+    pub live_idle_time: Duration,
+    /// One message of a WebSocket.
+    pub live_message: usize,
+    /// Frames a second from a client of a WebSocket.
+    pub live_rate: usize,
+    pub drain_time: Duration,
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -37,6 +99,8 @@ impl Default for Limits {
             // As many as `scanned_rows` allows.
             refill: usize::MAX,
             request_body_time: seconds(30),
+            request_body_rate: KIB,
+            request_body_slack: seconds(5),
             client_write_time: seconds(30),
             idle_time: seconds(60),
             handshake_time: seconds(5),
@@ -45,6 +109,11 @@ impl Default for Limits {
             upstream_read_time: seconds(15),
             exchange_time: seconds(60),
             stream_time: seconds(600),
+            live_connections: 256,
+            live_time: seconds(3600),
+            live_idle_time: seconds(60),
+            live_message: 64 * KIB,
+            live_rate: 50,
             drain_time: seconds(60),
         }
     }
@@ -60,6 +129,8 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("response_body", "`response_body`", KIB, GIB, &mut limits.response_body),
         ("record", "`record`", KIB, 64 * MIB, &mut limits.record),
         ("buffered_body", "`buffered_body`", KIB, 64 * MIB, &mut limits.buffered_body),
+        ("live_message", "`live_message`", 128, 64 * MIB, &mut limits.live_message),
+        ("request_body_rate", "`request_body_rate`", 1, GIB, &mut limits.request_body_rate),
     ];
     for (key, what, least, most, place) in sizes {
         if let Some(found) = fields.take(key).and_then(|node| size(node, what, least..=most, reader)) {
@@ -77,6 +148,8 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("connections", "`connections`", 1, 1_000_000, &mut limits.connections),
         ("connections_per_address", "`connections_per_address`", 1, 1_000_000, &mut limits.connections_per_address),
         ("upstream_connections", "`upstream_connections`", 1, 100_000, &mut limits.upstream_connections),
+        ("live_connections", "`live_connections`", 1, 1_000_000, &mut limits.live_connections),
+        ("live_rate", "`live_rate`", 1, 1_000_000, &mut limits.live_rate),
         ("scanned_rows", "`scanned_rows`", 1, 10_000_000, &mut limits.scanned_rows),
         ("refill", "`refill`", 1, 1_000_000, &mut limits.refill),
         ("decoded_ratio", "`decoded_ratio`", 1, 100_000, &mut limits.decoded_ratio),
@@ -114,6 +187,7 @@ fn times(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
     let most = Duration::from_secs(60 * 60);
     let times = [
         ("request_body_time", "`request_body_time`", &mut limits.request_body_time),
+        ("request_body_slack", "`request_body_slack`", &mut limits.request_body_slack),
         ("client_write_time", "`client_write_time`", &mut limits.client_write_time),
         ("idle_time", "`idle_time`", &mut limits.idle_time),
         ("handshake_time", "`handshake_time`", &mut limits.handshake_time),
@@ -123,6 +197,8 @@ fn times(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
         ("upstream_read_time", "`upstream_read_time`", &mut limits.upstream_read_time),
         ("exchange_time", "`exchange_time`", &mut limits.exchange_time),
         ("stream_time", "`stream_time`", &mut limits.stream_time),
+        ("live_time", "`live_time`", &mut limits.live_time),
+        ("live_idle_time", "`live_idle_time`", &mut limits.live_idle_time),
         ("drain_time", "`drain_time`", &mut limits.drain_time),
     ];
     for (key, what, place) in times {

@@ -1,13 +1,73 @@
 //! Where clients come in: addresses, TLS and its certificates, and the address for whoever watches the gateway.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
+
+use super::ClientCertificates;
 use super::proxies::proxy_protocol;
 use super::raw::{path, text, warn};
-use super::{CertificateFiles, ClientAuth, ClientCertificates, Listener, Tls, TlsVersion, UnknownName};
+use crate::diagnostic::Span;
 use crate::model::Name;
 use crate::yaml::{Node, Reader, Value};
+
+#[derive(Debug)]
+pub struct Listener {
+    pub address: SocketAddr,
+    /// `None` only where the file says `plaintext: true`.
+    pub tls: Option<Tls>,
+    /// Whose connections are taken, each with a header of the PROXY protocol at its beginning. `None`: everybody's, without.
+    pub proxy_protocol: Option<Vec<IpNet>>,
+}
+
+#[derive(Debug)]
+pub struct Tls {
+    pub min_version: TlsVersion,
+    /// At least one.
+    pub certificates: Vec<CertificateFiles>,
+    pub unknown_name: UnknownName,
+    /// `None`: clients are not asked for certificates.
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// What certificates of clients are verified by.
+#[derive(Debug)]
+pub struct ClientAuth {
+    /// Who has none is refused in the handshake.
+    pub required: bool,
+    pub ca: PathBuf,
+    pub ca_span: Span,
+    pub crl: Option<PathBuf>,
+    pub crl_span: Span,
+    /// What the authority is called where it is said who its certificates mean.
+    pub authority: Name,
+}
+
+/// A certificate with its chain, its key, and an OCSP response to staple, each with where the gateway file names it.
+#[derive(Debug)]
+pub struct CertificateFiles {
+    pub cert: PathBuf,
+    pub span: Span,
+    pub key: PathBuf,
+    pub key_span: Span,
+    pub ocsp: Option<PathBuf>,
+    pub ocsp_span: Span,
+}
+
+/// What a client gets that asks for a name that no certificate bears, or for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownName {
+    Refuse,
+    /// The first certificate.
+    Default,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
+}
 
 pub(super) fn listeners(node: &Node, folder: &Path, reader: &mut Reader) -> Vec<Listener> {
     let items = reader.list(node, "`listeners`");

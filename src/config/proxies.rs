@@ -5,8 +5,34 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::raw::{distinct, text, warn};
-use super::{Forwarding, TrustedProxies};
 use crate::yaml::{Node, Reader};
+
+/// Proxies that say in a header of each request whom it comes from.
+#[derive(Debug)]
+pub struct TrustedProxies {
+    pub from: Vec<IpNet>,
+    pub header: Forwarding,
+}
+
+impl TrustedProxies {
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        contains(&self.from, address)
+    }
+}
+
+/// Whether an address lies in one of the networks.
+pub fn contains(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
+}
+
+/// The header that proxies write a request's client into. One of them: what they don't write passes as clients send it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarding {
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
 
 /// Of one listener: whose connections begin with a header of the PROXY protocol.
 pub(super) fn proxy_protocol(node: &Node, reader: &mut Reader) -> Vec<IpNet> {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::compile::Secrets;
 use super::raw::{self, distinct, duration, header, path, text, warn};
-use super::{ClientCertificate, Coding, Credential, Health, Scheme, Upstream, coding};
+use super::{Coding, coding};
+use crate::diagnostic::Span;
 use crate::model::Name;
 use crate::secret::Secret;
 use crate::yaml::{Node, Reader};
@@ -16,6 +17,65 @@ use crate::yaml::{Node, Reader};
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 const EJECTION: Health = Health { failures: 5, time: Duration::from_secs(10) };
 const BREAKER: Health = Health { failures: 20, time: Duration::from_secs(5) };
+
+#[derive(Debug)]
+pub struct Upstream {
+    pub name: Name,
+    pub scheme: Scheme,
+    /// A host name or address, as in the URL but without brackets.
+    pub host: String,
+    /// What its certificate must bear. Never empty, which would turn verification off in the TLS stack.
+    pub server_name: String,
+    pub port: u16,
+    /// A path in front of every route, without a trailing slash.
+    pub base_path: String,
+    /// With where the file names it. `None`: the system's authorities.
+    pub ca: Option<(PathBuf, Span)>,
+    /// What the gateway shows of itself.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Whether HTTP/2 is offered beside HTTP/1.1.
+    pub http2: bool,
+    /// Empty: what the host's name resolves to.
+    pub addresses: Vec<SocketAddr>,
+    pub resolve_every: Duration,
+    /// When an address is left alone, and for how long at first.
+    pub health: Health,
+    /// When nothing more is asked of it, and for how long.
+    pub breaker: Health,
+    pub credential: Option<Credential>,
+    /// What it is asked to compress its answers with. Empty: nothing.
+    pub accept_encoding: Vec<Coding>,
+    /// Where the file names the URL, for errors found when it is used.
+    pub span: Span,
+}
+
+/// So many failures in a row, and for how long something is done about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub failures: u32,
+    pub time: Duration,
+}
+
+#[derive(Debug)]
+pub struct ClientCertificate {
+    pub cert: PathBuf,
+    pub cert_span: Span,
+    pub key: PathBuf,
+    pub key_span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+/// What the gateway shows the upstream in place of the client's credentials.
+#[derive(Debug)]
+pub enum Credential {
+    Bearer(Secret),
+    Header { name: http::HeaderName, value: Secret },
+}
 
 /// All names, and those upstreams that hold.
 pub(super) fn upstreams(
