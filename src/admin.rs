@@ -45,12 +45,11 @@ pub struct Admin {
     listener: TcpListener,
 }
 
-/// Errors: the address can't be bound.
-pub async fn bind(address: SocketAddr) -> io::Result<Admin> {
-    Ok(Admin { listener: TcpListener::bind(address).await? })
-}
-
 impl Admin {
+    pub fn new(listener: TcpListener) -> Self {
+        Self { listener }
+    }
+
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -152,7 +151,7 @@ mod tests {
     }
 
     async fn ask(source: Fixed, request: &str) -> String {
-        let admin = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let admin = Admin::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
         let address = admin.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(admin.serve(source, async { stopped.await.unwrap_or_default() }));

@@ -42,11 +42,12 @@ fn log_filter(text: &str) -> Result<String, String> {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve: the gateway until SIGTERM or SIGINT ends it; SIGHUP reloads
+    /// Serve: the gateway until SIGTERM or SIGINT ends it; SIGHUP reloads, SIGQUIT hands over
     ///
     /// A configuration that is wrong is never served. On SIGHUP all of it is loaded anew, or the last good one stays in
     /// force. On SIGTERM no connection is taken any more, requests in flight finish, and the process ends when none is
-    /// left. Example:
+    /// left. On SIGQUIT the program that now lies where this one was started from is started, gets the listening sockets,
+    /// and takes over once it is ready; if it never is, this one goes on. Example:
     ///
     ///     scrim serve --config config/gateway.yaml
     #[command(verbatim_doc_comment)]
@@ -92,6 +93,9 @@ pub struct Serve {
     /// The gateway's configuration file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, default_value = CONFIG)]
     pub config: PathBuf,
+    /// Take over from the process that started this one
+    #[arg(long, hide = true)]
+    pub take_over: bool,
 }
 
 #[derive(Debug, Args)]

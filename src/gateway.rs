@@ -4,17 +4,21 @@
 //! mistake the last good one stays in force. Listeners are not reloaded, their certificates are; see `certificates`.
 
 mod certificates;
+pub mod handover;
+pub mod sockets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::admin;
+use crate::admin::{self, Admin};
 use crate::audit::Log;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -24,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::snapshot::Snapshot;
 use certificates::Certificates;
+use sockets::Sockets;
 
 /// Between two looks where nothing sooner is asked for.
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
@@ -37,6 +42,10 @@ const STREAMS_END: Duration = Duration::from_secs(2);
 pub struct Gateway {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
+    /// Other handles of the listening sockets, for a process that takes over.
+    sockets: Sockets,
+    /// Whether idle connections stay open while it drains.
+    lingers: Arc<AtomicBool>,
     admin_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     cut: watch::Sender<bool>,
@@ -73,6 +82,16 @@ impl Gateway {
         adjust: impl Fn(&mut Config) + Send + Sync + 'static,
         clock: Clock,
     ) -> Result<Self, Vec<Diagnostic>> {
+        Self::start_on(Sockets::default(), path, adjust, clock).await
+    }
+
+    /// As [`start`](Self::start), on sockets that are there already where they are for addresses that the configuration names.
+    pub async fn start_on(
+        mut given: Sockets,
+        path: &Path,
+        adjust: impl Fn(&mut Config) + Send + Sync + 'static,
+        clock: Clock,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let metrics = Metrics::new();
         let (snapshot, warnings) =
             Snapshot::load(path, &adjust, &clock, &metrics).inspect_err(|_| loaded(&metrics, false))?;
@@ -90,6 +109,7 @@ impl Gateway {
         let materials = certificates::read(config, &clock).inspect_err(|_| loaded(&metrics, false))?;
         let places = Places::new(config.limits.connections_per_address, &metrics);
         let mut listeners = Vec::new();
+        let mut sockets = Sockets::default();
         let mut secured = Vec::new();
         for (listener, (address, material)) in config.listeners.iter().zip(&materials) {
             let tls = certificates::ready(material.as_ref(), path)?;
@@ -99,20 +119,28 @@ impl Gateway {
                     tracing::warn!(%address, "this listener takes plain HTTP: credentials and data pass in clear");
                 }
             }
-            listeners.push(
-                Listener::bind(listener, tls, &config.limits).await.map_err(|error| {
-                    vec![unplaced("listener", path, format!("cannot listen on `{address}`: {error}"))]
-                })?,
-            );
+            let untaken = |error| vec![unplaced("listener", path, format!("cannot listen on `{address}`: {error}"))];
+            let socket = given.bind(*address).await.map_err(untaken)?;
+            sockets.keep(*address, &socket).map_err(untaken)?;
+            listeners.push(Listener::new(socket, listener, tls, &config.limits).map_err(untaken)?);
         }
         let secured = Certificates(secured);
         secured.replace(&materials, &metrics);
         let admin = match config.admin {
             None => None,
-            Some(address) => Some(admin::bind(address).await.map_err(|error| {
-                vec![unplaced("listener", path, format!("cannot listen on `{address}` for admin: {error}"))]
-            })?),
+            Some(address) => {
+                let untaken = |error| {
+                    vec![unplaced("listener", path, format!("cannot listen on `{address}` for admin: {error}"))]
+                };
+                let socket = given.bind(address).await.map_err(untaken)?;
+                sockets.keep(address, &socket).map_err(untaken)?;
+                Some(Admin::new(socket))
+            }
         };
+        for address in given.addresses() {
+            tracing::warn!(%address, "a socket was given for an address that the configuration does not name");
+        }
+        drop(given);
         let (stop, stopping) = watch::channel(false);
         let (cut, cutting) = watch::channel(false);
         let (stop_admin, stopping_admin) = watch::channel(false);
@@ -134,6 +162,7 @@ impl Gateway {
         loaded(&metrics, true);
 
         let proxy = Arc::new(Proxy::new(Arc::clone(&shared.in_force), clock, log, metrics));
+        let lingers = Arc::clone(&proxy.lingers);
         let addresses = listeners.iter().map(Listener::address).collect();
         let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
         let mut serving = JoinSet::new();
@@ -154,7 +183,7 @@ impl Gateway {
         }
         background.spawn(certificates::watch(Arc::clone(&shared), shared.reloaded.subscribe()));
         background.spawn(forget_callers(Arc::clone(&shared.in_force)));
-        Ok(Self { shared, addresses, admin_address, stop, cut, stop_admin, serving, background })
+        Ok(Self { shared, addresses, sockets, lingers, admin_address, stop, cut, stop_admin, serving, background })
     }
 
     /// Where it listens, in the order of the configuration.
@@ -189,8 +218,29 @@ impl Gateway {
         }
     }
 
+    /// Its listening sockets once more, to hand over.
+    pub fn sockets(&self) -> std::io::Result<Sockets> {
+        self.sockets.copy()
+    }
+
+    /// Errors: why it is not ready, in fixed words.
+    pub fn ready(&self) -> Result<(), Vec<&'static str>> {
+        admin::Source::ready(&self.shared)
+    }
+
+    /// Drains while another process serves on the same sockets. Connections that are idle stay open until their next answer,
+    /// which says that it is the last one: who is just about to ask on one must not find it closed.
+    pub async fn retire(self) {
+        self.lingers.store(true, Ordering::Release);
+        // Whoever watches is to find the other process.
+        self.stop_admin.send_replace(true);
+        self.shutdown().await;
+    }
+
     /// Stops taking connections, lets requests in flight finish, and returns as soon as none is left or `drain_time` is over.
     pub async fn shutdown(mut self) {
+        // Or they would go on listening.
+        self.sockets = Sockets::default();
         let limit = self.shared.in_force.load().as_ref().map(|snapshot| snapshot.config.limits.drain_time);
         self.stop.send_replace(true);
         let drained = async { while self.serving.join_next().await.is_some() {} };
@@ -201,7 +251,8 @@ impl Gateway {
             while self.serving.join_next().await.is_some() {}
         }
         let streams = async {
-            while self.shared.metrics.in_flight.get() > 0 {
+            let metrics = &self.shared.metrics;
+            while metrics.in_flight.get() > 0 || metrics.live.get() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -323,10 +374,13 @@ impl Kept {
 
 /// Each kind in a task of its own: a slow table must not keep old keys in force.
 async fn keep_fresh(shared: Arc<Shared>, kept: Kept, mut reloaded: watch::Receiver<()>) {
+    // A reload may change how long is waited, but not since when: who reloads often must not keep anything from being fetched.
+    let mut fetched = Instant::now();
     loop {
         let Some(wait) = shared.in_force.load().as_ref().map(|snapshot| kept.wait(snapshot)) else { return };
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            biased;
+            () = tokio::time::sleep_until(fetched + wait) => {}
             changed = reloaded.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => return,
@@ -335,6 +389,7 @@ async fn keep_fresh(shared: Arc<Shared>, kept: Kept, mut reloaded: watch::Receiv
         if let Some(snapshot) = shared.in_force.load_full() {
             kept.refresh(&snapshot, &shared.metrics).await;
         }
+        fetched = Instant::now();
     }
 }
 

@@ -54,8 +54,12 @@ struct Opening {
 
 impl Listener {
     /// Errors: those of the system.
-    pub async fn bind(listener: &config::Listener, tls: Option<Arc<Tls>>, limits: &Limits) -> io::Result<Self> {
-        let socket = TcpListener::bind(listener.address).await?;
+    pub fn new(
+        socket: TcpListener,
+        listener: &config::Listener,
+        tls: Option<Arc<Tls>>,
+        limits: &Limits,
+    ) -> io::Result<Self> {
         let address = socket.local_addr()?;
         let proxies = listener.proxy_protocol.clone();
         Ok(Self { socket, address, tls, proxies, most: limits.connections, handshake_time: limits.handshake_time })

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         return fail(&format!("the log filter is not valid: {error}"));
     }
     let result = match &arguments.command {
-        Command::Serve(serve) => run_async(cli::serve::run(&serve.config)),
+        Command::Serve(serve) => run_async(cli::serve::run(serve)),
         Command::Demo(options) => run_async(scrim::demo::run(options, &mut anstream::stdout())),
         Command::Check(check) => cli::check::run(check),
         Command::Health(health) => cli::health::run(health),

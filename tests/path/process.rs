@@ -4,8 +4,16 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use super::{POLICY, contact, seen, setup};
 use crate::support::{Answer, Client, Identities, Upstream};
@@ -60,12 +68,17 @@ impl Drop for Served {
 
 /// Reads the log up to the line with this message.
 fn wait(log: &mut BufReader<ChildStderr>, message: &str) -> Value {
+    wait_any(log, &[message])
+}
+
+/// Reads the log up to the line with one of these messages.
+fn wait_any(log: &mut BufReader<ChildStderr>, messages: &[&str]) -> Value {
     let mut all = String::new();
     loop {
         let start = all.len();
-        assert!(log.read_line(&mut all).expect("text") > 0, "`{message}` never came:\n{all}");
+        assert!(log.read_line(&mut all).expect("text") > 0, "none of {messages:?} came:\n{all}");
         let line: Value = serde_json::from_str(&all[start..]).unwrap_or_default();
-        if line["fields"]["message"] == message {
+        if messages.iter().any(|message| line["fields"]["message"] == *message) {
             return line;
         }
     }
@@ -221,6 +234,159 @@ async fn a_new_key_works_once_its_entry_is_in_the_file() {
     ]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(wrong.stdout.is_empty());
+}
+
+/// Asks all the time, on a connection that is kept as long as the gateway keeps it or on a new one each time: how often, and
+/// what went wrong.
+async fn load(address: SocketAddr, token: String, keeps: bool, stop: Arc<AtomicBool>) -> (usize, Vec<String>) {
+    let (mut count, mut failed) = (0, Vec::new());
+    let mut kept: Option<SendRequest<Empty<Bytes>>> = None;
+    while !stop.load(Ordering::Relaxed) {
+        count += 1;
+        let asked = async {
+            let mut sender = match kept.take() {
+                Some(sender) => sender,
+                None => {
+                    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+                    let (sender, connection) =
+                        http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+                    drop(tokio::spawn(connection));
+                    sender
+                }
+            };
+            let request = Request::get("/contacts/1")
+                .header("host", "crm.test")
+                .header("authorization", format!("Bearer {token}"))
+                .body(Empty::new())
+                .expect("a request");
+            let answer = sender.send_request(request).await.map_err(|error| format!("{error:?}"))?;
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+            let closes = head.headers.get("connection").is_some_and(|value| value == "close");
+            match serde_json::from_slice::<Value>(&body) {
+                Ok(found) if head.status == 200 && found == seen(1) => Ok((sender, closes)),
+                found => Err(format!("{} {found:?}", head.status)),
+            }
+        };
+        match asked.await {
+            Ok((sender, closes)) => kept = Some(sender).filter(|_| keeps && !closes),
+            Err(error) => failed.push(error),
+        }
+    }
+    (count, failed)
+}
+
+/// Ends a process that is no child of the test's, whatever becomes of the test.
+struct Stray(Option<u64>);
+
+impl Drop for Stray {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_hands_over_to_the_next_and_no_request_fails() {
+    let files = Files::new().await;
+    let mut served = Served::start(Path::new(&files.config()));
+    let stop = Arc::new(AtomicBool::new(false));
+    let loads: Vec<_> = (0..4)
+        .map(|kind| tokio::spawn(load(served.address, files.token(), kind % 2 == 0, Arc::clone(&stop))))
+        .collect();
+    let mut pid = u64::from(served.child.id());
+    let mut stray = Stray(None);
+    for _ in 0..5 {
+        let sent = Command::new("kill").args(["-QUIT", &pid.to_string()]).status().expect("it runs");
+        assert!(sent.success());
+        let (mut next, mut drains) = (None, false);
+        // Of two processes, in whatever order.
+        while next.is_none() || !drains {
+            let line = wait_any(&mut served.log, &["handed over", "draining"]);
+            match line["fields"]["message"].as_str() {
+                Some("draining") => drains = true,
+                _ => next = line["fields"]["pid"].as_u64(),
+            }
+        }
+        pid = next.expect("a process");
+        stray.0 = next;
+        let ready = Client::new(served.admin).get("/readyz").await;
+        assert_eq!(ready.status, 200, "{}", ready.text());
+    }
+    assert_eq!(served.child.wait().expect("it ends").code(), Some(0), "the first one had nothing left to do");
+    stop.store(true, Ordering::Relaxed);
+    let mut asked = 0;
+    for load in loads {
+        let (count, failed) = load.await.expect("no panic");
+        assert!(failed.is_empty(), "{} of {count} requests failed: {:?}", failed.len(), failed.first());
+        assert!(count > 5, "{count} requests are no load");
+        asked += count;
+    }
+    let ended = Command::new("kill").args(["-TERM", &pid.to_string()]).status().expect("it runs");
+    assert!(ended.success());
+    let mut rest = String::new();
+    served.log.read_to_string(&mut rest).expect("text");
+    stray.0 = None;
+    println!("{asked} requests over 5 hand-overs");
+    let log = std::fs::read_to_string(files.folder.path().join("audit.jsonl")).expect("the audit log");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("whole lines")).collect();
+    assert_eq!(lines.len(), 2 * asked, "an intent and an outcome of each");
+    assert!(lines.iter().filter(|line| line["kind"] == "outcome").all(|line| line["result"] == "allowed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_cannot_take_over_leaves_the_old_one_serving() {
+    let files = Files::new().await;
+    let mut served = Served::start(Path::new(&files.config()));
+    let client = Client::new(served.address).bearer(&files.token());
+    files.write("policies/contacts.yaml", "table: [");
+    served.signal("-QUIT");
+    let refused = served.wait("not handed over: this process goes on");
+    assert!(
+        refused["fields"]["error"].as_str().is_some_and(|error| error.contains("before it was ready")),
+        "{refused}"
+    );
+    assert_eq!(client.get("/contacts/1").await.json(), seen(1));
+    // By itself, there is nothing to take over.
+    let alone = scrim(&["serve", "--config", &files.config(), "--take-over"]);
+    assert_eq!(alone.status.code(), Some(1));
+    served.signal("-TERM");
+    served.wait("draining");
+    assert_eq!(served.child.wait().expect("it ends").code(), Some(0));
+}
+
+/// A service manager that is told what happens, and brings a socket of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_manager_is_told_what_happens() {
+    let files = Files::new().await;
+    let notified = tokio::net::UnixDatagram::bind(files.folder.path().join("notify")).expect("bound");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scrim"));
+    command.args(["serve", "--config", &files.config()]).stderr(Stdio::null());
+    command.env("NOTIFY_SOCKET", files.folder.path().join("notify")).env("WATCHDOG_USEC", "100000");
+    let mut child = command.spawn().expect("it runs");
+    let pid = u64::from(child.id());
+    let _stray = Stray(Some(pid));
+    let told = async |words: &str| {
+        let mut buffer = [0; 512];
+        loop {
+            let count = notified.recv(&mut buffer).await.expect("a datagram");
+            let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            if words.lines().all(|word| text.contains(word)) {
+                return text;
+            }
+            assert!(text.starts_with("WATCHDOG=1"), "{text} instead of {words}");
+        }
+    };
+    told("READY=1").await;
+    told("WATCHDOG=1").await;
+    let signal = |name: &str| Command::new("kill").args([name, &pid.to_string()]).status().expect("it runs");
+    assert!(signal("-HUP").success());
+    told("RELOADING=1\nMONOTONIC_USEC=").await;
+    told("READY=1").await;
+    assert!(signal("-TERM").success());
+    told("STOPPING=1").await;
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]
