@@ -23,6 +23,9 @@ pub struct Admission {
     buckets: Vec<Arc<Bucket>>,
     turns: Arc<Turns>,
     size: Size,
+    /// Of what has no end of its own, and would keep the others for ever.
+    live: Arc<Turns>,
+    live_size: Size,
 }
 
 /// A bucket that was empty.
@@ -36,7 +39,9 @@ impl Admission {
     pub fn new(rates: &[Rate], limits: &Limits) -> Self {
         let size = Size::new(limits);
         let buckets = rates.iter().map(|rate| Arc::new(Bucket::new(*rate))).collect();
-        Self { buckets, turns: Arc::new(Turns::new(size)), size }
+        let live_size = Size::of_live(limits);
+        let live = Arc::new(Turns::new(live_size));
+        Self { buckets, turns: Arc::new(Turns::new(size)), size, live, live_size }
     }
 
     /// What was counted before goes on under each rate that stayed as it was, and turns that are in use stay in use: a reload
@@ -49,6 +54,8 @@ impl Admission {
         }
         self.turns = Arc::clone(&before.turns);
         self.turns.resize(self.size);
+        self.live = Arc::clone(&before.live);
+        self.live.resize(self.live_size);
     }
 
     /// Takes one request from the bucket of the client's address. Nothing is known of the client yet.
@@ -70,6 +77,11 @@ impl Admission {
     /// A turn to be served. Waits where all are in use; `None`: none came in time, or too many wait already.
     pub async fn turn(&self, tenant: &TenantScope) -> Option<Turn> {
         Turns::take(&self.turns, tenant).await
+    }
+
+    /// A turn for a stream of events or a WebSocket. `None`: there are as many as may be.
+    pub async fn live_turn(&self, tenant: &TenantScope) -> Option<Turn> {
+        Turns::take(&self.live, tenant).await
     }
 
     /// Lets go of buckets that are full again.

@@ -58,6 +58,11 @@ impl Catalog {
         Self { apis, tables, by_name, fields }
     }
 
+    /// Whether any route takes WebSockets.
+    pub fn takes_websockets(&self) -> bool {
+        self.apis.iter().flat_map(|api| &api.routes).any(|route| route.kind.is_websocket())
+    }
+
     pub fn apis(&self) -> impl Iterator<Item = (ApiId, &Api)> {
         self.apis.iter().enumerate().map(|(index, api)| (ApiId(index as u16), api))
     }
@@ -399,7 +404,23 @@ pub enum RouteKind {
         name: Name,
         roles: Vec<Name>,
         media_types: Vec<Name>,
+        live: Option<Live>,
     },
+}
+
+/// What has no end of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Live {
+    /// Events that the upstream sends (WHATWG HTML, section 9.2).
+    Events,
+    /// Both sides send. Of the protocols that a client speaks, these are passed on.
+    WebSocket { protocols: Vec<Name> },
+}
+
+impl RouteKind {
+    pub fn is_websocket(&self) -> bool {
+        matches!(self, Self::Opaque { live: Some(Live::WebSocket { .. }), .. })
+    }
 }
 
 /// The files that a configuration names, in a stable order, read.

@@ -36,6 +36,8 @@ pub struct Head<'a> {
     /// HTTP/2 only: `:scheme`.
     pub scheme: Option<&'a str>,
     pub client: IpAddr,
+    /// Whether any route takes WebSockets: else no upgrade is asked for.
+    pub websockets: bool,
 }
 
 /// A request with one meaning.
@@ -52,6 +54,8 @@ pub struct Canonical {
     /// so here it says that one may follow: POST, PATCH or PUT without `Content-Length: 0`. A GET or DELETE over HTTP/2
     /// whose stream does not end with its head is for the reader of the stream to refuse.
     pub has_body: bool,
+    /// Whether it asks to go on as a WebSocket.
+    pub websocket: bool,
 }
 
 /// Reads a head. `identity` names headers that carry tenant or identity upstream: a client that sends one, or a
@@ -75,7 +79,7 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
         return Err(Reason::MalformedRequest);
     }
     method(head.method)?;
-    let facts = headers::read(&lines, identity, http1, limits)?;
+    let facts = headers::read(&lines, identity, http1, head.websockets && http1, limits)?;
     if http1 && !raw::agrees(&lines, head.headers) {
         return Err(Reason::MalformedRequest);
     }
@@ -96,8 +100,11 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
         return Err(Reason::BodyExpected);
     }
     let has_body = if http1 { announced } else { writes && facts.length != Some(0) };
+    if facts.websocket && (*head.method != Method::GET || announced) {
+        return Err(Reason::UpgradeNotDeclared);
+    }
     let (segments, query) = target::read(head.target)?;
-    Ok(Canonical { method: head.method.clone(), host, segments, query, has_body })
+    Ok(Canonical { method: head.method.clone(), host, segments, query, has_body, websocket: facts.websocket })
 }
 
 /// A path as a request for it would be understood, printed again. `None`: such a request is refused.

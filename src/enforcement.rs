@@ -13,12 +13,15 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 
-use crate::api::{Api, Catalog, FieldId, InexactPaging, Records, Route, RouteKind, Shape, Table, TableId};
+use crate::api::{Api, Catalog, FieldId, InexactPaging, Live, Records, Route, RouteKind, Shape, Table, TableId};
 use crate::dialect::{self, PagedBy, Query};
 use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace};
 use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
 use crate::redact::{Frame, Lens, Plan, Relations};
 use crate::secret::Secret;
+
+/// Of what a client calls the last event that it has seen.
+const MAX_EVENT_ID: usize = 256;
 
 /// Proof that a request may be sent to an upstream, for one purpose.
 #[derive(Debug)]
@@ -61,6 +64,10 @@ pub struct Write {
 pub struct Opaque {
     pub media_types: Vec<Name>,
 }
+
+/// To open a declared WebSocket.
+#[derive(Debug)]
+pub struct WebSocket;
 
 /// To read who manages whom in one tenant, with the gateway's own credential: no byte of the answer reaches a client.
 #[derive(Debug)]
@@ -332,14 +339,8 @@ impl<'a> Case<'a> {
         pairs: &[(String, String)],
         body: Bytes,
     ) -> Result<Permit<Opaque>, Reason> {
-        let RouteKind::Opaque { roles, media_types, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
-        if !roles.iter().any(|role| self.principal.has_role(role)) || self.principal.scopes.is_some() {
-            return Err(Reason::TableHidden);
-        }
-        if !pairs.is_empty() {
-            return Err(Reason::QueryNotAllowed);
-        }
-        let mut outgoing = self.outgoing(api, route, variables, "").ok_or(Reason::RouteUnknown)?;
+        let RouteKind::Opaque { media_types, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
+        let mut outgoing = self.unread(api, route, variables, pairs)?;
         if let [only] = &media_types[..] {
             if let Ok(accept) = HeaderValue::from_str(only) {
                 outgoing.headers.insert(header::ACCEPT, accept);
@@ -350,6 +351,72 @@ impl<'a> Case<'a> {
         outgoing.body = body;
         let purpose = Opaque { media_types: media_types.clone() };
         Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose })
+    }
+
+    /// A declared stream of events. `last`: the last one that the client has seen, as it was called.
+    pub fn events(
+        &self,
+        api: &Api,
+        route: &Route,
+        variables: &[(Name, String)],
+        pairs: &[(String, String)],
+        last: Option<&HeaderValue>,
+    ) -> Result<Permit<Opaque>, Reason> {
+        let mut outgoing = self.unread(api, route, variables, pairs)?;
+        outgoing.headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if let Some(last) = last {
+            if last.len() > MAX_EVENT_ID || last.to_str().is_err() {
+                return Err(Reason::MalformedRequest);
+            }
+            outgoing.headers.insert(HeaderName::from_static("last-event-id"), last.clone());
+        }
+        let purpose = Opaque { media_types: Vec::new() };
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose })
+    }
+
+    /// A declared WebSocket. `offered`: the protocols that the client speaks; what is not declared of them is not passed on.
+    pub fn websocket(
+        &self,
+        api: &Api,
+        route: &Route,
+        variables: &[(Name, String)],
+        pairs: &[(String, String)],
+        offered: &[&str],
+    ) -> Result<Permit<WebSocket>, Reason> {
+        let RouteKind::Opaque { live: Some(Live::WebSocket { protocols }), .. } = &route.kind else {
+            return Err(Reason::RouteUnknown);
+        };
+        let mut outgoing = self.unread(api, route, variables, pairs)?;
+        let headers = &mut outgoing.headers;
+        headers.remove(header::ACCEPT);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        let spoken: Vec<&str> =
+            protocols.iter().map(|known| &**known).filter(|known| offered.contains(known)).collect();
+        if !spoken.is_empty() {
+            let spoken = HeaderValue::from_str(&spoken.join(", ")).map_err(|_| Reason::MalformedRequest)?;
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, spoken);
+        }
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: WebSocket })
+    }
+
+    /// The request to a route whose answer nobody reads, for whoever holds one of its roles.
+    fn unread(
+        &self,
+        api: &Api,
+        route: &Route,
+        variables: &[(Name, String)],
+        pairs: &[(String, String)],
+    ) -> Result<Outgoing, Reason> {
+        let RouteKind::Opaque { roles, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
+        if !roles.iter().any(|role| self.principal.has_role(role)) || self.principal.scopes.is_some() {
+            return Err(Reason::TableHidden);
+        }
+        if !pairs.is_empty() {
+            return Err(Reason::QueryNotAllowed);
+        }
+        self.outgoing(api, route, variables, "").ok_or(Reason::RouteUnknown)
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Exchange {
     quota: Option<Quota>,
     /// Goes to the next one when this exchange has ended.
     turn: Option<Turn>,
+    /// Whether it has no end of its own, and is not counted in flight.
+    live: bool,
 }
 
 impl Exchange {
@@ -69,6 +71,7 @@ impl Exchange {
             ended: false,
             quota: None,
             turn: None,
+            live: false,
         }
     }
 
@@ -121,6 +124,14 @@ impl Exchange {
     /// It is this exchange's turn, until it ends.
     pub fn has_turn(&mut self, turn: Turn) {
         self.turn = Some(turn);
+    }
+
+    /// It lasts: its place among the exchanges in flight is somebody else's.
+    pub fn lives(&mut self, turn: Turn) {
+        self.turn = Some(turn);
+        self.live = true;
+        self.metrics.live.inc();
+        self.metrics.in_flight.dec();
     }
 
     pub fn about(&mut self, api: &str, table: &str, action: &Action, key: Option<&str>) {
@@ -302,7 +313,7 @@ impl Drop for Exchange {
             self.count();
         }
         // Last: whoever waits for none to be in flight finds every outcome queued.
-        self.metrics.in_flight.dec();
+        if self.live { self.metrics.live.dec() } else { self.metrics.in_flight.dec() }
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Handles {
     pub reloads: IntCounterVec,
     pub last_reload_ok: IntGauge,
     pub in_flight: IntGauge,
+    /// Streams of events and WebSockets; not in flight.
+    pub live: IntGauge,
     /// Upstream sessions taken from or opened for the pool and not yet given back.
     pub upstream_in_use: IntGauge,
     /// Look-ups by `cache` and `outcome` (`hit`, `miss`).
@@ -171,6 +173,7 @@ impl Metrics {
             reloads: counters("scrim_reloads_total", "Loads of configuration and policies by outcome.", &["outcome"]),
             last_reload_ok: gauge("scrim_last_reload_ok", "1 if the last load came into force."),
             in_flight: gauge("scrim_in_flight", "Exchanges under way."),
+            live: gauge("scrim_live", "Streams of events and WebSockets under way."),
             upstream_in_use: gauge("scrim_upstream_sessions_in_use", "Upstream sessions in use by exchanges."),
             cache: counters("scrim_cache_lookups_total", "Cache look-ups by cache and outcome.", &["cache", "outcome"]),
             audit_failures: counter("scrim_audit_failures_total", "Audit records that could not be written."),

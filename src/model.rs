@@ -266,6 +266,11 @@ pub enum Reason {
     PreconditionFailed,
     ClientGone,
     ClientSlow,
+    // what has no end of its own
+    OriginForeign,
+    LiveTimeout,
+    LiveWithdrawn,
+    LiveRefused,
     // the gateway itself
     AuditUnavailable,
     NotReady,
@@ -324,6 +329,10 @@ impl Reason {
             Self::UpstreamRefused => "upstream_refused",
             Self::ClientGone => "client_gone",
             Self::ClientSlow => "client_slow",
+            Self::OriginForeign => "origin_foreign",
+            Self::LiveTimeout => "live_timeout",
+            Self::LiveWithdrawn => "live_withdrawn",
+            Self::LiveRefused => "live_refused",
             Self::PreconditionFailed => "precondition_failed",
             Self::AuditUnavailable => "audit_unavailable",
             Self::NotReady => "not_ready",

@@ -12,14 +12,17 @@ mod encode;
 mod export;
 mod extras;
 mod flow;
+mod live;
 mod negotiation;
 mod records;
 mod reply;
+mod websocket;
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use arc_swap::ArcSwapOption;
@@ -60,6 +63,8 @@ pub struct Proxy {
     pub clock: Clock,
     pub log: Arc<Log>,
     pub metrics: Metrics,
+    /// Whether idle connections are kept open while the gateway drains, up to their next answer.
+    pub lingers: Arc<AtomicBool>,
     options: HttpServerOptions,
 }
 
@@ -69,12 +74,12 @@ impl Proxy {
         let idle = in_force.load().as_ref().map_or(client::FIRST_HEAD, |snapshot| snapshot.config.limits.idle_time);
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(idle);
-        Self { in_force, clock, log, metrics, options }
+        Self { in_force, clock, log, metrics, lingers: Arc::default(), options }
     }
 
     /// One request: judged, sent on, answered, recorded. What fails on the way becomes a refusal here and nowhere else.
     /// Whether the connection or stream may go on.
-    async fn exchange(&self, session: &mut ServerSession) -> bool {
+    async fn exchange(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> bool {
         let snapshot = self.in_force.load_full();
         let headers = &session.req_header().headers;
         let peer = client::address(session);
@@ -120,16 +125,32 @@ impl Proxy {
             tracing::warn!(request_id = %id, status = status.as_u16(), reason = reason.label(), "an exchange failed");
         }
         client::close_unless_read(session);
+        // The client is told: what it asks next is for another connection.
+        if *shutdown.borrow() {
+            session.set_keepalive(None);
+        }
         let to_head = session.req_header().method == Method::HEAD;
-        match deliver(session, reply, &extras, to_head, &times, &mut exchange).await {
+        // An upgraded connection is no connection of HTTP any more.
+        let ends = reply.is_live() && !session.is_http2();
+        let delivered = match &snapshot {
+            Some(snapshot) if reply.is_live() => {
+                live::deliver(self, snapshot, session, reply, &extras, &times, shutdown, &mut exchange).await
+            }
+            _ => deliver(session, reply, &extras, to_head, &times, &mut exchange).await,
+        };
+        match delivered {
             Ok(()) => exchange.end(status.as_u16(), reason).await,
             Err(reason) => {
-                if !matches!(reason, Reason::ClientGone | Reason::ClientSlow) {
+                let usual = [Reason::ClientGone, Reason::ClientSlow, Reason::LiveTimeout, Reason::LiveWithdrawn];
+                if !usual.contains(&reason) {
                     tracing::warn!(request_id = %id, status = status.as_u16(), reason = reason.label(), "an answer was cut");
                 }
                 exchange.cut(reason).await;
                 return false;
             }
+        }
+        if ends {
+            return false;
         }
         client::discard_rest(session).await;
         true
@@ -159,7 +180,7 @@ impl Proxy {
         let authenticated = match client::peer(session, exchange.now) {
             Ok(peer) => {
                 let over_tls = client::is_tls(session);
-                let presented = Presented { headers, request: &request, peer: peer.as_deref(), over_tls };
+                let presented = Presented { headers, request: &request, peer: peer.as_deref(), over_tls, since: None };
                 snapshot.authenticator.authenticate(&presented).await
             }
             Err(Withdrawn) => Err(Refused::Withdrawn),
@@ -183,6 +204,7 @@ impl Proxy {
         let turn = self.turn(session, snapshot, &tenant).await?;
         exchange.has_turn(turn);
 
+        let known = Arc::clone(&principal);
         // Before anything is looked for: what does not exist and what is hidden are refused alike, also while this fails.
         let principal = snapshot.hierarchy.in_tenant(principal, &tenant, &snapshot.upstreams, &self.metrics).await;
         let principal = principal.map_err(|unread| {
@@ -193,6 +215,10 @@ impl Proxy {
         let target = routing::resolve(&snapshot.catalog, &request, &tenant)?;
         let api = snapshot.catalog.api(target.api);
         let route = api.routes.get(target.route).ok_or(Reason::RouteUnknown)?;
+        // Whatever else there may be, there is no such thing.
+        if request.websocket != route.kind.is_websocket() {
+            return Err(Reason::RouteUnknown);
+        }
 
         let facts = RequestFacts { method: request.judged_as().clone(), ip: client };
         let caller = Caller::new(&principal);
@@ -210,8 +236,16 @@ impl Proxy {
         };
 
         let Kind::Table { table, action, key } = &target.kind else {
-            let RouteKind::Opaque { name, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
+            let RouteKind::Opaque { name, live, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
             exchange.about_opaque(&api.name, name);
+            if live.is_some() {
+                let asking = live::Asking::new(&case, api, route, &target.variables, &request, snapshot, session)?;
+                let admitted = live::Admitted::new(session, &request, &known, exchange);
+                exchange.lives(snapshot.admission.live_turn(&tenant).await.ok_or(Reason::Overloaded)?);
+                exchange.announce().await?;
+                let work = pin!(asking.ask(snapshot, exchange));
+                return until_client_leaves(session, work).await.map(|reply| reply.admits(admitted));
+            }
             case.opaque(api, route, &target.variables, &request.query, Bytes::new())?;
             let body = client::body(session, &request, &config.limits).await?;
             let permit = case.opaque(api, route, &target.variables, &request.query, body)?;
@@ -353,12 +387,19 @@ impl HttpServerApp for Proxy {
         session.set_pipelining_enabled(true);
         let idle = self.in_force.load().as_ref().map(|snapshot| snapshot.config.limits.idle_time);
         let mut stopping = shutdown.clone();
+        let closing = async {
+            // Whoever holds the other end is not gone before this.
+            stopping.wait_for(|stop| *stop).await.ok();
+            if self.lingers.load(Ordering::Acquire) {
+                std::future::pending::<()>().await;
+            }
+        };
         let read = tokio::select! {
             biased;
             // The whole head must arrive within the idle time, however slowly it trickles.
             read = tokio::time::timeout(idle.unwrap_or(client::FIRST_HEAD), session.read_request()) => read,
-            // An idle connection is closed at once when the gateway drains.
-            _ = stopping.wait_for(|stop| *stop) => return None,
+            // An idle connection is closed at once when the gateway drains and nobody takes over.
+            () = closing => return None,
         };
         match read {
             Ok(Ok(true)) => {}
@@ -380,14 +421,12 @@ impl HttpServerApp for Proxy {
                 return None;
             }
         }
-        if *shutdown.borrow() {
-            session.set_keepalive(None);
-        }
-        if !self.exchange(&mut session).await {
+        if !self.exchange(&mut session, shutdown).await {
             session.shutdown().await;
             return None;
         }
-        if *shutdown.borrow() {
+        // Who was told that the connection stays open may be about to use it.
+        if *shutdown.borrow() && !self.lingers.load(Ordering::Acquire) {
             session.set_keepalive(None);
         }
         let settings = HttpPersistentSettings::for_session(&session);

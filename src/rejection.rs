@@ -84,6 +84,7 @@ impl From<Reason> for Rejection {
             | Reason::OwnerNotTransferable
             | Reason::CheckFailed
             | Reason::BudgetExceeded
+            | Reason::OriginForeign
             | Reason::ReferenceNotReadable => says(StatusCode::FORBIDDEN, "forbidden", "This is not allowed."),
             Reason::QueryNotAllowed => {
                 says(StatusCode::BAD_REQUEST, "query_not_allowed", "The query uses something that is not available.")
@@ -111,6 +112,9 @@ impl From<Reason> for Rejection {
             ),
             // Nobody is left to read these.
             Reason::ClientGone => says(StatusCode::BAD_REQUEST, "client_gone", "The client closed the connection."),
+            Reason::LiveTimeout | Reason::LiveWithdrawn | Reason::LiveRefused => {
+                says(StatusCode::BAD_REQUEST, "ended", "The gateway ended it.")
+            }
             Reason::ClientSlow => says(StatusCode::BAD_REQUEST, "client_slow", "The client read too slowly."),
             Reason::PreconditionFailed => {
                 says(StatusCode::PRECONDITION_FAILED, "precondition_failed", "The record was changed by somebody else.")

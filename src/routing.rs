@@ -73,7 +73,7 @@ mod tests {
             upstream_path: Template::parse(path).expect("a template"),
             kind: RouteKind::Table { table: TableId(0), action },
         };
-        let opaque = RouteKind::Opaque { name: "logo".into(), roles: Vec::new(), media_types: Vec::new() };
+        let opaque = RouteKind::Opaque { name: "logo".into(), roles: Vec::new(), media_types: Vec::new(), live: None };
         vec![
             route(Method::GET, "/v1/contacts", Action::List),
             route(Method::GET, "/v1/contacts/{id}", Action::Read),
@@ -88,7 +88,8 @@ mod tests {
         let dimensions: [Name; 1] = ["organization_id".into()];
         let tenant = TenantScope::new(&dimensions, |_| Some("acme")).expect("a tenant");
         let segments = path.iter().map(|segment| (*segment).to_owned()).collect();
-        let request = Canonical { method, host: "a".to_owned(), segments, query: Vec::new(), has_body: false };
+        let request =
+            Canonical { method, host: "a".to_owned(), segments, query: Vec::new(), has_body: false, websocket: false };
         let routes = routes();
         let all = routes.iter().enumerate().map(|(at, route)| (ApiId(0), at, route));
         only(all, &request, &tenant).map(|target| (target.route, target.kind))

@@ -8,6 +8,7 @@ pub mod answer;
 mod breaker;
 mod decode;
 mod endpoints;
+pub mod upgrade;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -155,8 +156,10 @@ impl Upstreams {
         head: &RequestHeader,
         outgoing: &Outgoing,
     ) -> Result<(InUse<'u>, Lease, HttpPeer), Failure> {
+        // Of HTTP/1.1 alone.
+        let http2 = peer.http2 && !head.headers.contains_key(header::UPGRADE);
         let mut lease = peer.endpoints.choose(None).await?;
-        let mut target = peer.target(lease.address(), &self.limits);
+        let mut target = peer.target(lease.address(), &self.limits, http2);
         let (mut retried, mut moved) = (false, false);
         loop {
             let (session, reused) = match peer.connector.get_http_session(&target).await {
@@ -166,7 +169,7 @@ impl Upstreams {
                     if !moved && peer.endpoints.has_other(lease.address()) {
                         moved = true;
                         lease = peer.endpoints.choose(Some(lease.address())).await?;
-                        target = peer.target(lease.address(), &self.limits);
+                        target = peer.target(lease.address(), &self.limits, http2);
                         continue;
                     }
                     return Err(failure_of(&error, Failure::Unreachable));
@@ -209,8 +212,8 @@ impl Upstreams {
                 session.read_response_header().await?;
                 // Interim answers are dropped; an unsolicited upgrade is none that was asked for.
                 match session.response_header() {
-                    Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                        return Ok::<_, Box<pingora::Error>>(false);
+                    Some(answer) if answer.status == StatusCode::SWITCHING_PROTOCOLS => {
+                        return Ok::<_, Box<pingora::Error>>(head.headers.contains_key(header::UPGRADE));
                     }
                     Some(head) if head.status.is_informational() => {}
                     Some(_) => return Ok(true),
@@ -273,10 +276,10 @@ impl Peer {
         })
     }
 
-    fn target(&self, address: SocketAddr, limits: &Limits) -> HttpPeer {
+    fn target(&self, address: SocketAddr, limits: &Limits, http2: bool) -> HttpPeer {
         // Invariant: the name is never empty (see `new`), so certificates are always verified against it.
         let mut peer = HttpPeer::new(address, self.scheme == Scheme::Https, self.server_name.clone());
-        peer.options.alpn = if self.http2 { ALPN::H2H1 } else { ALPN::H1 };
+        peer.options.alpn = if http2 { ALPN::H2H1 } else { ALPN::H1 };
         peer.options.max_h2_streams = STREAMS;
         peer.options.connection_timeout = Some(limits.connect_time);
         peer.options.total_connection_timeout = Some(limits.connect_time);

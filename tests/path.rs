@@ -16,6 +16,7 @@ mod hierarchy;
 mod http2;
 mod identity;
 mod lifecycle;
+mod live;
 mod process;
 mod proxies;
 mod pushdown;

@@ -53,6 +53,12 @@ impl Size {
             time: limits.queue_time,
         }
     }
+
+    /// Of what lasts: nobody waits for one, and a tenant has three quarters of them.
+    pub(super) fn of_live(limits: &Limits) -> Self {
+        let turns = limits.live_connections;
+        Self { turns, turns_of_tenant: (turns - turns / 4).max(1), places: 0, time: Duration::ZERO }
+    }
 }
 
 /// A turn; dropped, it goes to the next.

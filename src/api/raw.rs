@@ -87,6 +87,9 @@ pub(super) struct Opaque {
     pub(super) upstream_path: Option<Text>,
     pub(super) roles: Vec<Text>,
     pub(super) media_types: Vec<Text>,
+    pub(super) stream: Option<Text>,
+    pub(super) upgrade: Option<Text>,
+    pub(super) protocols: Vec<Text>,
 }
 
 #[derive(Debug)]
@@ -284,11 +287,28 @@ fn read_filter(node: &Node, reader: &mut Reader) -> Vec<(Operator, Text)> {
 
 fn read_opaque(node: &Node, reader: &mut Reader) -> Opaque {
     let mut fields = reader.fields(node, "an opaque route");
+    let stream = text(fields.take("stream"), "`stream`", reader);
+    let upgrade = text(fields.take("upgrade"), "`upgrade`", reader);
+    let protocols = fields.take("protocols").map(|node| reader.texts(node, "`protocols`")).unwrap_or_default();
+    let media_types = match stream.as_ref().or(upgrade.as_ref()) {
+        None => nonempty(&mut fields, "media_types", "`media_types` of an opaque route", reader),
+        // What passes is named already.
+        Some(named) => {
+            if fields.take("media_types").is_some() {
+                let message = "`media_types` has no meaning beside `stream` or `upgrade`";
+                reader.error("bad-route", &named.span, message);
+            }
+            Vec::new()
+        }
+    };
     let opaque = Opaque {
         route: text(fields.require("route", reader), "`route`", reader),
         upstream_path: text(fields.take("upstream_path"), "`upstream_path`", reader),
         roles: nonempty(&mut fields, "roles", "`roles` of an opaque route", reader),
-        media_types: nonempty(&mut fields, "media_types", "`media_types` of an opaque route", reader),
+        media_types,
+        stream,
+        upgrade,
+        protocols,
     };
     fields.finish(reader);
     opaque

@@ -13,6 +13,7 @@ pub(super) struct Facts<'a> {
     pub(super) host: Option<&'a str>,
     pub(super) length: Option<u64>,
     pub(super) chunked: bool,
+    pub(super) websocket: bool,
 }
 
 /// Headers that decide who asks, where the request goes or where it ends.
@@ -70,6 +71,7 @@ pub(super) fn read<'a>(
     lines: &[Line<'a>],
     identity: &[HeaderName],
     http1: bool,
+    websockets: bool,
     limits: &Limits,
 ) -> Result<Facts<'a>, Reason> {
     // 4: the colon, the space and the line's end.
@@ -77,7 +79,7 @@ pub(super) fn read<'a>(
     if lines.len() > limits.headers || bytes > limits.header_bytes {
         return Err(Reason::TooManyHeaders);
     }
-    let mut facts = Facts { host: None, length: None, chunked: false };
+    let mut facts = Facts { host: None, length: None, chunked: false, websocket: false };
     // Framing is looked at first: with two framings, nothing else in the head can be believed.
     for (name, value) in lines {
         match name.as_str() {
@@ -96,13 +98,19 @@ pub(super) fn read<'a>(
     }
     let identity: Vec<String> = identity.iter().map(|name| lax(name.as_str().as_bytes())).collect();
     let guarded = |name: &str| SENSITIVE.contains(&name) || identity.iter().any(|known| known == name);
+    // Both must say it (RFC 6455, section 4.1).
+    let mut upgrades = (false, false);
     let mut seen: Vec<&str> = Vec::with_capacity(lines.len());
     for (name, value) in lines {
         if value.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
             return Err(Reason::MalformedRequest);
         }
         let read_as = lax(name.as_bytes());
-        one(name, &read_as)?;
+        if websockets && name == "upgrade" && value.eq_ignore_ascii_case(b"websocket") {
+            upgrades.0 = true;
+        } else {
+            one(name, &read_as)?;
+        }
         if identity.contains(&read_as) || (*name != read_as && guarded(&read_as)) {
             return Err(Reason::AmbiguousHeader);
         }
@@ -119,10 +127,14 @@ pub(super) fn read<'a>(
             "host" => facts.host = Some(std::str::from_utf8(value).map_err(|_| Reason::MalformedRequest)?),
             "expect" if !value.eq_ignore_ascii_case(b"100-continue") => return Err(Reason::MalformedRequest),
             "te" if !http1 && !value.eq_ignore_ascii_case(b"trailers") => return Err(Reason::MalformedRequest),
-            "connection" => connection(value, &guarded)?,
+            "connection" => upgrades.1 = connection(value, websockets, &guarded)?,
             _ => {}
         }
     }
+    if upgrades.0 != upgrades.1 {
+        return Err(Reason::UpgradeNotDeclared);
+    }
+    facts.websocket = upgrades.0;
     Ok(facts)
 }
 
@@ -141,13 +153,19 @@ fn one(name: &str, read_as: &str) -> Result<(), Reason> {
     }
 }
 
-/// A nominated header would be removed on the way: harmless, unless it is one that matters.
-fn connection(value: &[u8], guarded: &impl Fn(&str) -> bool) -> Result<(), Reason> {
+/// A nominated header would be removed on the way: harmless, unless it is one that matters. Whether `upgrade` is among them,
+/// where it may be.
+fn connection(value: &[u8], websockets: bool, guarded: &impl Fn(&str) -> bool) -> Result<bool, Reason> {
+    let mut upgrades = false;
     for option in value.split(|b| *b == b',').map(trim) {
         if option.is_empty() || !option.iter().all(|b| is_token(*b)) {
             return Err(Reason::AmbiguousHeader);
         }
         let option = lax(option);
+        if websockets && option == "upgrade" {
+            upgrades = true;
+            continue;
+        }
         if UPGRADES.contains(&option.as_str()) {
             return Err(Reason::UpgradeNotDeclared);
         }
@@ -155,7 +173,7 @@ fn connection(value: &[u8], guarded: &impl Fn(&str) -> bool) -> Result<(), Reaso
             return Err(Reason::AmbiguousHeader);
         }
     }
-    Ok(())
+    Ok(upgrades)
 }
 
 /// Digits alone. Not `+5`, `0x5`, `5, 5`, nor `010`, which some read as octal.

@@ -54,6 +54,7 @@ fn http1(raw: &[u8]) -> Result<Canonical, Reason> {
         authority: None,
         scheme: None,
         client: CLIENT,
+        websockets: false,
     };
     canonicalise(&head, &identity(), &limits())
 }
@@ -83,6 +84,7 @@ fn http2(
         authority,
         scheme: Some("https"),
         client: CLIENT,
+        websockets: false,
     };
     canonicalise(&head, &identity(), &limits())
 }
@@ -445,8 +447,17 @@ fn an_http1_head_is_judged_by_its_bytes_and_must_agree_with_the_parser() {
     let mut fewer = headers.clone();
     fewer.remove("x-a");
     let read = |target: &[u8], headers: &HeaderMap, raw| {
-        let head =
-            Head { method: &method, target, version, headers, raw, authority: None, scheme: None, client: CLIENT };
+        let head = Head {
+            method: &method,
+            target,
+            version,
+            headers,
+            raw,
+            authority: None,
+            scheme: None,
+            client: CLIENT,
+            websockets: false,
+        };
         canonicalise(&head, &identity(), &limits()).map(|c| c.path())
     };
     assert_eq!(read(b"/c", &headers, Some(raw)), Ok("/c".to_owned()));

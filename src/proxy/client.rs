@@ -9,6 +9,8 @@ use http::{HeaderMap, header};
 use jiff::Timestamp;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::tls::SslDigest;
+use tokio::time::Instant;
 
 use crate::canonical::{Canonical, Head, canonicalise};
 use crate::config::Limits;
@@ -37,7 +39,11 @@ pub(super) fn is_tls(session: &ServerSession) -> bool {
 
 /// The verified certificate of the client's connection, as it holds now.
 pub(super) fn peer(session: &ServerSession, now: Timestamp) -> Result<Option<Arc<Peer>>, Withdrawn> {
-    let digest = session.digest().and_then(|digest| digest.ssl_digest.as_ref());
+    peer_of(session.digest().and_then(|digest| digest.ssl_digest.as_ref()), now)
+}
+
+/// The same, of a connection's TLS.
+pub(super) fn peer_of(digest: Option<&Arc<SslDigest>>, now: Timestamp) -> Result<Option<Arc<Peer>>, Withdrawn> {
     digest.and_then(|digest| digest.extension.get::<Connection>()).map_or(Ok(None), |connection| connection.peer(now))
 }
 
@@ -69,6 +75,7 @@ pub(super) fn canonical(
             authority: uri.and_then(|uri| uri.authority()).map(|authority| authority.as_str()),
             scheme: uri.and_then(|uri| uri.scheme_str()),
             client,
+            websockets: snapshot.catalog.takes_websockets(),
         };
         canonicalise(&head, &snapshot.identity_headers, &snapshot.config.limits)
     });
@@ -113,7 +120,12 @@ pub(super) async fn body(session: &mut ServerSession, request: &Canonical, limit
             session.write_continue_response().await.map_err(|_| Reason::ClientGone)?;
         }
         let mut body = BytesMut::new();
-        while let Some(chunk) = session.read_request_body().await.map_err(|error| unread(&error))? {
+        let begun = Instant::now();
+        loop {
+            // What was read buys time for what is still to come.
+            let chunk = tokio::time::timeout_at(begun + time_for(body.len(), limits), session.read_request_body());
+            let chunk = chunk.await.map_err(|_| Reason::BodyTimeout)?.map_err(|error| unread(&error))?;
+            let Some(chunk) = chunk else { break };
             if body.len() + chunk.len() > limits.request_body {
                 return Err(Reason::BodyTooLarge);
             }
@@ -127,6 +139,12 @@ pub(super) async fn body(session: &mut ServerSession, request: &Canonical, limit
         session.set_keepalive(None);
     }
     read
+}
+
+/// How long a body may have taken of which so many bytes have come.
+fn time_for(bytes: usize, limits: &Limits) -> Duration {
+    let earned = Duration::from_millis((bytes as u64).saturating_mul(1000) / (limits.request_body_rate as u64).max(1));
+    limits.request_body_slack.saturating_add(earned).min(limits.request_body_time)
 }
 
 /// Why a body could not be read to its end.

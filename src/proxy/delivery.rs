@@ -20,7 +20,7 @@ use crate::snapshot::Snapshot;
 pub(super) struct Times {
     pub exchange: Duration,
     stream: Duration,
-    write: Duration,
+    pub write: Duration,
 }
 
 impl Times {
@@ -59,6 +59,8 @@ pub(super) async fn deliver(
         return client::finish(session, times.write).await;
     }
     match reply.content {
+        // Is passed on by other means.
+        Content::Live(..) => Err(Reason::Internal),
         Content::Nothing => Ok(()),
         Content::Whole(body) => {
             client::write_head(session, head, times.write).await?;

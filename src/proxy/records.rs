@@ -270,7 +270,7 @@ pub(super) async fn opaque<'u>(
     Ok(Reply::of(StatusCode::OK, content_type.clone(), content))
 }
 
-fn failed(failure: Failure, exchange: &mut Exchange) -> Reason {
+pub(super) fn failed(failure: Failure, exchange: &mut Exchange) -> Reason {
     exchange.detail(failure);
     failure.reason()
 }
@@ -285,7 +285,7 @@ pub(super) fn is_absent(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }
 
-fn essence(content_type: &HeaderValue) -> Option<&str> {
+pub(super) fn essence(content_type: &HeaderValue) -> Option<&str> {
     content_type.to_str().ok()?.split(';').next().map(str::trim)
 }
 

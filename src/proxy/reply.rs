@@ -7,11 +7,13 @@ use pingora::http::ResponseHeader;
 use super::encode::{self, Encoder};
 use super::export::{self, Rows};
 use super::flow::Flow;
+use super::live::{Admitted, Live};
 use super::negotiation::Compression;
 use crate::config::Coding;
 use crate::exchange::Exchange;
 use crate::model::Reason;
 use crate::rejection::Rejection;
+use crate::upstream::upgrade::Upgraded;
 
 /// Bytes that are compressed before others get their turn.
 const TURN: usize = 256 * 1024;
@@ -33,6 +35,8 @@ pub(super) enum Content<'u> {
     Nothing,
     Whole(Bytes),
     Flow(Box<Flow<'u>>),
+    /// What has no end of its own, and who was let in to it.
+    Live(Live<'u>, Option<Box<Admitted>>),
 }
 
 impl<'u> Reply<'u> {
@@ -81,12 +85,43 @@ impl<'u> Reply<'u> {
         Self { disposition, ..Self::of(StatusCode::OK, HeaderValue::from_static(content_type), content) }
     }
 
+    pub(super) fn events(flow: Flow<'u>) -> Self {
+        let content = Content::Live(Live::Events(Box::new(flow)), None);
+        Self::of(StatusCode::OK, HeaderValue::from_static("text/event-stream"), content)
+    }
+
+    /// `accept`: what proves to the client that its handshake was read.
+    pub(super) fn tunnel(upgraded: Box<Upgraded<'u>>, accept: String) -> Self {
+        let mut told = vec![
+            ("connection", "Upgrade".to_owned()),
+            ("upgrade", "websocket".to_owned()),
+            ("sec-websocket-accept", accept),
+        ];
+        let protocol = upgraded.protocol.as_ref().and_then(|protocol| protocol.to_str().ok());
+        told.extend(protocol.map(|protocol| ("sec-websocket-protocol", protocol.to_owned())));
+        let content = Content::Live(Live::Tunnel(upgraded), None);
+        let content_type = HeaderValue::from_static("application/octet-stream");
+        Self { told, ..Self::of(StatusCode::SWITCHING_PROTOCOLS, content_type, content) }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.content, Content::Live(..))
+    }
+
+    /// Who was let in, to be looked at again.
+    pub(super) fn admits(mut self, whom: Admitted) -> Self {
+        if let Content::Live(_, admitted) = &mut self.content {
+            *admitted = Some(Box::new(whom));
+        }
+        self
+    }
+
     /// Compresses the body, now or as it comes, where that is worth it. `offered`: whether any client could have it so.
     pub(super) async fn compress(&mut self, how: Compression, offered: bool) -> Result<(), Reason> {
         self.varies = offered;
         let Some(coding) = how.coding else { return Ok(()) };
         match &mut self.content {
-            Content::Nothing => return Ok(()),
+            Content::Nothing | Content::Live(..) => return Ok(()),
             Content::Whole(body) if body.len() < encode::LEAST && how.optional => return Ok(()),
             Content::Whole(body) => {
                 let mut encoder = Encoder::new(coding).map_err(|_| Reason::Internal)?;
@@ -113,11 +148,11 @@ impl<'u> Reply<'u> {
     pub(super) fn head(&self, exchange: &Exchange, to_head: bool) -> pingora::Result<ResponseHeader> {
         let mut head = ResponseHeader::build(self.status, Some(12))?;
         let length = match &self.content {
-            Content::Nothing => None,
+            Content::Nothing | Content::Live(..) => None,
             Content::Whole(body) => Some(body.len() as u64),
             Content::Flow(flow) => flow.length(),
         };
-        if !matches!(self.content, Content::Nothing) {
+        if !matches!(self.content, Content::Nothing | Content::Live(Live::Tunnel(_), _)) {
             head.insert_header(header::CONTENT_TYPE, self.content_type.clone())?;
             match length {
                 Some(length) => head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?,

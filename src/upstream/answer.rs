@@ -142,6 +142,14 @@ impl Body<'_> {
         self.limit = self.upstreams.limits.streamed_body;
     }
 
+    /// It goes on as a stream without an end of its own, and may be silent for so long.
+    pub fn lives(&mut self, silent: std::time::Duration) {
+        self.streams();
+        if let Some(session) = &mut self.session.session {
+            session.set_read_timeout(Some(silent));
+        }
+    }
+
     /// Its address has answered.
     pub(super) fn endpoint_answered(&self) {
         self.peer.endpoints.answered(&self.lease);

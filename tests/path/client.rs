@@ -58,6 +58,34 @@ async fn a_slow_body_is_given_up() {
     clean(&world, 1).await;
 }
 
+/// One that drips may bring much in all, but too little in its time; what comes fast enough is read to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_drips_is_given_up_long_before_its_time() {
+    let limits = "request_body_rate: 64KiB, request_body_slack: 300ms, request_body_time: 60m, exchange_time: 60m";
+    let world = setup(limits).start().await;
+    contact_answers(&world);
+    for framing in [json_of(1_000_000), "content-type: application/json\r\ntransfer-encoding: chunked\r\n".to_owned()] {
+        let mut client = open(&world).await;
+        client.send(request(&world, "POST /contacts", &framing, "")).await;
+        let status = loop {
+            tokio::select! {
+                answer = client.answer() => break answer.expect("an answer").0,
+                () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
+            }
+            let drop = if framing.contains("chunked") { "1\r\n \r\n" } else { " " };
+            client.send(drop).await;
+        };
+        assert_eq!(status, 408);
+        assert_eq!(told(&world).await, words(408, "refused", "body_timeout"));
+    }
+    assert!(world.upstream.seen().is_empty());
+    let padded = format!("{}{CREATION}", " ".repeat(100_000));
+    let mut client = open(&world).await;
+    client.send(request(&world, "POST /contacts", &json_of(padded.len()), &padded)).await;
+    assert_eq!(client.answer().await.expect("an answer").0, 201);
+    clean(&world, 3).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_head_is_given_up() {
     let world = setup("idle_time: 200ms").start().await;

@@ -223,3 +223,21 @@ async fn a_reload_shows_the_new_certificate_to_new_connections() {
     world.gateway.reload().await.expect("both fit");
     assert!(trusts(address, &new).await && !trusts(address, &old).await);
 }
+
+/// A client that says nothing, or half of a hello, is closed in its time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_does_not_go_on_is_given_up() {
+    let identity = Identity::new();
+    let mut setup = identity.setup("");
+    setup.limits = "handshake_time: 200ms".to_owned();
+    let world = setup.start().await;
+    for bytes in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00"] {
+        let mut stream = tokio::net::TcpStream::connect(world.gateway.addresses()[0]).await.expect("it listens");
+        stream.write_all(bytes).await.expect("sent");
+        assert_eq!(stream.read(&mut [0; 64]).await.unwrap_or(0), 0, "it is closed");
+    }
+    while world.gateway.metrics().connections.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    clean(&world, 0).await;
+}

@@ -7,7 +7,7 @@ use http::Method;
 
 use super::{Known, place, unknown};
 use crate::api::template::Segment;
-use crate::api::{ApiId, Route, RouteKind, Template, raw};
+use crate::api::{ApiId, Live, Route, RouteKind, Template, raw};
 use crate::model::{Action, Name};
 use crate::yaml::{Reader, Text};
 
@@ -50,9 +50,14 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, raw: &raw::Api, reader: &mut
             name: name.value.as_str().into(),
             roles: raw.roles.iter().map(|role| role.value.as_str().into()).collect(),
             media_types,
+            live: live(raw, reader),
         };
         let Some(text) = &raw.route else { continue };
         let Some((method, path)) = method_and_path(text, reader) else { continue };
+        if matches!(kind, RouteKind::Opaque { live: Some(_), .. }) && method != Method::GET {
+            let message = format!("`{}` is asked for with GET", name.value);
+            reader.error("bad-method", &text.span, message);
+        }
         let Some(upstream_path) = upstream_path(known, &path, raw.upstream_path.as_ref(), text, reader) else {
             continue;
         };
@@ -65,6 +70,39 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, raw: &raw::Api, reader: &mut
         });
     }
     placed
+}
+
+/// What has no end of its own: events or a WebSocket.
+fn live(raw: &raw::Opaque, reader: &mut Reader) -> Option<Live> {
+    let mut word = |text: &Text, key: &str, known: &str| {
+        if text.value != known {
+            let message = format!("`{key}` can't be `{}`", text.value);
+            reader.error("unknown-word", &text.span, message).help = Some(format!("`{key}: {known}`, or leave it out"));
+        }
+    };
+    let found = match (&raw.stream, &raw.upgrade) {
+        (None, None) => None,
+        (Some(stream), None) => {
+            word(stream, "stream", "sse");
+            Some(Live::Events)
+        }
+        (stream, Some(upgrade)) => {
+            word(upgrade, "upgrade", "websocket");
+            if stream.is_some() {
+                reader.error("bad-route", &upgrade.span, "a route has either `stream` or `upgrade`");
+            }
+            Some(Live::WebSocket { protocols: raw.protocols.iter().map(|text| text.value.as_str().into()).collect() })
+        }
+    };
+    for text in &raw.protocols {
+        let is_token = text.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+        if !is_token || !matches!(found, Some(Live::WebSocket { .. })) {
+            let message = format!("`{}` is no protocol of a WebSocket", text.value);
+            reader.error("bad-route", &text.span, message).help =
+                Some("beside `upgrade: websocket`, for example chat".to_owned());
+        }
+    }
+    found
 }
 
 fn table_route(

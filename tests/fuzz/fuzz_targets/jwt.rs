@@ -65,8 +65,9 @@ fn is_let_in(value: &[u8]) -> bool {
         segments: vec!["contacts".to_owned()],
         query: Vec::new(),
         has_body: false,
+        websocket: false,
     };
-    let presented = Presented { headers: &headers, request: &request, peer: None, over_tls: true };
+    let presented = Presented { headers: &headers, request: &request, peer: None, over_tls: true, since: None };
     let mut asked = pin!(AUTHENTICATOR.authenticate(&presented));
     // With keys from a file there is nothing to wait for.
     match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

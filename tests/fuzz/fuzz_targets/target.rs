@@ -39,6 +39,7 @@ fn read(head: &[u8]) -> Option<Canonical> {
         authority: None,
         scheme: None,
         client: [127, 0, 0, 1].into(),
+        websockets: false,
     };
     canonicalise(&head, &identity, &Limits::default()).ok()
 }
