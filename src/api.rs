@@ -105,6 +105,34 @@ pub struct Api {
 #[derive(Debug)]
 pub enum Dialect {
     Rest(Rest),
+    Odata(Odata),
+}
+
+/// An OData V4 service: what it calls things is known, but for how many records it gives at a time.
+#[derive(Debug)]
+pub struct Odata {
+    /// Records of a page where the client names no number, and at most.
+    pub default: u64,
+    pub max: u64,
+    pub(crate) list: Records,
+    pub(crate) record: Place,
+    pub(crate) total: Place,
+}
+
+impl Odata {
+    /// Where the API description says nothing else.
+    pub const DEFAULT: u64 = 100;
+    pub const MAX: u64 = 1000;
+
+    pub fn new(default: u64, max: u64) -> Self {
+        Self {
+            default,
+            max,
+            list: Records::Array(Place(vec!["value".into()])),
+            record: Place::default(),
+            total: Place(vec!["@odata.count".into()]),
+        }
+    }
 }
 
 /// A JSON API whose parts are declared one by one.

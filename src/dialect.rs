@@ -3,6 +3,7 @@
 //! Pure. Nothing of the client's text is forwarded; an unknown parameter is an error, never passed on. Each dialect is one
 //! [`Language`]; who speaks it knows nothing of who asks, nor of what they may see.
 
+mod odata;
 pub mod pocketbase;
 pub mod rest;
 pub(crate) mod value;
@@ -33,6 +34,26 @@ pub trait Language {
 
     /// Whether relations can be asked for.
     fn expands(&self) -> bool;
+
+    /// Whether fields are always asked for one by one, so that nothing moves that nobody will see.
+    fn selects(&self) -> bool {
+        false
+    }
+
+    /// How an answer says where the next page is, to clients that leave the size of pages to the server.
+    fn continues(&self) -> Option<Continuation> {
+        None
+    }
+}
+
+/// The link to the next page, made of the client's own query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Continuation {
+    /// Of the envelope.
+    pub member: &'static str,
+    /// Whoever names this parameter pages by themselves.
+    pub limit: &'static str,
+    pub offset: &'static str,
 }
 
 /// Where records and what is said of them lie in an answer.
@@ -73,6 +94,7 @@ pub enum PagedBy {
 pub fn of(api: &Api) -> &dyn Language {
     match &api.dialect {
         Dialect::Rest(rest) => rest,
+        Dialect::Odata(odata) => odata,
     }
 }
 

@@ -13,9 +13,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 
+use crate::api::template::Segment;
 use crate::api::{Api, Catalog, FieldId, InexactPaging, Live, Records, Route, RouteKind, Shape, Table, TableId};
-use crate::dialect::{self, PagedBy, Query};
-use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace};
+use crate::dialect::{self, Continuation, Language, PagedBy, Query};
+use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace, percent};
 use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
 use crate::redact::{Frame, Lens, Plan, Relations};
 use crate::secret::Secret;
@@ -36,6 +37,18 @@ pub struct Permit<Purpose> {
 pub struct Fetch {
     pub plan: Arc<Plan>,
     pub asked: Asked,
+    /// What to add to a page that is full.
+    pub next: Option<Next>,
+}
+
+/// Where the page after a full one is: a member of the envelope whose text is a link, of characters that JSON needn't
+/// escape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    pub member: &'static str,
+    pub link: String,
+    /// Records of a full page.
+    pub full: u64,
 }
 
 /// What an upstream was asked for, so that other records in its answer are its fault.
@@ -144,6 +157,10 @@ impl Walk {
 
     pub fn asked(&self) -> &Asked {
         &self.base.purpose.asked
+    }
+
+    pub fn next(&self) -> Option<&Next> {
+        self.base.purpose.next.as_ref()
     }
 }
 
@@ -260,16 +277,19 @@ impl<'a> Case<'a> {
         let mut sent = query::complete(&query, table, &residual, language);
         let pushed = added.names(table);
         sent.filter = sent.filter.and(added.condition);
+        // Nobody would read it.
+        sent.count &= exact && !exports;
+        let take = language.paging().limit.map_or(u64::MAX, |limit| query.limit.unwrap_or(limit.default));
+        let next = next(language, route, pairs, query.offset.unwrap_or_default(), take).filter(|_| !exports);
         let printed = language.print(table, &sent, self.tenant, true);
         let mut outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
         outgoing.headers.insert(header::ACCEPT, accept);
         let asked = Asked { tenant, exact, pushed: pushed.into() };
-        let permit = Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Fetch { plan, asked } };
+        let permit = Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Fetch { plan, asked, next } };
         if exact || table.inexact_paging == InexactPaging::Short {
             return Ok(Listing::Page(permit));
         }
         let paging = language.paging();
-        let take = paging.limit.map_or(u64::MAX, |limit| query.limit.unwrap_or(limit.default));
         let skip = match (query.offset, query.page) {
             (Some(offset), _) => offset,
             (None, Some(page)) => page.saturating_sub(1).saturating_mul(take),
@@ -318,7 +338,7 @@ impl<'a> Case<'a> {
         let printed = language.print(table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
         // A record that was named may be of any tenant.
-        let purpose = Fetch { plan, asked: Asked::default() };
+        let purpose = Fetch { plan, asked: Asked::default(), next: None };
         Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose })
     }
 
@@ -418,6 +438,28 @@ impl<'a> Case<'a> {
         }
         self.outgoing(api, route, variables, "").ok_or(Reason::RouteUnknown)
     }
+}
+
+/// The client's own query for the page after this one, where the dialect links to it and the client leaves its size to the
+/// server.
+fn next(language: &dyn Language, route: &Route, pairs: &[(String, String)], offset: u64, take: u64) -> Option<Next> {
+    let Continuation { member, limit, offset: name } = language.continues()?;
+    let Some(Segment::Literal(set)) = route.path.segments.last() else { return None };
+    if pairs.iter().any(|(named, _)| *named == limit) {
+        return None;
+    }
+    let offset = offset.checked_add(take)?.to_string();
+    let mut link = format!("{set}?");
+    let kept = pairs.iter().filter(|(named, _)| *named != name).map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in kept.chain([(name, offset.as_str())]) {
+        if !link.ends_with('?') {
+            link.push('&');
+        }
+        percent::encode_keeping(name, &mut link, |b| percent::is_unreserved(b) || b == b'$');
+        link.push('=');
+        percent::encode(value, &mut link);
+    }
+    Some(Next { member, link, full: take })
 }
 
 /// The route by which a table is listed.

@@ -31,6 +31,11 @@ pub struct Text {
 }
 
 impl Text {
+    /// What stands for this word.
+    pub fn meaning(&self, value: String) -> Self {
+        Self { value, span: self.span.clone(), runs: Vec::new() }
+    }
+
     /// One that stands alone, for tests of what reads it.
     #[cfg(test)]
     pub fn whole(value: &str) -> Self {

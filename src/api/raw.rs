@@ -27,6 +27,7 @@ pub(super) struct Api {
     pub(super) upstream: Option<Text>,
     pub(super) dialect: Option<Dialect>,
     pub(super) rest: Option<Rest>,
+    pub(super) odata: Option<Odata>,
     pub(super) tenant_headers: Vec<(Text, Text)>,
     pub(super) tables: Vec<(Text, Table)>,
     pub(super) opaque: Vec<(Text, Opaque)>,
@@ -35,6 +36,15 @@ pub(super) struct Api {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     Rest,
+    Odata,
+}
+
+#[derive(Debug)]
+pub(super) struct Odata {
+    /// The service's path, of the client's and the upstream's side.
+    pub(super) root: Option<Text>,
+    pub(super) default: u64,
+    pub(super) max: u64,
 }
 
 #[derive(Debug)]
@@ -98,6 +108,8 @@ pub(super) struct Table {
     pub(super) owner: Option<Text>,
     pub(super) tenant: Option<Tenant>,
     pub(super) tenant_filter: Vec<(Text, Text)>,
+    /// What the upstream calls the table, where it is not its name.
+    pub(super) set: Option<Text>,
     pub(super) routes: Vec<Route>,
     pub(super) fields: Vec<Field>,
     pub(super) absent_is_null: bool,
@@ -115,7 +127,8 @@ pub(super) enum Tenant {
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) action: Text,
-    pub(super) route: Text,
+    /// `None`: where the dialect has it.
+    pub(super) route: Option<Text>,
     pub(super) upstream_path: Option<Text>,
 }
 
@@ -144,6 +157,16 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
     let dialect = text(fields.require("dialect", reader), "`dialect`", reader);
     let spoken = dialect.as_ref().and_then(|word| read_dialect(word, reader));
     let rest = fields.take("rest").map(|node| read_rest(node, reader));
+    let odata = fields.take("odata").map(|node| read_odata(node, reader));
+    for (key, of, is_there) in [("rest", Dialect::Rest, rest.is_some()), ("odata", Dialect::Odata, odata.is_some())] {
+        if let (true, Some(word)) = (is_there && spoken.is_some_and(|spoken| spoken != of), &dialect) {
+            reader.error("unknown-key", &word.span, format!("the dialect `{}` takes no `{key}`", word.value));
+        }
+    }
+    if let (Some(word), Some(Dialect::Odata), None) = (&dialect, spoken, &odata) {
+        reader.error("missing-key", &word.span, "the dialect `odata` needs `odata`: the path of the service").help =
+            Some("odata: { root: /odata/v4/crm }".to_owned());
+    }
     if let (Some(word), Some(Dialect::Rest), None) = (&dialect, spoken, &rest) {
         reader.error("missing-key", &word.span, "the dialect `rest` needs `rest`: where the records lie").help =
             Some("rest: { list: \"$.data[*]\", record: \"$.data\" }".to_owned());
@@ -165,20 +188,34 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
         reader.error("missing-key", &fields.head(), "an API description needs `tables`");
     }
     fields.finish(reader);
-    Api { name, upstream, dialect: spoken, rest, tenant_headers, tables, opaque }
+    Api { name, upstream, dialect: spoken, rest, odata, tenant_headers, tables, opaque }
 }
 
 fn read_dialect(word: &Text, reader: &mut Reader) -> Option<Dialect> {
     let (code, message) = match word.value.as_str() {
         "rest" => return Some(Dialect::Rest),
-        later @ ("odata" | "directus" | "pocketbase") => {
+        "odata" => return Some(Dialect::Odata),
+        later @ ("directus" | "pocketbase") => {
             ("unsupported-dialect", format!("the dialect `{later}` is not supported yet"))
         }
         other => ("unknown-dialect", format!("unknown dialect `{other}`")),
     };
-    let help = "`rest` declares routes, paging and filters one by one".to_owned();
+    let help = "`odata` is OData V4; `rest` declares routes, paging and filters one by one".to_owned();
     reader.error(code, &word.span, message).help = Some(help);
     None
+}
+
+fn read_odata(node: &Node, reader: &mut Reader) -> Odata {
+    let mut fields = reader.fields(node, "`odata`");
+    let root = text(fields.require("root", reader), "`root`", reader);
+    let size = |node: Option<&Node>, what, reader: &mut Reader| reader.integer(node?, what, 1..=1_000_000);
+    let max = size(fields.take("max"), "`max`", reader).unwrap_or(crate::api::Odata::MAX);
+    let default = size(fields.take("default"), "`default`", reader).unwrap_or(crate::api::Odata::DEFAULT.min(max));
+    fields.finish(reader);
+    if default > max {
+        reader.error("bad-limit", &node.span, format!("the default of {default} is more than the maximum of {max}"));
+    }
+    Odata { root, default, max }
 }
 
 fn read_rest(node: &Node, reader: &mut Reader) -> Rest {
@@ -337,6 +374,7 @@ fn read_table(node: &Node, reader: &mut Reader) -> Table {
         owner,
         tenant: tenant.and_then(|node| read_tenant(node, reader)),
         tenant_filter: fields.take("tenant_filter").map_or_else(Vec::new, |n| pairs(n, "`tenant_filter`", reader)),
+        set: text(fields.take("set"), "`set`", reader),
         routes: fields.require("routes", reader).map_or_else(Vec::new, |node| read_routes(node, reader)),
         fields: fields.require("fields", reader).map_or_else(Vec::new, |node| read_fields(node, reader)),
         absent_is_null: fields.take("absent").is_some_and(|node| read_absent(node, reader)),
@@ -394,6 +432,10 @@ fn read_tenant(node: &Node, reader: &mut Reader) -> Option<Tenant> {
 }
 
 fn read_routes(node: &Node, reader: &mut Reader) -> Vec<Route> {
+    if let Value::List(_) = &node.value {
+        let actions = reader.texts(node, "`routes`").into_iter();
+        return actions.map(|action| Route { action, route: None, upstream_path: None }).collect();
+    }
     let mut routes = Vec::new();
     for (action, node) in reader.entries(node, "`routes`") {
         let (route, upstream_path) = if matches!(node.value, Value::Map(_)) {
@@ -406,7 +448,7 @@ fn read_routes(node: &Node, reader: &mut Reader) -> Vec<Route> {
             (reader.text(node, "a route"), None)
         };
         if let Some(route) = route {
-            routes.push(Route { action: action.clone(), route, upstream_path });
+            routes.push(Route { action: action.clone(), route: Some(route), upstream_path });
         }
     }
     routes

@@ -1,4 +1,4 @@
-//! Path templates: `/contacts/{id}`, `/orgs/{tenant.organization_id}/contacts`.
+//! Path templates: `/contacts/{id}`, `/orgs/{tenant.organization_id}/contacts`, `/Contacts({ID})`, `/Users('{UPN}')`.
 //!
 //! Templates are matched against decoded path segments and printed percent-encoded; text is never spliced. A value that
 //! would not be exactly one segment (empty, `.`, `..`) is never printed, so no key can climb out of its route.
@@ -20,6 +20,13 @@ pub enum Segment {
     Variable(Name),
     /// A tenant dimension: in a client's path it must equal the caller's.
     Tenant(Name),
+    /// The record's key in parentheses behind a set's name, as OData addresses records (OData 4.01 URL conventions, 4.3.1):
+    /// `Contacts(7)`, `Contacts(ID=7)`; in quotes where it is a text.
+    Keyed {
+        set: Name,
+        variable: Name,
+        quoted: bool,
+    },
 }
 
 impl Template {
@@ -32,7 +39,7 @@ impl Template {
         let mut segments: Vec<Segment> = Vec::new();
         for part in rest.split('/') {
             let segment = Segment::parse(part)?;
-            if matches!(segment, Segment::Variable(_)) && segments.contains(&segment) {
+            if segment.variable().is_some_and(|new| segments.iter().any(|known| known.variable() == Some(new))) {
                 return Err(format!("the variable `{part}` occurs twice"));
             }
             segments.push(segment);
@@ -53,6 +60,9 @@ impl Template {
                     tenant.value(dimension).filter(|own| ***own == *value.as_str()).map(|_| ())?
                 }
                 Segment::Variable(name) => variables.push((name.clone(), value.clone())),
+                Segment::Keyed { set, variable, quoted } => {
+                    variables.push((variable.clone(), key_of(value, set, variable, *quoted)?));
+                }
             }
         }
         Some(variables)
@@ -62,6 +72,11 @@ impl Template {
     pub fn overlaps(&self, other: &Self) -> bool {
         let meet = |(a, b): (&Segment, &Segment)| match (a, b) {
             (Segment::Literal(a), Segment::Literal(b)) => a == b,
+            (Segment::Keyed { set: a, .. }, Segment::Keyed { set: b, .. }) => a == b,
+            (Segment::Literal(word), Segment::Keyed { set, .. })
+            | (Segment::Keyed { set, .. }, Segment::Literal(word)) => {
+                word.strip_prefix(&**set).is_some_and(|rest| rest.starts_with('('))
+            }
             _ => true,
         };
         self.segments.len() == other.segments.len() && self.segments.iter().zip(&other.segments).all(meet)
@@ -87,6 +102,17 @@ impl Template {
                 Segment::Tenant(dimension) => {
                     percent::encode(one_segment(tenant.value(dimension)?)?, &mut path);
                 }
+                Segment::Keyed { set, variable, quoted } => {
+                    let (_, key) = variables.iter().find(|(known, _)| known == variable)?;
+                    percent::encode(set, &mut path);
+                    path.push('(');
+                    if *quoted {
+                        percent::encode(&format!("'{}'", key.replace('\'', "''")), &mut path);
+                    } else {
+                        percent::encode(bare_key(key)?, &mut path);
+                    }
+                    path.push(')');
+                }
             }
         }
         Some(path)
@@ -94,10 +120,7 @@ impl Template {
 
     /// The variables in the order of the path; tenant dimensions are not among them.
     pub fn variables(&self) -> impl Iterator<Item = &Name> {
-        self.segments.iter().filter_map(|segment| match segment {
-            Segment::Variable(name) => Some(name),
-            _ => None,
-        })
+        self.segments.iter().filter_map(Segment::variable)
     }
 
     pub fn tenant_dimensions(&self) -> impl Iterator<Item = &Name> {
@@ -118,12 +141,24 @@ impl fmt::Display for Template {
             Segment::Literal(text) => write!(f, "/{text}"),
             Segment::Variable(name) => write!(f, "/{{{name}}}"),
             Segment::Tenant(name) => write!(f, "/{{tenant.{name}}}"),
+            Segment::Keyed { set, variable, quoted: true } => write!(f, "/{set}('{{{variable}}}')"),
+            Segment::Keyed { set, variable, quoted: false } => write!(f, "/{set}({{{variable}}})"),
         })
     }
 }
 
 impl Segment {
+    fn variable(&self) -> Option<&Name> {
+        match self {
+            Self::Variable(name) | Self::Keyed { variable: name, .. } => Some(name),
+            Self::Literal(_) | Self::Tenant(_) => None,
+        }
+    }
+
     fn parse(part: &str) -> Result<Self, String> {
+        if let Some(keyed) = Self::keyed(part) {
+            return Ok(keyed);
+        }
         if let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
             let (name, tenant) = name.strip_prefix("tenant.").map_or((name, false), |name| (name, true));
             if !is_identifier(name) {
@@ -144,6 +179,35 @@ impl Segment {
             None => Ok(Self::Literal(part.into())),
         }
     }
+}
+
+impl Segment {
+    /// `Contacts({ID})` or `Contacts('{ID}')`.
+    fn keyed(part: &str) -> Option<Self> {
+        let (set, key) = part.strip_suffix(')')?.split_once('(')?;
+        let inner = key.strip_prefix('\'').and_then(|key| key.strip_suffix('\''));
+        let name = inner.unwrap_or(key).strip_prefix('{')?.strip_suffix('}')?;
+        let keyed = Self::Keyed { set: set.into(), variable: name.into(), quoted: inner.is_some() };
+        (is_identifier(set) && is_identifier(name)).then_some(keyed)
+    }
+}
+
+/// The key in a segment of a client's path.
+fn key_of(segment: &str, set: &str, variable: &str, quoted: bool) -> Option<String> {
+    let key = segment.strip_prefix(set)?.strip_prefix('(')?.strip_suffix(')')?;
+    let key = key.strip_prefix(variable).and_then(|rest| rest.strip_prefix('=')).unwrap_or(key);
+    if !quoted {
+        return bare_key(key).map(str::to_owned);
+    }
+    let text = key.strip_prefix('\'')?.strip_suffix('\'')?;
+    // A quote of the text is written twice.
+    (!text.is_empty() && !text.replace("''", "").contains('\'')).then(|| text.replace("''", "'"))
+}
+
+/// A key that stays one without quotes: a number, a date, a UUID.
+fn bare_key(key: &str) -> Option<&str> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    (!key.is_empty() && key.bytes().all(is_plain)).then_some(key)
 }
 
 fn is_identifier(text: &str) -> bool {
@@ -243,6 +307,64 @@ mod tests {
             assert_eq!(template(a).overlaps(&template(b)), expected, "{a} {b}");
             assert_eq!(template(b).overlaps(&template(a)), expected, "{b} {a}");
         }
+    }
+
+    #[test]
+    fn keys_in_parentheses_are_read_and_written_as_the_text_that_they_are() {
+        let key = |route: &str, path: &str| {
+            let found = template(route).matches(&segments(path), &tenant("acme"));
+            found.map(|variables| variables.into_iter().map(|(_, key)| key).collect::<String>())
+        };
+        for (route, path, expected) in [
+            ("/s/C({id})", "/s/C(7)", Some("7")),
+            ("/s/C({id})", "/s/C(id=7)", Some("7")),
+            ("/s/C('{id}')", "/s/C('a')", Some("a")),
+            ("/s/C('{id}')", "/s/C(id='a=b(c)')", Some("a=b(c)")),
+            ("/s/C('{id}')", "/s/C('O''Neil')", Some("O'Neil")),
+            ("/s/C('{id}')", "/s/C('''')", Some("'")),
+            ("/s/C({id})", "/s/C('7')", None),
+            ("/s/C({id})", "/s/C()", None),
+            ("/s/C({id})", "/s/C(7", None),
+            ("/s/C({id})", "/s/C(7))", None),
+            ("/s/C({id})", "/s/C(7,x=1)", None),
+            ("/s/C({id})", "/s/C(key=7)", None),
+            ("/s/C({id})", "/s/C(ID=7)", None),
+            ("/s/C({id})", "/s/c(7)", None),
+            ("/s/C({id})", "/s/C(id=id=7)", None),
+            ("/s/C({id})", "/s/C(7)x", None),
+            ("/s/C({id})", "/s/C/7", None),
+            ("/s/C({id})", "/s/C( 7)", None),
+            ("/s/C({id})", "/s/CC(7)", None),
+            ("/s/C('{id}')", "/s/C(a)", None),
+            ("/s/C('{id}')", "/s/C('')", None),
+            ("/s/C('{id}')", "/s/C(''')", None),
+            ("/s/C('{id}')", "/s/C('a'b')", None),
+            ("/s/C('{id}')", "/s/C('a','b')", None),
+        ] {
+            assert_eq!(key(route, path).as_deref(), expected, "{route} {path}");
+        }
+        let expand = |route: &str, key: &str| template(route).expand(&[("id".into(), key.to_owned())], &tenant("acme"));
+        assert_eq!(expand("/C({id})", "7").as_deref(), Some("/C(7)"));
+        assert_eq!(expand("/C('{id}')", "O'Neil (1)/..").as_deref(), Some("/C(%27O%27%27Neil%20%281%29%2F..%27)"));
+        for hostile in ["", "1)", "1,x=2", "1)/note", "'1'", "1 or 1", "a=1"] {
+            assert_eq!(expand("/C({id})", hostile), None, "{hostile}");
+        }
+        for (a, b, expected) in [
+            ("/C({id})", "/C('{key}')", true),
+            ("/C({id})", "/D({id})", false),
+            ("/C({id})", "/C(1)", true),
+            ("/C({id})", "/C", false),
+            ("/C({id})", "/{x}", true),
+        ] {
+            assert_eq!(template(a).overlaps(&template(b)), expected, "{a} {b}");
+            assert_eq!(template(b).overlaps(&template(a)), expected, "{b} {a}");
+        }
+        for wrong in
+            ["/C({id", "/C{id}", "/C({})", "/C({id})x", "/C({id},{b})", "/({id})", "/C(\"{id}\")", "/C({a})/D({a})"]
+        {
+            assert!(Template::parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(template("/C('{id}')/close").to_string(), "/C('{id}')/close");
     }
 
     #[test]

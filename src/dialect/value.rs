@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::api::{Operator, Shape};
+use crate::model::Value;
 use crate::model::value::{Decimal, Type};
 
 /// Bytes of one value.
@@ -57,6 +58,23 @@ pub(crate) fn is_spelled(kind: &Type, text: &str) -> bool {
             Type::Date => matches_shape(text, "dddd-dd-dd") && text.parse::<Date>().is_ok(),
             Type::Duration | Type::List(_) | Type::Map(_) | Type::Json => false,
         }
+}
+
+/// A value of a field's type as its one spelling. `None`: it has none that every server understands the same.
+pub(crate) fn spelled(kind: &Type, value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Bool(truth) => truth.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Double(number) => number.to_string(),
+        Value::Decimal(number) => number.to_string(),
+        Value::String(text) => text.to_string(),
+        Value::Timestamp(instant) if *kind == Type::Date => {
+            jiff::tz::TimeZone::UTC.to_datetime(*instant).date().to_string()
+        }
+        Value::Timestamp(instant) => instant.to_string(),
+        Value::Null | Value::Duration(_) | Value::List(_) | Value::Map(_) => return None,
+    };
+    is_spelled(kind, &text).then_some(text)
 }
 
 /// A JSON number (RFC 8259, section 6).

@@ -33,6 +33,11 @@ pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>, w
 /// the plan shows only what the client asked for.
 pub(super) fn complete(query: &Query, table: &Table, residual: &Residual, language: &dyn Language) -> Query {
     let mut sent = query.clone();
+    if language.selects() && sent.fields.is_none() {
+        let may_show =
+            |field: &FieldId| residual.may_show(*field) && matches!(table.field(*field).shape, Shape::Plain(_));
+        sent.fields = Some(table.field_ids().filter(may_show).collect());
+    }
     for field in helpers(table, residual.layout(), language).expand {
         if !sent.expand.contains(&field) {
             sent.expand.push(field);

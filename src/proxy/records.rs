@@ -13,7 +13,7 @@ use super::export::Rows;
 use super::flow::{Flow, reason_of};
 use super::reply::{Content, Reply};
 use crate::api::Route;
-use crate::enforcement::{Asked, Case, Fetch, Listing, Opaque, Permit};
+use crate::enforcement::{Asked, Case, Fetch, Listing, Next, Opaque, Permit};
 use crate::exchange::Exchange;
 use crate::model::{Action, Name, Reason};
 use crate::policy::Residual;
@@ -62,14 +62,14 @@ impl<'u> Step<'u, '_> {
                     }
                     let last = walk.step.is_none_or(|step| seen < step);
                     if full || last {
-                        return Ok(window.close());
+                        return Ok(window.close(walk.next().filter(|_| full)));
                     }
                     if scanned >= limits.scanned_rows as u64 {
                         return Err(Reason::ListTooLong);
                     }
                     // A file says nothing of what is missing in it.
                     if number + 1 >= limits.refill as u64 && !exports {
-                        return Ok(window.close().cut());
+                        return Ok(window.close(None).cut());
                     }
                 }
                 Err(Reason::ListTooLong)
@@ -84,12 +84,13 @@ impl<'u> Step<'u, '_> {
         rows: Option<Rows>,
         exchange: &mut Exchange,
     ) -> Result<Reply<'u>, Reason> {
-        let Fetch { plan, asked } = permit.purpose();
+        let Fetch { plan, asked, next } = permit.purpose();
         let limits = &self.snapshot.config.limits;
         let timer = exchange.metrics().phase_seconds.with_label_values(&["upstream"]).start_timer();
         let Answer { status, headers, mut body } = self.send(permit, exchange).await?;
         check_list(status, &headers, body.is_framed(), plan)?;
-        let most = if plan.streams() {
+        // Whether a page is full is known at its end alone.
+        let most = if plan.streams() && next.is_none() {
             body.streams();
             limits.buffered_body
         } else {
@@ -105,8 +106,11 @@ impl<'u> Step<'u, '_> {
             return Ok(Reply::flow(media_type, flow));
         }
         drop(body);
-        let redacted = self.judge(plan, &held.bytes, exchange)?;
+        let mut redacted = self.judge(plan, &held.bytes, exchange)?;
         exchange.redacted(&redacted.tally, plan, asked);
+        if let Some(next) = next.as_ref().filter(|next| redacted.tally.scanned >= next.full) {
+            link(&mut redacted.body, next);
+        }
         let Some(rows) = rows else {
             return Ok(Reply::list(None, media_type, Content::Whole(redacted.body.into())));
         };
@@ -219,12 +223,25 @@ impl<'p> Window<'p> {
         Ok(self.shown >= self.take)
     }
 
-    fn close<'u>(mut self) -> Reply<'u> {
+    fn close<'u>(mut self, next: Option<&Next>) -> Reply<'u> {
         // Lines without any have no end.
         if self.rows.is_none() && (self.shown > 0 || *self.frame != Frame::Lines) {
             self.out.extend_from_slice(&self.frame.closing());
         }
+        if let Some(next) = next {
+            link(&mut self.out, next);
+        }
         Reply::list(self.rows.as_ref(), self.frame.media_type(), Content::Whole(self.out.into()))
+    }
+}
+
+/// Adds the link to the next page to an envelope, which has a member already: its records.
+fn link(envelope: &mut Vec<u8>, next: &Next) {
+    while envelope.last().is_some_and(u8::is_ascii_whitespace) {
+        envelope.pop();
+    }
+    if envelope.pop_if(|last| *last == b'}').is_some() {
+        envelope.extend_from_slice(format!(",\"{}\":\"{}\"}}", next.member, next.link).as_bytes());
     }
 }
 

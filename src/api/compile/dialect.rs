@@ -13,6 +13,7 @@ use crate::yaml::{Reader, Text};
 pub(super) fn dialect(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Option<Dialect> {
     match api.dialect? {
         raw::Dialect::Rest => rest(api, known, reader).map(Dialect::Rest),
+        raw::Dialect::Odata => super::odata::odata(api, reader).map(Dialect::Odata),
     }
 }
 

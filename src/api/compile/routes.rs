@@ -21,13 +21,16 @@ pub(super) struct Placed {
     text: Text,
 }
 
-pub(super) fn routes(known: &Known<'_>, api: ApiId, raw: &raw::Api, reader: &mut Reader) -> Vec<Placed> {
-    let upstream: Option<Name> = raw.upstream.as_ref().map(|name| name.value.as_str().into());
+pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader: &mut Reader) -> Vec<Placed> {
+    let upstream: Option<Name> = described.upstream.as_ref().map(|name| name.value.as_str().into());
     let mut placed = Vec::new();
-    for (name, table) in &raw.tables {
+    for (name, table) in &described.tables {
         for raw in &table.routes {
             let action = Action::parse(&raw.action.value);
-            let route = table_route(known, &action, raw, reader);
+            let Some(text) = raw.route.clone().or_else(|| preset(described, name, table, &raw.action, reader)) else {
+                continue;
+            };
+            let route = table_route(known, &action, raw, &text, reader);
             if matches!(table.tenant, Some(raw::Tenant::Shared)) && action.writes() {
                 let message = format!("the table `{}` is shared by all tenants and can't be written", name.value);
                 reader.error("shared-write", &raw.action.span, message);
@@ -39,11 +42,11 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, raw: &raw::Api, reader: &mut
                 route: Route { method: route.0, path: route.1, upstream_path: route.2, kind },
                 upstream: upstream.clone(),
                 owner: name.value.as_str().into(),
-                text: raw.route.clone(),
+                text,
             });
         }
     }
-    for (name, raw) in &raw.opaque {
+    for (name, raw) in &described.opaque {
         super::check_word(name, "an opaque route's name", reader);
         let media_types = raw.media_types.iter().filter_map(|text| media_type(text, reader)).collect();
         let kind = RouteKind::Opaque {
@@ -105,10 +108,24 @@ fn live(raw: &raw::Opaque, reader: &mut Reader) -> Option<Live> {
     found
 }
 
+/// Where the dialect has the route of an action that is only named. `None`: beside an error.
+fn preset(api: &raw::Api, name: &Text, table: &raw::Table, word: &Text, reader: &mut Reader) -> Option<Text> {
+    match api.dialect? {
+        raw::Dialect::Odata => super::odata::route(api, name, table, word, reader),
+        raw::Dialect::Rest => {
+            let message = "the dialect `rest` has no routes of its own";
+            reader.error("bad-route", &word.span, message).help =
+                Some("write each with its method and path, for example list: GET /v1/contacts".to_owned());
+            None
+        }
+    }
+}
+
 fn table_route(
     known: &Known<'_>,
     action: &Action,
     raw: &raw::Route,
+    text: &Text,
     reader: &mut Reader,
 ) -> Option<(Method, Template, Template)> {
     let word = &raw.action;
@@ -132,7 +149,7 @@ fn table_route(
             return None;
         }
     };
-    let (method, path) = method_and_path(&raw.route, reader)?;
+    let (method, path) = method_and_path(text, reader)?;
     let variables = path.variables().count();
     if method != expected.0 {
         let replaces = method == Method::PUT;
@@ -146,7 +163,7 @@ fn table_route(
         } else {
             format!("write `{action}: {} {path}`", expected.0)
         };
-        reader.error("bad-method", &raw.route.span, message).help = Some(help);
+        reader.error("bad-method", &text.span, message).help = Some(help);
         return None;
     }
     if variables != expected.1 {
@@ -156,10 +173,10 @@ fn table_route(
             let message = format!("the path of `{action}` needs exactly one variable, the record's key");
             (message, Some("for example /v1/contacts/{id}".to_owned()))
         };
-        reader.error("bad-path", &raw.route.span, message).help = help;
+        reader.error("bad-path", &text.span, message).help = help;
         return None;
     }
-    let upstream_path = upstream_path(known, &path, raw.upstream_path.as_ref(), &raw.route, reader)?;
+    let upstream_path = upstream_path(known, &path, raw.upstream_path.as_ref(), text, reader)?;
     Some((method, path, upstream_path))
 }
 
@@ -279,7 +296,9 @@ fn reaches(opaque: &Template, table: &Template) -> bool {
     opaque.segments.iter().zip(&table.segments).all(|(opaque, table)| {
         matches!(
             (opaque, table),
-            (Segment::Variable(_) | Segment::Tenant(_), _) | (Segment::Literal(_), Segment::Literal(_))
+            (Segment::Variable(_) | Segment::Tenant(_), _)
+                | (Segment::Literal(_), Segment::Literal(_))
+                | (Segment::Keyed { .. }, Segment::Keyed { .. })
         )
     })
 }

@@ -182,7 +182,7 @@ fn identifying(table: &raw::Table, word: &Text, role: &str, reader: &mut Reader)
     Some(id)
 }
 
-fn plain(field: &raw::Field) -> Option<Type> {
+pub(super) fn plain(field: &raw::Field) -> Option<Type> {
     match &field.shape {
         Some(raw::Shape::Plain(word)) => Type::parse(&word.value),
         _ => None,

@@ -55,6 +55,8 @@ fn records_one_a_line_have_no_envelope() {
         .map(|line| format!("{line}\n"))
         .collect();
     let (catalog, _) = compile(&bare).unwrap_or_else(|errors| panic!("{}", diagnostic::render(&errors, false)));
-    let super::super::Dialect::Rest(rest) = &catalog.apis().next().expect("one").1.dialect;
+    let super::super::Dialect::Rest(rest) = &catalog.apis().next().expect("one").1.dialect else {
+        panic!("not `rest`")
+    };
     assert_eq!(rest.list, crate::api::Records::Lines);
 }

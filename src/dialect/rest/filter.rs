@@ -227,19 +227,7 @@ impl Adding<'_> {
 
 /// A value as a parameter says it. `None`: it can't be said so that every server understands the same.
 fn text(kind: &Type, value: &Value) -> Option<String> {
-    let text = match value {
-        Value::Bool(truth) => truth.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Double(number) => number.to_string(),
-        Value::Decimal(number) => number.to_string(),
-        Value::String(text) => text.to_string(),
-        Value::Timestamp(instant) if *kind == Type::Date => {
-            jiff::tz::TimeZone::UTC.to_datetime(*instant).date().to_string()
-        }
-        Value::Timestamp(instant) => instant.to_string(),
-        Value::Null | Value::Duration(_) | Value::List(_) | Value::Map(_) => return None,
-    };
-    sayable(kind, text)
+    value::spelled(kind, value).filter(|text| !text.is_empty())
 }
 
 /// An empty value is no value to many servers, and a filter without one is none.

@@ -18,8 +18,8 @@ use proptest::test_runner::{TestCaseError, TestError};
 use super::differential::choices::Choices;
 use super::differential::drawn::{draw, from_a_seed, from_env, more, numbers, records, runner};
 use super::support::*;
-use crate::api::{Table, Tenancy};
-use crate::dialect::{Query, rest};
+use crate::api::{Odata, Table, Tenancy};
+use crate::dialect::{Language, Query, rest};
 use crate::enforcement::pushdown::narrow;
 use crate::model::filter::Filter;
 use crate::policy::evaluate;
@@ -43,6 +43,7 @@ struct Met {
     said: Cell<u64>,
     said_exactly: Cell<u64>,
     beside: Cell<u64>,
+    odata: Cell<u64>,
 }
 
 #[test]
@@ -70,6 +71,7 @@ fn run(cases: u64, seed: u64) -> Result<(), String> {
     assert!(at_least(&met.chosen, 1) && at_least(&met.kept_back, 1), "too few records are told apart: {met:?}");
     assert!(at_least(&met.exact, 3) && at_least(&met.trusted, 8), "too little is exact: {met:?}");
     assert!(at_least(&met.said, 8) && at_least(&met.said_exactly, 20), "too little is said: {met:?}");
+    assert!(at_least(&met.odata, 10), "too little is said in OData: {met:?}");
     assert!(at_least(&met.beside, 20), "too little is said beside a client's query: {met:?}");
     Ok(())
 }
@@ -90,6 +92,10 @@ impl World<'_> {
         let trusted = narrow(&meant, &server.table);
         let client = server.client(choices);
         let added = rest::add(&server.rest, &server.table, &trusted, &client);
+        let odata = Odata::new(100, 1000).add(&server.table, &trusted, &client);
+        if odata.exact && !odata.condition.is_empty() {
+            more(&self.met.odata);
+        }
         if meant.exact {
             more(&self.met.exact);
         }
@@ -132,6 +138,10 @@ impl World<'_> {
             }
             let asked = server.finds(&client, row);
             let found = server.finds(&sent, row);
+            let said = server.meets(&odata.condition, row);
+            if may_be_seen && !said || odata.exact && server.holds(row) && said != may_be_seen {
+                return Err(told("says in OData", &format!("{odata:?}")));
+            }
             let wrong = asked && (may_be_seen && !found || added.exact && server.holds(row) && found != may_be_seen);
             if wrong || found && !asked {
                 return Err(told("says", &format!("{added:?} beside {client:?}")));

@@ -1,8 +1,10 @@
-//! Any query is refused, or reads back from what is printed upstream, where the tenant stands once and first.
+//! Any query is refused, or reads back from what is printed upstream, where the tenant stands once and first; in OData,
+//! beside whatever else is asked.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scrim::dialect::rest;
+use scrim::api::Odata;
+use scrim::dialect::{Condition, Language, rest};
 use scrim_fuzz::{WORLD, bounded};
 
 const TENANT: &str = "organization_id=acme&app_id=shop";
@@ -30,9 +32,34 @@ fn decode(text: &str) -> String {
 
 fuzz_target!(|text: &str| bounded(|| hold(text)));
 
+/// A text as a filter, or as any options.
+fn odata(text: &str) {
+    let world = &*WORLD;
+    let (service, table) = (Odata::new(50, 100), world.contacts());
+    for asked in [vec![("$filter".to_owned(), text.to_owned())], pairs(text)] {
+        let Ok(query) = service.parse(table, &asked) else { continue };
+        let printed = service.print(table, &query, &world.tenant, true);
+        let again = service.parse(table, &pairs(&printed)).expect("what is printed can be read");
+        let Condition::And(parts) = &again.filter else { panic!("no conjunction: {printed}") };
+        let own: Vec<_> = parts
+            .iter()
+            .take(2)
+            .map(|part| match part {
+                Condition::Is(comparison) => comparison.value.as_str(),
+                _ => panic!("no tenant: {printed}"),
+            })
+            .collect();
+        assert_eq!(own, ["acme", "shop"], "{printed}");
+        let said = |condition: &Condition| condition.comparisons().len();
+        assert_eq!(said(&again.filter), said(&query.filter) + own.len(), "{printed}");
+        assert_eq!((again.sort, again.fields, again.expand), (query.sort, query.fields, query.expand), "{printed}");
+    }
+}
+
 fn hold(text: &str) {
     let world = &*WORLD;
     let (dialect, table) = (world.dialect(), world.contacts());
+    odata(text);
     let Ok(query) = rest::parse(dialect, table, &pairs(text)) else { return };
     let printed = rest::print(dialect, table, &query, &world.tenant, true);
     let rest = printed.strip_prefix(TENANT).expect("the tenant's filter comes first");

@@ -80,7 +80,9 @@ impl World {
     }
 
     pub fn dialect(&self) -> &Rest {
-        let Dialect::Rest(rest) = &self.catalog.api(self.contacts().api).dialect;
+        let Dialect::Rest(rest) = &self.catalog.api(self.contacts().api).dialect else {
+            unreachable!("`rest` is described")
+        };
         rest
     }
 }

@@ -244,7 +244,7 @@ impl Server {
         self.meets(&query.filter, row)
     }
 
-    fn meets(&self, condition: &Condition, row: &Row<'_>) -> bool {
+    pub(super) fn meets(&self, condition: &Condition, row: &Row<'_>) -> bool {
         match condition {
             Condition::And(parts) => parts.iter().all(|part| self.meets(part, row)),
             Condition::Or(parts) => parts.iter().any(|part| self.meets(part, row)),

@@ -1,0 +1,64 @@
+//! The `odata` dialect: which names it can spell, and where a service has the records of a table.
+
+use super::tables::plain;
+use crate::api::{Odata, raw};
+use crate::model::Action;
+use crate::model::value::Type;
+use crate::yaml::{Reader, Text};
+
+pub(super) fn odata(api: &raw::Api, reader: &mut Reader) -> Option<Odata> {
+    let raw = api.odata.as_ref()?;
+    for (_, table) in &api.tables {
+        for field in &table.fields {
+            let name = &field.name;
+            if !is_identifier(&name.value) {
+                let message = format!("`{}` can't be a property's name in OData", name.value);
+                reader.error("bad-name", &name.span, message).help =
+                    Some("letters, digits and `_`, not beginning with a digit".to_owned());
+            }
+        }
+        for (parameter, _) in &table.tenant_filter {
+            let message = "the dialect `odata` filters by the tenant's columns itself";
+            reader.error("bad-filter", &parameter.span, message).help = Some("leave `tenant_filter` out".to_owned());
+        }
+    }
+    Some(Odata::new(raw.default, raw.max))
+}
+
+/// `GET /odata/v4/crm/contacts({id})`, written where the action was. `None`: beside an error.
+pub(super) fn route(api: &raw::Api, name: &Text, table: &raw::Table, word: &Text, reader: &mut Reader) -> Option<Text> {
+    let root = api.odata.as_ref()?.root.as_ref()?.value.trim_end_matches('/');
+    let set = table.set.as_ref().unwrap_or(name);
+    if !is_identifier(&set.value) {
+        let message = format!("`{}` can't be the name of an entity set", set.value);
+        reader.error("bad-name", &set.span, message).help = Some("name it with `set`".to_owned());
+        return None;
+    }
+    let key = table.key.as_ref()?;
+    let of = table.fields.iter().find(|field| field.name.value == key.value).and_then(plain);
+    let record = match of {
+        Some(Type::String) => format!("{}('{{{}}}')", set.value, key.value),
+        _ => format!("{}({{{}}})", set.value, key.value),
+    };
+    let (method, path) = match Action::parse(&word.value) {
+        Action::List => ("GET", &set.value),
+        Action::Read => ("GET", &record),
+        Action::Create => ("POST", &set.value),
+        Action::Update => ("PATCH", &record),
+        Action::Delete => ("DELETE", &record),
+        Action::Transfer | Action::Export | Action::Custom(_) => {
+            let message = format!("OData has no route for `{}`", word.value);
+            reader.error("bad-route", &word.span, message).help =
+                Some("one of list, read, create, update, delete; or write each as `close: POST /path`".to_owned());
+            return None;
+        }
+    };
+    Some(word.meaning(format!("{method} {root}/{path}")))
+}
+
+/// OData 4.01 CSDL, section 15.2, of ASCII.
+fn is_identifier(text: &str) -> bool {
+    text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}

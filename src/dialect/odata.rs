@@ -1,0 +1,142 @@
+//! The `odata` dialect: OData V4's system query options, read by a parser and written by a printer of our own.
+//!
+//! Only what can be judged is understood: comparisons of the table's own properties with literals, one level of plain
+//! `$expand`, and paging by numbers. Property paths, lambdas, arithmetic, other functions, `$search`, `$apply`, `$compute`
+//! and parameter aliases are refused like anything unknown. Source: OData 4.01, part 2, URL conventions.
+
+mod add;
+mod filter;
+mod print;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::collections::HashMap;
+
+use crate::api::{FieldId, Odata, Shape, Table, Tenancy};
+use crate::dialect::{Added, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query, value};
+use crate::model::filter::Sieve;
+use crate::model::{Reason, TenantScope};
+
+/// Records that may be skipped.
+const MAX_SKIP: u64 = 1_000_000_000;
+/// Names of one list, such as `$select`.
+const MAX_NAMES: usize = 200;
+
+impl Language for Odata {
+    fn parse(&self, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
+        self.query(table, pairs).ok_or(Reason::QueryNotAllowed)
+    }
+
+    fn add(&self, table: &Table, sieve: &Sieve, _: &Query) -> Added {
+        add::add(table, sieve)
+    }
+
+    fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
+        print::query(table, query, list.then_some((self, tenant)))
+    }
+
+    /// Never so where the tenant is the parent's.
+    fn is_tenant_pushed(&self, table: &Table) -> bool {
+        !matches!(table.tenant, Tenancy::Via(_))
+    }
+
+    fn envelope(&self) -> Envelope<'_> {
+        // The context names what was selected, and links lead past the gateway: neither passes.
+        Envelope { list: &self.list, record: &self.record, total: Some(&self.total), keep: &[] }
+    }
+
+    fn paging(&self) -> Paging {
+        let limit = PageSize { default: self.default, max: self.max };
+        Paging { limit: Some(limit), by: Some(PagedBy::Offset) }
+    }
+
+    fn expands(&self) -> bool {
+        true
+    }
+
+    fn selects(&self) -> bool {
+        true
+    }
+
+    fn continues(&self) -> Option<Continuation> {
+        Some(Continuation { member: "@odata.nextLink", limit: "$top", offset: "$skip" })
+    }
+}
+
+impl Odata {
+    fn query(&self, table: &Table, pairs: &[(String, String)]) -> Option<Query> {
+        let named: HashMap<&str, &str> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // Invariant of `Canonical`, held here too: services merge two of one name, or take either.
+        if named.len() != pairs.len() {
+            return None;
+        }
+        let mut query = Query::default();
+        for (name, text) in named {
+            match name {
+                "$filter" => query.filter = filter::parse(table, text)?,
+                "$orderby" => query.sort = sort(table, text)?,
+                "$select" => query.fields = select(table, text)?,
+                "$expand" => query.expand = names(table, text, |shape| !matches!(shape, Shape::Plain(_)))?,
+                "$top" => query.limit = Some(number(text).filter(|n| *n <= self.max)?),
+                "$skip" => query.offset = Some(number(text).filter(|n| *n <= MAX_SKIP)?),
+                "$count" => query.count = truth(text)?,
+                "$format" => matches!(text, "json" | "application/json").then_some(())?,
+                _ => return None,
+            }
+        }
+        Some(query)
+    }
+}
+
+/// `*` is all there is, as nothing is.
+fn select(table: &Table, text: &str) -> Option<Option<Vec<FieldId>>> {
+    if text == "*" {
+        return Some(None);
+    }
+    names(table, text, |shape| matches!(shape, Shape::Plain(_))).map(Some)
+}
+
+/// A list of distinct declared fields of a shape.
+fn names(table: &Table, text: &str, of: impl Fn(&Shape) -> bool) -> Option<Vec<FieldId>> {
+    let mut fields = Vec::new();
+    for name in text.split(',').map(|name| name.trim_matches(' ')) {
+        let field = table.field_named(name).filter(|field| of(&table.field(*field).shape))?;
+        if fields.contains(&field) || fields.len() == MAX_NAMES {
+            return None;
+        }
+        fields.push(field);
+    }
+    Some(fields)
+}
+
+fn sort(table: &Table, text: &str) -> Option<Vec<(FieldId, bool)>> {
+    let mut sort: Vec<(FieldId, bool)> = Vec::new();
+    for item in text.split(',') {
+        let mut words = item.split(' ').filter(|word| !word.is_empty());
+        let field = table.field_named(words.next()?).filter(|id| value::is_scalar(&table.field(*id).shape))?;
+        let descending = match (words.next(), words.next()) {
+            (None | Some("asc"), None) => false,
+            (Some("desc"), None) => true,
+            _ => return None,
+        };
+        if sort.iter().any(|(known, _)| *known == field) || sort.len() == MAX_NAMES {
+            return None;
+        }
+        sort.push((field, descending));
+    }
+    Some(sort)
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Digits without a sign or leading zeros.
+fn number(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
+}

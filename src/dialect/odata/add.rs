@@ -1,0 +1,122 @@
+//! A sieve in OData's words. What has none, or no room, is left out where that makes the whole wider.
+
+use crate::api::{FieldId, Operator, Parameters, Shape, Table};
+use crate::dialect::{Added, Comparison, Condition, value};
+use crate::model::Value;
+use crate::model::filter::{Filter, Leaf, Part, Sieve, Sign, Test};
+use crate::model::percent;
+use crate::model::value::Type;
+
+/// Bytes of what is added to a query, as it is sent: many services take URLs of 8 KiB.
+const MAX_ADDED: usize = 4096;
+
+pub(super) fn add(table: &Table, sieve: &Sieve) -> Added {
+    let parts = match &sieve.filter {
+        Filter::All => Vec::new(),
+        Filter::And(parts) => parts.iter().collect(),
+        other => vec![other],
+    };
+    let mut exact = sieve.exact;
+    let mut condition = Condition::default();
+    let mut bytes = 0;
+    for part in parts {
+        let (said, is_exact) = filter(table, part);
+        let length = said.as_ref().map_or(0, |said| length(table, said));
+        if bytes + length > MAX_ADDED {
+            exact = false;
+            continue;
+        }
+        bytes += length;
+        exact &= is_exact;
+        condition = condition.and(said.unwrap_or_default());
+    }
+    Added { condition, exact }
+}
+
+fn length(table: &Table, condition: &Condition) -> usize {
+    let mut sent = String::new();
+    percent::encode(&super::print::condition(table, condition), &mut sent);
+    sent.len()
+}
+
+/// What lets through at least what a filter does, and whether it does no more. `None`: everything. Recursion is bounded by
+/// the depth of a condition.
+fn filter(table: &Table, of: &Filter) -> (Option<Condition>, bool) {
+    match of {
+        Filter::All => (None, true),
+        Filter::None => (Some(Condition::Or(Vec::new())), true),
+        Filter::And(parts) => {
+            let (mut all, mut exact) = (Condition::default(), true);
+            for part in parts {
+                let (said, is_exact) = filter(table, part);
+                exact &= is_exact;
+                all = all.and(said.unwrap_or_default());
+            }
+            (Some(all).filter(|all| !all.is_empty()), exact)
+        }
+        Filter::Or(parts) => {
+            let (mut any, mut exact) = (Vec::new(), true);
+            for part in parts {
+                match filter(table, part) {
+                    (Some(said), is_exact) => {
+                        any.push(said);
+                        exact &= is_exact;
+                    }
+                    (None, is_exact) => return (None, is_exact),
+                }
+            }
+            (Some(Condition::Or(any)), exact)
+        }
+        Filter::Leaf(of) => leaf(table, of).map_or((None, false), |said| (Some(said), true)),
+    }
+}
+
+/// Exactly what the test means, in a language in which nothing compares with null but `eq null` and `ne null`. `None`: it
+/// has no words.
+fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
+    let [name] = &*leaf.column else { return None };
+    let id = table.field_named(name)?;
+    let field = table.field(id);
+    let Shape::Plain(kind) = &field.shape else { return None };
+    let is = |operator, value: String| Condition::Is(Comparison { field: id, operator, value });
+    let said = match &leaf.test {
+        Test::Null | Test::NotNull => return Some(null(id, leaf.test == Test::Null)),
+        Test::OneOf(values) | Test::NoneOf(values) if values.len() > Parameters::LIST => return None,
+        Test::OneOf(values) => {
+            let one = |value: &Value| Some(is(Operator::Equal, value::spelled(kind, value)?));
+            Condition::Or(values.iter().map(one).collect::<Option<_>>()?)
+        }
+        Test::NoneOf(values) => {
+            let other = |value: &Value| Some(is(Operator::NotEqual, value::spelled(kind, value)?));
+            Condition::And(values.iter().map(other).collect::<Option<_>>()?)
+        }
+        Test::Order(sign, value) => {
+            let operator = match sign {
+                Sign::Less => Operator::Less,
+                Sign::LessOrEqual => Operator::LessOrEqual,
+                Sign::Greater => Operator::Greater,
+                Sign::GreaterOrEqual => Operator::GreaterOrEqual,
+            };
+            is(operator, value::spelled(kind, value)?)
+        }
+        Test::Text { part, text, expected: true } => {
+            let operator = match part {
+                Part::Start => Operator::StartsWith,
+                Part::End => Operator::EndsWith,
+                Part::Anywhere => Operator::Contains,
+            };
+            // Characters that mean something else in patterns are no text to every service.
+            let plain = !text.is_empty() && !text.contains(['%', '_', '*', '?', '\\', '[', ']', '^']);
+            is(operator, Some(text.to_string()).filter(|text| plain && value::is_spelled(&Type::String, text))?)
+        }
+        // What a service finds too much of, it would leave out too much of here.
+        Test::Text { expected: false, .. } => return None,
+    };
+    // To some services null is unlike anything, to others it is not even that.
+    let may_be_null = field.nullable && !matches!(leaf.test, Test::OneOf(_));
+    Some(if may_be_null { said.and(null(id, false)) } else { said })
+}
+
+fn null(field: FieldId, is_null: bool) -> Condition {
+    Condition::Is(Comparison { field, operator: Operator::Null, value: is_null.to_string() })
+}

@@ -1,0 +1,134 @@
+//! A query in OData's words: every name declared, every literal of its property's type, every alternative in parentheses.
+
+use crate::api::{FieldId, Odata, Operator, Shape, Table, Tenancy};
+use crate::dialect::{Comparison, Condition, Query, value};
+use crate::model::value::Type;
+use crate::model::{TenantScope, percent};
+
+/// `of`: the service and the tenant, for a list.
+pub(super) fn query(table: &Table, query: &Query, of: Option<(&Odata, &TenantScope)>) -> String {
+    let mut out = Pairs(String::new());
+    if let Some((_, tenant)) = of {
+        let mut all: Vec<String> = tenant_filter(table, tenant);
+        match &query.filter {
+            // Side by side with the tenant's, without parentheses of their own.
+            Condition::And(parts) => all.extend(parts.iter().map(|part| condition(table, part))),
+            other => all.push(condition(table, other)),
+        }
+        if !all.is_empty() {
+            out.pair("$filter", &all.join(" and "));
+        }
+        if !query.sort.is_empty() {
+            let by = |(field, down): &(FieldId, bool)| {
+                format!("{}{}", name(table, *field), if *down { " desc" } else { "" })
+            };
+            out.pair("$orderby", &query.sort.iter().map(by).collect::<Vec<_>>().join(","));
+        }
+    }
+    let names = |fields: &[FieldId]| fields.iter().map(|field| name(table, *field)).collect::<Vec<_>>().join(",");
+    if let Some(fields) = &query.fields {
+        // What is expanded comes whether it is selected or not.
+        let plain = |field: &&FieldId| matches!(table.field(**field).shape, Shape::Plain(_));
+        out.pair("$select", &names(&fields.iter().filter(plain).copied().collect::<Vec<_>>()));
+    }
+    if !query.expand.is_empty() {
+        out.pair("$expand", &names(&query.expand));
+    }
+    if let Some((odata, _)) = of {
+        out.pair("$top", &query.limit.unwrap_or(odata.default).min(odata.max).to_string());
+        if let Some(offset) = query.offset.filter(|offset| *offset > 0) {
+            out.pair("$skip", &offset.to_string());
+        }
+        if query.count {
+            out.pair("$count", "true");
+        }
+    }
+    out.0
+}
+
+fn tenant_filter(table: &Table, tenant: &TenantScope) -> Vec<String> {
+    let Tenancy::Columns(columns) = &table.tenant else { return Vec::new() };
+    let own = |field: FieldId, value: &str| {
+        let comparison = Comparison { field, operator: Operator::Equal, value: value.to_owned() };
+        match &table.field(field).shape {
+            Shape::Plain(kind) if value::is_spelled(kind, value) => compared(table, &comparison),
+            // A tenant that the column can't hold owns nothing: no key is null.
+            _ => format!("{} eq null", name(table, table.key)),
+        }
+    };
+    let value = |dimension: &str| tenant.value(dimension).map_or("", |value| value);
+    columns.iter().map(|(dimension, column)| own(*column, value(dimension))).collect()
+}
+
+fn name(table: &Table, field: FieldId) -> &str {
+    &table.field(field).name
+}
+
+/// One that needs no parentheses beside `and`. Recursion is bounded by the parser, and by the depth of rules.
+pub(super) fn condition(table: &Table, of: &Condition) -> String {
+    let joined = |parts: &[Condition], word: &str| {
+        parts.iter().map(|part| condition(table, part)).collect::<Vec<_>>().join(word)
+    };
+    match of {
+        Condition::And(parts) if parts.is_empty() => "true".to_owned(),
+        Condition::Or(parts) if parts.is_empty() => "false".to_owned(),
+        Condition::And(parts) => format!("({})", joined(parts, " and ")),
+        Condition::Or(parts) => list(table, parts).unwrap_or_else(|| format!("({})", joined(parts, " or "))),
+        Condition::Not(part) => format!("not ({})", condition(table, part)),
+        Condition::Is(comparison) => compared(table, comparison),
+    }
+}
+
+/// Alternatives that are values of one property.
+fn list(table: &Table, parts: &[Condition]) -> Option<String> {
+    let Some(Condition::Is(Comparison { field, .. })) = parts.first() else { return None };
+    let literal = |part: &Condition| match part {
+        Condition::Is(one) if one.field == *field && one.operator == Operator::Equal => Some(literal(table, one)),
+        _ => None,
+    };
+    let literals: Vec<String> = parts.iter().map(literal).collect::<Option<_>>()?;
+    Some(format!("{} in ({})", name(table, *field), literals.join(",")))
+}
+
+fn compared(table: &Table, comparison: &Comparison) -> String {
+    let name = name(table, comparison.field);
+    let with = |word: &str| format!("{name} {word} {}", literal(table, comparison));
+    let function = |word: &str| format!("{word}({name},{})", literal(table, comparison));
+    match comparison.operator {
+        Operator::Equal | Operator::Each => with("eq"),
+        Operator::NotEqual => with("ne"),
+        Operator::Less => with("lt"),
+        Operator::LessOrEqual => with("le"),
+        Operator::Greater => with("gt"),
+        Operator::GreaterOrEqual => with("ge"),
+        Operator::Contains => function("contains"),
+        Operator::StartsWith => function("startswith"),
+        Operator::EndsWith => function("endswith"),
+        Operator::Null if comparison.value == "true" => format!("{name} eq null"),
+        Operator::Null => format!("{name} ne null"),
+        // Invariant: neither the parser nor `add` makes lists of one comparison. Nothing is wider than nothing.
+        Operator::In | Operator::NotIn => "false".to_owned(),
+    }
+}
+
+/// Invariant: a value is spelled as its property's type is, so that what isn't a text has no quote.
+fn literal(table: &Table, comparison: &Comparison) -> String {
+    match &table.field(comparison.field).shape {
+        Shape::Plain(kind) if *kind != Type::String => comparison.value.clone(),
+        _ => format!("'{}'", comparison.value.replace('\'', "''")),
+    }
+}
+
+struct Pairs(String);
+
+impl Pairs {
+    fn pair(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        // Some services know no `%24`.
+        percent::encode_keeping(name, &mut self.0, |b| percent::is_unreserved(b) || b == b'$');
+        self.0.push('=');
+        percent::encode(value, &mut self.0);
+    }
+}
