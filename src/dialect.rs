@@ -6,7 +6,9 @@
 mod odata;
 pub mod pocketbase;
 pub mod rest;
-pub(crate) mod value;
+mod value;
+
+pub(crate) use value::is_spelled;
 
 use crate::api::{Api, Dialect, FieldId, Operator, Place, Records, Table};
 use crate::model::filter::Sieve;

@@ -331,6 +331,7 @@ impl<'a> Case<'a> {
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
         let query = dialect::parse_record(language, table, pairs)?;
+        check_key(table, route, variables)?;
         query::check(&query, table, Some(&residual), false)?;
         let frame = Frame::Record(language.envelope().record.clone());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);
@@ -438,6 +439,16 @@ impl<'a> Case<'a> {
         }
         self.outgoing(api, route, variables, "").ok_or(Reason::RouteUnknown)
     }
+}
+
+/// In a dialect that has keys of types, what can't be one names no record. Others decide for themselves.
+fn check_key(table: &Table, route: &Route, variables: &[(Name, String)]) -> Result<(), Reason> {
+    let is_typed = route.path.segments.iter().any(|segment| matches!(segment, Segment::Keyed { .. }));
+    let is_spelled = |key: &str| match &table.field(table.key).shape {
+        Shape::Plain(kind) => dialect::is_spelled(kind, key),
+        Shape::One { .. } | Shape::Many { .. } => false,
+    };
+    if !is_typed || variables.iter().all(|(_, key)| is_spelled(key)) { Ok(()) } else { Err(Reason::RecordHidden) }
 }
 
 /// The client's own query for the page after this one, where the dialect links to it and the client leaves its size to the

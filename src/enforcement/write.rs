@@ -69,6 +69,7 @@ impl Case<'_> {
         let route = api.routes.iter().find(reads).ok_or(Reason::UpstreamCannotGuard)?;
         let variables: Vec<(Name, String)> =
             route.path.variables().map(|name| (Arc::clone(name), key.to_owned())).collect();
+        super::check_key(table, route, &variables)?;
         let sent = query::helpers(table, self.policies.layout(table.id), language);
         let printed = language.print(table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, &variables, &printed).ok_or(Reason::RecordHidden)?;

@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""The cases: what people see and change of CAP's records through the gateway, and what nobody gets out of it.
+
+`client.py prepare` makes the identity provider's key. `client.py PHASE` runs the cases of one phase: `serving` (all is
+well), `gone` (CAP was killed).
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import attacks
+import harness
+import queries
+import writes
+from attacks import ROOT
+from harness import Failed, case, expect, plain, same
+from identity import PEOPLE
+from model import Rows
+
+SEED = int(os.environ["E2E_SEED"])
+TABLES = ["users", "accounts", "contacts", "deals", "activities"]
+# Of 300 lists that ask for it, so many at least must tell how many records there are.
+COUNTED = 150
+
+
+class Run(harness.Run):
+    def pages(self, who, table, query="", size=None):
+        """A whole list: page by page of a size, or from link to link."""
+        found, link, skip = [], f"{table}?{query}" if query else table, 0
+        for _ in range(200):
+            sized = f"{'&' if query else '?'}$top={size}&$skip={skip}" if size else ""
+            part = self.get(who, f"{ROOT}/{link}{sized}")
+            extra = set(part) - {"value", "@odata.count", "@odata.nextLink"}
+            expect(not extra, "the envelope holds", extra)
+            found += part["value"]
+            if size:
+                expect("@odata.nextLink" not in part and len(part["value"]) <= size, part)
+                skip += size
+                if len(part["value"]) < size:
+                    return found
+            elif "@odata.nextLink" not in part:
+                return found
+            else:
+                link = part["@odata.nextLink"]
+                expect(link.startswith(f"{table}?") and "/" not in link, link)
+        raise Failed("the list does not end")
+
+    def database(self):
+        return {table: self.behind.get(f"{ROOT}/{table}?$top=1000&$orderby=id").json()["value"] for table in TABLES}
+
+    def stored(self, table, key):
+        answer = self.behind.get(f"{ROOT}/{table}({key})")
+        return {k: v for k, v in answer.json().items() if k[0] != "@"} if answer.status_code == 200 else None
+
+
+def spelled(row):
+    return json.dumps(row, sort_keys=True)
+
+
+def add_lists():
+    for who, table in sorted({*queries.CLEAR, ("ana", "users"), ("marta", "users")}):
+        def listed(run, who=who, table=table):
+            expected = run.rows.views(table, who)
+            expect(expected, "the case is empty")
+            for size in (None, 7, 100):
+                found = run.pages(who, table, size=size)
+                same(sorted(found, key=lambda row: str(row["id"])), sorted(expected, key=lambda row: str(row["id"])))
+
+        harness.add("serving", f"{who} lists {table}, by links and by numbers, as the policy says", listed)
+
+        def read(run, who=who, table=table):
+            views = {view["id"]: view for view in run.rows.views(table, who)}
+            for row in run.rows.database[table]:
+                key = f"'{row['id']}'" if isinstance(row["id"], str) else row["id"]
+                answer = run.ask(who, "GET", f"{ROOT}/{table}({key})")
+                if row["id"] in views:
+                    expect(answer.status_code == 200 and answer.json() == views[row["id"]], answer.text)
+                else:
+                    run.refused(answer, 404, "not_found")
+
+        if table in ("users", "deals"):
+            harness.add("serving", f"{who} reads each of the {table} that the list shows and no other", read)
+
+
+add_lists()
+
+
+@case("serving")
+def random_queries_find_what_the_rows_say_and_count_it(run):
+    counted = linked = 0
+    for number, query in enumerate(queries.draw(run.rows, 300, SEED)):
+        text = query.text()
+        told = (query.who, query.table, query.options, f"seed {SEED}, query {number}:")
+        found = run.pages(query.who, query.table, text, size=[None, 3, 10, 100][number % 4])
+        if "$orderby" not in query.options:
+            found.sort(key=spelled)
+            query.expected.sort(key=spelled)
+        expect(found == query.expected, *told, found, "is not", query.expected)
+        first = run.get(query.who, f"{ROOT}/{query.table}?{text}{'&' if text else ''}$count=true&$top=1")
+        if "@odata.count" in first:
+            counted += 1
+            expect(first["@odata.count"] == len(query.expected), *told, first["@odata.count"], "of", len(query.expected))
+        linked += number % 4 == 0 and len(query.expected) > 10
+    print(f"300 random lists, seed {SEED}: 0 differences; {counted} told their total, {linked} were longer than a page", flush=True)
+    expect(counted >= COUNTED and linked > 10, counted, "told their total,", linked, "were long")
+
+
+@case("serving")
+def expansions_follow_the_other_tables_policy(run):
+    accounts = {view["id"]: view for view in run.rows.views("accounts", "ana")}
+    found = run.pages("ana", "contacts", "$expand=account")
+    expected = [view | {"account": accounts.get(view["accountId"])} for view in run.rows.views("contacts", "ana")]
+    same(sorted(found, key=lambda row: row["id"]), expected)
+    expect({row["account"] is None for row in found} == {True, False}, "the case shows both")
+    one = run.get("ana", f"{ROOT}/contacts(id={found[0]['id']})?$expand=account&$select=id", version=2)
+    expect(one == {"id": found[0]["id"], "account": found[0]["account"]}, one)
+
+
+@case("serving")
+def less_moves_than_without_the_gateway(run):
+    for who, table in [("ana", "accounts"), ("marta", "contacts"), ("auditor", "deals"), ("auditor", "activities")]:
+        answer = run.ask(who, "GET", f"{ROOT}/{table}?$top=100")
+        outcome = run.outcome(answer)
+        shown = len(answer.json()["value"])
+        expect(outcome["pushed"] and outcome["rows_dropped"] == 0 and outcome["upstream_requests"] == 1, outcome)
+        claims = PEOPLE[who]
+        scope = f"organization_id%20eq%20'{claims['org_id']}'%20and%20app_id%20eq%20'{claims['app_id']}'"
+        whole = run.behind.get(f"{ROOT}/{table}?$filter={scope}&$top=1000")
+        expect(shown < len(whole.json()["value"]), "the case shows nothing")
+        less = len(answer.content) / len(whole.content)
+        print(f"{who} lists {table}: {shown} of {len(whole.json()['value'])} rows of the tenant, {less:.0%} of the bytes", flush=True)
+
+
+# What nobody gets.
+
+
+def add_attacks():
+    expect(len(attacks.READS) + len(attacks.WRITES) >= 50, "too few attacks")
+    for attack in attacks.READS + attacks.WRITES:
+        def attacked(run, attack=attack):
+            before = run.database() if attack in attacks.WRITES else None
+            for version in (1, 2):
+                arguments = dict(body=attack.body, headers=attack.headers, version=version)
+                answer = run.ask(attack.who, attack.method, attack.target, **arguments)
+                run.refused(answer, attack.status, attack.code)
+                if attack.same_as:
+                    other = run.ask(attack.who, attack.method, attack.same_as, **arguments)
+                    expect(plain(answer) == plain(other), plain(answer), "differs from", plain(other))
+            if before:
+                expect(run.database() == before, "it changed the upstream:", attack.name)
+
+        harness.add("serving", f"refused: {attack.name}", attacked)
+
+
+add_attacks()
+
+
+@case("serving")
+def a_binary_search_of_a_hidden_value_learns_nothing(run):
+    """Whatever is guessed, the answer is the same: by filter, order, count, cursor, error and validator."""
+    guesses = ["SECRET-ID-000", "SECRET-ID-019", "A", "Z", "SECRET-", ""]
+    for spell in [
+        "$filter=national_id ge '{}'", "$filter=startswith(national_id,'{}')", "$filter=id eq 1 and national_id lt '{}'",
+        "$filter=not (national_id eq '{}')", "$filter=national_id in ('{}')", "$filter=national_id eq '{}'&$count=true&$top=0",
+        "$orderby=national_id&$filter=name ge '{}'", "$skiptoken={}", "$filter=account/internal_note ge '{}'",
+        "$filter=account/contacts/any(c:c/national_id ge '{}')", "$apply=filter(national_id ge '{}')/aggregate($count as n)",
+        "$compute=national_id ge '{}' as x&$select=x", "$search={}",
+    ]:
+        answers = set()
+        for guess in guesses:
+            target = spell.format(guess).replace(" ", "%20").replace("'", "%27")
+            answers.add(str(plain(run.ask("ana", "GET", f"{ROOT}/contacts?{target}"))))
+        expect(len(answers) == 1, spell, "tells guesses apart:", answers)
+
+
+@case("serving")
+def hidden_rows_take_no_place_in_pages_and_totals(run):
+    # Of contacts that ana can't see, a filter finds none, whatever it says of their id.
+    mine = {row["id"] for row, _ in run.rows.visible("contacts", "ana")}
+    for key in range(1, 241, 3):
+        answer = run.get("ana", f"{ROOT}/contacts?$filter=id%20eq%20{key}&$count=true")
+        expect(len(answer["value"]) == (key in mine), key, answer)
+        expect(answer.get("@odata.count", len(answer["value"])) == len(answer["value"]), answer)
+        expect("@odata.nextLink" not in answer, answer)
+
+
+@case("serving")
+def validators_and_ranges_of_the_upstream_are_no_oracle(run):
+    whole = run.ask("ana", "GET", f"{ROOT}/contacts(1)")
+    for headers in [{"If-None-Match": "*"}, {"If-None-Match": 'W/"1"'}, {"If-Modified-Since": "Wed, 21 Oct 2099 07:28:00 GMT"},
+                    {"Range": "bytes=0-9"}, {"Prefer": "odata.include-annotations=\"*\""}, {"OData-MaxVersion": "4.01"}]:
+        answer = run.ask("ana", "GET", f"{ROOT}/contacts(1)", headers=headers)
+        expect(plain(answer) == plain(whole), answer.status_code, answer.headers)
+
+
+# Clients that know nothing of the gateway.
+
+
+@case("serving")
+def an_odata_client_works_unmodified(run):
+    environment = os.environ | {"NODE_EXTRA_CA_CERTS": str(harness.WORK / "gateway.pem"), "E2E_TOKEN": run.tokens["marta"]}
+    script = Path(__file__).with_name("odata-client.cjs")
+    done = subprocess.run([os.environ["E2E_NODE"], script], env=environment, capture_output=True, timeout=60, check=False)
+    expect(done.returncode == 0, done.stderr.decode())
+    found = json.loads(done.stdout)
+    views = run.rows.views("contacts", "marta")
+    accounts = {view["id"]: view for view in run.rows.views("accounts", "marta")}
+    same(found["pages"], views)
+    expect(found["count"] == len(views), found["count"])
+    emea = [{"id": row["id"], "region": row["region"]} for row in views if row["region"] == "EMEA" and row["id"] > 30]
+    same(found["found"], emea)
+    same(found["expanded"], [view | {"account": accounts.get(view["accountId"])} for view in views[:5]])
+    expect(found["one"] == views[0], found["one"])
+    made, changed = found["made"], found["changed"]
+    expect(made["owner_id"] == "marta-acme-shop" and made["organization_id"] == "acme" and "national_id" not in made, made)
+    expect(changed == made | {"name": "Renamed"}, changed)
+    expect(run.stored("contacts", made["id"]) is None, "it was deleted")
+
+
+# What people change. These come last: from here on the upstream differs from the original rows.
+
+
+@case("serving")
+def random_writes_leave_what_the_policies_say(run):
+    chance = writes.chance_of(SEED)
+    rows = Rows(run.database())
+    allowed = 0
+    for number in range(100):
+        who, method, table, key, body = write = writes.draw(rows, chance)
+        expected = writes.after(rows, *write)
+        target = f"{ROOT}/{table}" if key is None else f"{ROOT}/{table}({key})"
+        answer = run.ask(who, method, target, body=body, version=1 + number % 2)
+        told = (write, f"seed {SEED}, write {number}:", answer.status_code, answer.text)
+        kept = rows.database[table]
+        if expected is False:
+            expect(answer.status_code in (403, 404), *told, "is not refused")
+        else:
+            allowed += 1
+            expect(answer.status_code in (200, 201, 204), *told, "is refused")
+            if method == "POST":
+                key = expected["id"] = answer.json()["id"]
+            kept[:] = [row for row in kept if row["id"] != key]
+            if expected:
+                kept.append(expected)
+                kept.sort(key=lambda row: row["id"])
+        found = run.database()
+        for name in TABLES:
+            wrong = [(one, other) for one, other in zip(found[name], rows.database[name]) if one != other][:1]
+            expect(len(found[name]) == len(rows.database[name]) and not wrong, *told, name, wrong)
+    print(f"100 random writes, seed {SEED}: {allowed} allowed, 0 differences in the database", flush=True)
+    expect(20 <= allowed <= 90, allowed, "were allowed")
+
+
+@case("serving")
+def the_metrics_of_leaks_are_zero(run):
+    import httpx
+
+    text = httpx.get(f"{os.environ['E2E_ADMIN']}/metrics", trust_env=False).text
+    for name in ("scrim_tenant_violations_total", "scrim_pushdown_leaks_total"):
+        values = [line.split()[-1] for line in text.splitlines() if line.startswith(name)]
+        expect(values and all(float(value) == 0 for value in values), name, values)
+
+
+@case("gone")
+def a_dead_upstream_is_a_clean_failure(run):
+    run.refused(run.ask("ana", "GET", f"{ROOT}/contacts"), 502, "upstream_failed")
+    run.refused(run.ask("ana", "GET", f"{ROOT}/contacts?$filter=nothing%20eq%201"), 400, "query_not_allowed")
+
+
+case("gone")(harness.no_row_came_back_that_was_not_asked_for)
+case("gone")(harness.the_audit_log_and_the_log_hold_no_secrets)
+
+if __name__ == "__main__":
+    harness.main(Run)
