@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use crate::api::{FieldId, Odata, Shape, Table, Tenancy};
 use crate::dialect::{Added, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query, value};
 use crate::model::filter::Sieve;
+use crate::model::value::Type;
 use crate::model::{Reason, TenantScope};
 
 /// Records that may be skipped.
@@ -134,6 +135,34 @@ fn truth(text: &str) -> Option<bool> {
         "false" => Some(false),
         _ => None,
     }
+}
+
+/// Zeros that a number may be written with.
+const MAX_ZEROS: usize = 400;
+
+/// A number without an exponent, which not every service reads; any other value as it is. `None`: it would be too long.
+fn plain(kind: &Type, text: String) -> Option<String> {
+    let Some((mantissa, power)) = text.split_once(['e', 'E']).filter(|_| matches!(kind, Type::Decimal | Type::Double))
+    else {
+        return Some(text);
+    };
+    let power = power.parse::<i64>().ok()?;
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let zeros = usize::try_from(power.unsigned_abs()).ok().filter(|zeros| *zeros <= MAX_ZEROS)?;
+    let (whole, fraction) = if power < 0 {
+        let digits = format!("{}{whole}", "0".repeat(zeros + 1));
+        let (whole, moved) = digits.split_at_checked(digits.len() - zeros)?;
+        (whole.to_owned(), format!("{moved}{fraction}"))
+    } else {
+        let digits = format!("{fraction}{}", "0".repeat(zeros));
+        let (moved, fraction) = digits.split_at_checked(zeros)?;
+        (format!("{whole}{moved}"), fraction.to_owned())
+    };
+    let whole = whole.trim_start_matches('0');
+    let fraction = fraction.trim_end_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
 }
 
 /// Digits without a sign or leading zeros.

@@ -20,6 +20,28 @@ fn the_demo_description_compiles_without_a_warning() {
 }
 
 #[test]
+fn the_routes_of_an_odata_service_are_known() {
+    let description = include_str!("../../../config/apis/odata.yaml");
+    let (catalog, warnings) =
+        compile(description).unwrap_or_else(|errors| panic!("{}", diagnostic::render(&errors, false)));
+    assert_eq!(warnings, []);
+    let (_, api) = catalog.apis().next().expect("one");
+    let routes: Vec<String> = api.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    assert_eq!(
+        routes,
+        [
+            "GET /odata/v4/crm/People",
+            "GET /odata/v4/crm/People('{id}')",
+            "GET /odata/v4/crm/contacts",
+            "GET /odata/v4/crm/contacts({id})",
+            "POST /odata/v4/crm/contacts",
+            "PATCH /odata/v4/crm/contacts({id})",
+            "DELETE /odata/v4/crm/contacts({id})",
+        ]
+    );
+}
+
+#[test]
 fn an_opaque_route_reaches_no_path_of_a_table_by_any_method() {
     let with = |route: &str, upstream: &str| {
         format!(

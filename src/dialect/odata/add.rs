@@ -78,16 +78,17 @@ fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
     let id = table.field_named(name)?;
     let field = table.field(id);
     let Shape::Plain(kind) = &field.shape else { return None };
+    let spelled = |value: &Value| super::plain(kind, value::spelled(kind, value)?);
     let is = |operator, value: String| Condition::Is(Comparison { field: id, operator, value });
     let said = match &leaf.test {
         Test::Null | Test::NotNull => return Some(null(id, leaf.test == Test::Null)),
         Test::OneOf(values) | Test::NoneOf(values) if values.len() > Parameters::LIST => return None,
         Test::OneOf(values) => {
-            let one = |value: &Value| Some(is(Operator::Equal, value::spelled(kind, value)?));
+            let one = |value: &Value| Some(is(Operator::Equal, spelled(value)?));
             Condition::Or(values.iter().map(one).collect::<Option<_>>()?)
         }
         Test::NoneOf(values) => {
-            let other = |value: &Value| Some(is(Operator::NotEqual, value::spelled(kind, value)?));
+            let other = |value: &Value| Some(is(Operator::NotEqual, spelled(value)?));
             Condition::And(values.iter().map(other).collect::<Option<_>>()?)
         }
         Test::Order(sign, value) => {
@@ -97,7 +98,7 @@ fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
                 Sign::Greater => Operator::Greater,
                 Sign::GreaterOrEqual => Operator::GreaterOrEqual,
             };
-            is(operator, value::spelled(kind, value)?)
+            is(operator, spelled(value)?)
         }
         Test::Text { part, text, expected: true } => {
             let operator = match part {

@@ -188,7 +188,8 @@ impl<'a, 't> Parser<'a, 't> {
         let Shape::Plain(kind) = &self.table.field(field).shape else { return None };
         self.comparisons += 1;
         let fits = self.comparisons <= MAX_COMPARISONS && value::fits(kind, operator, text);
-        fits.then(|| Condition::Is(Comparison { field, operator, value: text.to_owned() }))
+        let value = fits.then(|| super::plain(kind, text.to_owned()))??;
+        Some(Condition::Is(Comparison { field, operator, value }))
     }
 
     fn scalar(&self, name: &str) -> Option<FieldId> {

@@ -25,7 +25,7 @@ client=$here/client.py
 python3 "$common/data.py" >"$work/original.json"
 cp -r "$here/service" "$work/"
 ln -s "$packages/node_modules" "$work/service/node_modules"
-python3 "$here/seed.py" "$work/original.json" "$work/service/db/data"
+PYTHONPATH=$common:$here python3 "$here/seed.py" "$work/original.json" "$work/service/db/data"
 prepare_gateway
 "$python" "$client" prepare
 outcome 'the configuration is sound' "$E2E_BIN" check --config "$run/gateway.yaml" --deny-warnings
@@ -35,4 +35,9 @@ echo "CAP at $E2E_UPSTREAM, scrim at $E2E_GATEWAY, seed $E2E_SEED"
 "$python" "$client" serving
 stop KILL "$upstream_pid"
 "$python" "$client" gone
+drain_gateway
+start_upstream
+"$python" "$here/residuals.py" "$E2E_SEED" "$run"
+start_gateway
+"$python" "$client" residuals
 drain_gateway

@@ -19,6 +19,10 @@ entity deals : scoped {
   key id: Integer; owner_id: String; accountId: Integer; title: String; stage: String; amount: Integer; margin: String;
   account: Association to accounts on account.id = accountId;
 }
+entity samples : scoped {
+  key id: Integer; text: String; word: String; loose: String; number: Decimal; whole: Integer; at: Timestamp; day: Date;
+  flag: Boolean; unsaid: String;
+}
 entity activities : scoped {
   key id: Integer; owner_id: String; dealId: Integer; kind: String; private: Boolean; body: String;
   deal: Association to deals on deal.id = dealId;

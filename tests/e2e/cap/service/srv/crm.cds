@@ -5,5 +5,6 @@ service CrmService @(path: '/odata/v4/crm', requires: 'any') {
   entity accounts as projection on crm.accounts;
   entity contacts as projection on crm.contacts;
   entity deals as projection on crm.deals;
+  entity samples as projection on crm.samples;
   entity activities as projection on crm.activities;
 }
