@@ -171,7 +171,6 @@ fn what_cannot_be_judged_is_refused() {
         "name",
         "not",
         "and",
-        "eq",
         "name eq",
         "eq 'a'",
         "name eq 'a' and",

@@ -252,7 +252,7 @@ def random_writes_leave_what_the_policies_say(run):
             wrong = [(one, other) for one, other in zip(found[name], rows.database[name]) if one != other][:1]
             expect(len(found[name]) == len(rows.database[name]) and not wrong, *told, name, wrong)
     print(f"100 random writes, seed {SEED}: {allowed} allowed, 0 differences in the database", flush=True)
-    expect(20 <= allowed <= 90, allowed, "were allowed")
+    expect(15 <= allowed <= 85, allowed, "were allowed")
 
 
 @case("serving")

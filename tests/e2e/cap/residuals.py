@@ -31,7 +31,7 @@ FIELDS = """
       text: { type: string, nullable: true, push: ordered }
       word: { type: string, push: exact }
       loose: { type: string, nullable: true, push: loose }
-      number: { type: decimal, nullable: true, push: double }
+      number: { type: decimal, nullable: true, push: rounded } # it prints 99999.99 as 99999.99000000001, and compares floats
       whole: { type: int, nullable: true, push: exact }
       at: { type: timestamp, push: milliseconds }
       day: { type: date, nullable: true, push: exact }

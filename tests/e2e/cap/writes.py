@@ -11,8 +11,9 @@ def draw(rows, chance):
     who = chance.choice(["ana", "ana", "marta", "marta", "vic", "support"])
     table = chance.choice(["contacts", "contacts", "contacts", "deals", "accounts"])
     near = rows.of(table, who)
-    key = chance.choice(near if chance.random() < 0.9 else rows.database[table])["id"]
-    accounts = [row["id"] for row in rows.of("accounts", who)] + [1, 3, 99999]
+    mine = [row for row in near if owns(row, PEOPLE[who])] or near
+    key = chance.choice(chance.choice([mine, mine, mine, near, rows.database[table]]))["id"]
+    accounts = [row["id"] for row in rows.of("accounts", who)] + [99999, chance.choice(rows.database["accounts"])["id"]]
     people = ["ana-acme-shop", "bo-acme-shop", "zoe-acme-shop", "marta-acme-shop"]
     values = {
         "contacts": {
