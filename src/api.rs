@@ -106,6 +106,7 @@ pub struct Api {
 pub enum Dialect {
     Rest(Rest),
     Odata(Odata),
+    Pocketbase(Pocketbase),
 }
 
 /// An OData V4 service: what it calls things is known, but for how many records it gives at a time.
@@ -146,6 +147,39 @@ pub struct Rest {
     /// Other members of a list's envelope that may pass; what is not named is removed.
     pub keep: Vec<Place>,
     pub parameters: Parameters,
+}
+
+/// PocketBase, whose envelope and parameters are known.
+#[derive(Debug)]
+pub struct Pocketbase {
+    pub list: Records,
+    pub record: Place,
+    pub totals: Vec<Place>,
+    pub keep: Vec<Place>,
+    /// Records of a page where the client doesn't say how many.
+    pub page: u64,
+    pub max_page: u64,
+}
+
+impl Pocketbase {
+    /// What the server answers where nothing is asked for.
+    pub const PAGE: u64 = 30;
+    /// It never answers with more.
+    pub const MAX_PAGE: u64 = 1000;
+    /// The member of a record that holds its expanded relations.
+    pub const CONTAINER: &str = "expand";
+
+    pub fn new(page: u64, max_page: u64) -> Self {
+        let place = |name: &str| Place(vec![name.into()]);
+        Self {
+            list: Records::Array(place("items")),
+            record: Place::default(),
+            totals: vec![place("totalItems"), place("totalPages")],
+            keep: vec![place("page"), place("perPage")],
+            page,
+            max_page,
+        }
+    }
 }
 
 /// How the records lie in the answer to a list.
@@ -329,6 +363,11 @@ pub struct Table {
     pub fields: Vec<Field>,
     /// Whether a declared field that is missing means null; otherwise it is an error.
     pub absent_is_null: bool,
+    /// Whether an empty text in a nullable field means null.
+    pub empty_is_null: bool,
+    /// The member of a record that holds its to-one relations, by the names of their columns. `None`: they are members of
+    /// the record.
+    pub container: Option<Name>,
     pub race: Race,
     /// What to do where rows are dropped that the upstream counted.
     pub inexact_paging: InexactPaging,
@@ -342,6 +381,14 @@ impl Table {
 
     pub fn field_named(&self, name: &str) -> Option<FieldId> {
         self.fields.iter().position(|field| &*field.name == name).map(|index| FieldId(index as u16))
+    }
+
+    /// The to-one relation whose key is in a column.
+    pub fn relation_by(&self, column: &str) -> Option<FieldId> {
+        self.field_ids().find(|field| match self.field(*field).shape {
+            Shape::One { by, .. } => *self.field(by).name == *column,
+            Shape::Plain(_) | Shape::Many { .. } => false,
+        })
     }
 
     pub fn field_ids(&self) -> impl Iterator<Item = FieldId> + use<> {

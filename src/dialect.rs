@@ -46,6 +46,11 @@ pub trait Language {
     fn continues(&self) -> Option<Continuation> {
         None
     }
+
+    /// Members that stand before the records in an answer that is put together from several.
+    fn lead(&self, _query: &Query) -> Vec<(&'static str, i64)> {
+        Vec::new()
+    }
 }
 
 /// The link to the next page, made of the client's own query.
@@ -64,7 +69,8 @@ pub struct Envelope<'a> {
     pub list: &'a Records,
     /// The record in the answer to a read, a create or an update.
     pub record: &'a Place,
-    pub total: Option<&'a Place>,
+    /// What speaks of how many records there are in all.
+    pub totals: &'a [Place],
     /// Members that may pass; all others are removed.
     pub keep: &'a [Place],
 }
@@ -97,13 +103,15 @@ pub fn of(api: &Api) -> &dyn Language {
     match &api.dialect {
         Dialect::Rest(rest) => rest,
         Dialect::Odata(odata) => odata,
+        Dialect::Pocketbase(pocketbase) => pocketbase,
     }
 }
 
 /// As [`Language::parse`], for a request that is about one record: it may choose fields and expansions, nothing else.
 pub fn parse_record(language: &dyn Language, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
     let query = language.parse(table, pairs)?;
-    let chosen = Query { fields: query.fields.clone(), expand: query.expand.clone(), ..Query::default() };
+    let nothing = language.parse(table, &[])?;
+    let chosen = Query { fields: query.fields.clone(), expand: query.expand.clone(), ..nothing };
     if query == chosen { Ok(query) } else { Err(Reason::QueryNotAllowed) }
 }
 

@@ -141,6 +141,8 @@ pub struct Walk {
     base: Permit<Fetch>,
     table: TableId,
     query: Query,
+    /// Numbers that lead the answer's envelope.
+    pub lead: Vec<(&'static str, i64)>,
     /// Visible records before the client's page.
     pub skip: u64,
     /// Visible records on the client's page.
@@ -266,7 +268,7 @@ impl<'a> Case<'a> {
         let frame = match envelope.list {
             Records::Array(records) => Frame::List {
                 records: records.clone(),
-                total: envelope.total.cloned().filter(|_| !exports),
+                totals: if exports { Vec::new() } else { envelope.totals.to_vec() },
                 keep: if exports { Vec::new() } else { envelope.keep.to_vec() },
                 exact,
             },
@@ -296,7 +298,10 @@ impl<'a> Case<'a> {
             (None, None) => 0,
         };
         let step = paging.limit.filter(|_| paging.by.is_some()).map(|limit| limit.max);
-        Ok(Listing::Walk(Walk { base: permit, table: table.id, query: sent, skip, take, step }))
+        let lead = language.lead(&query);
+        // Of how many there are in all, the upstream can only tell what isn't so.
+        sent.count = false;
+        Ok(Listing::Walk(Walk { base: permit, table: table.id, query: sent, lead, skip, take, step }))
     }
 
     /// The permit for one of the upstream's pages, from 0.

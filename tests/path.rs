@@ -18,6 +18,7 @@ mod identity;
 mod lifecycle;
 mod live;
 mod odata;
+mod pocketbase;
 mod process;
 mod proxies;
 mod pushdown;

@@ -146,7 +146,7 @@ pub(crate) fn plan(more: usize) -> Arc<Plan> {
     let place = |path: &[&str]| Place(path.iter().map(|name| Name::from(*name)).collect());
     let frame = Frame::List {
         records: place(&["data"]),
-        total: Some(place(&["meta", "total"])),
+        totals: vec![place(&["meta", "total"])],
         keep: vec![place(&["meta", "limit"])],
         exact: false,
     };

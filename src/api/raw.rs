@@ -3,7 +3,7 @@
 //! Reads the tree of one file and reports what can be said without looking at anything else: unknown and missing keys,
 //! words that are not one of a few. What names something is resolved in `compile`.
 
-use crate::api::{InexactPaging, Nulls, Operator, Parameters as Defaults, Push, Race};
+use crate::api::{InexactPaging, Nulls, Operator, Parameters as Defaults, Pocketbase as Server, Push, Race};
 use crate::diagnostic::Span;
 use crate::yaml::{Fields, Node, Reader, Text, Value};
 
@@ -28,6 +28,7 @@ pub(super) struct Api {
     pub(super) dialect: Option<Dialect>,
     pub(super) rest: Option<Rest>,
     pub(super) odata: Option<Odata>,
+    pub(super) pocketbase: Option<Pocketbase>,
     pub(super) tenant_headers: Vec<(Text, Text)>,
     pub(super) tables: Vec<(Text, Table)>,
     pub(super) opaque: Vec<(Text, Opaque)>,
@@ -37,6 +38,7 @@ pub(super) struct Api {
 pub(super) enum Dialect {
     Rest,
     Odata,
+    Pocketbase,
 }
 
 #[derive(Debug)]
@@ -45,6 +47,12 @@ pub(super) struct Odata {
     pub(super) root: Option<Text>,
     pub(super) default: u64,
     pub(super) max: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Pocketbase {
+    /// Records of a page: (default, most).
+    pub(super) page: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -171,6 +179,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
         reader.error("missing-key", &word.span, "the dialect `rest` needs `rest`: where the records lie").help =
             Some("rest: { list: \"$.data[*]\", record: \"$.data\" }".to_owned());
     }
+    let pocketbase = fields.take("pocketbase").map(|node| read_pocketbase(node, spoken, reader));
     let tenant_headers = fields.take("tenant_headers").map_or_else(Vec::new, |n| pairs(n, "`tenant_headers`", reader));
     let mut tables = Vec::new();
     if let Some(node) = fields.take("tables") {
@@ -188,16 +197,15 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
         reader.error("missing-key", &fields.head(), "an API description needs `tables`");
     }
     fields.finish(reader);
-    Api { name, upstream, dialect: spoken, rest, odata, tenant_headers, tables, opaque }
+    Api { name, upstream, dialect: spoken, rest, odata, pocketbase, tenant_headers, tables, opaque }
 }
 
 fn read_dialect(word: &Text, reader: &mut Reader) -> Option<Dialect> {
     let (code, message) = match word.value.as_str() {
         "rest" => return Some(Dialect::Rest),
         "odata" => return Some(Dialect::Odata),
-        later @ ("directus" | "pocketbase") => {
-            ("unsupported-dialect", format!("the dialect `{later}` is not supported yet"))
-        }
+        "pocketbase" => return Some(Dialect::Pocketbase),
+        later @ "directus" => ("unsupported-dialect", format!("the dialect `{later}` is not supported yet")),
         other => ("unknown-dialect", format!("unknown dialect `{other}`")),
     };
     let help = "`odata` is OData V4; `rest` declares routes, paging and filters one by one".to_owned();
@@ -216,6 +224,29 @@ fn read_odata(node: &Node, reader: &mut Reader) -> Odata {
         reader.error("bad-limit", &node.span, format!("the default of {default} is more than the maximum of {max}"));
     }
     Odata { root, default, max }
+}
+
+fn read_pocketbase(node: &Node, spoken: Option<Dialect>, reader: &mut Reader) -> Pocketbase {
+    if spoken.is_some_and(|spoken| spoken != Dialect::Pocketbase) {
+        reader.error("unknown-key", &node.span, "`pocketbase` is for the dialect of that name").help =
+            Some("dialect: pocketbase".to_owned());
+    }
+    let mut fields = reader.fields(node, "`pocketbase`");
+    let page = fields.take("page").and_then(|node| {
+        let mut fields = reader.fields(node, "`page`");
+        let number = |node: Option<&Node>, what, reader: &mut Reader| reader.integer(node?, what, 1..=Server::MAX_PAGE);
+        let default = number(fields.require("default", reader), "`default`", reader);
+        let max = number(fields.require("max", reader), "`max`", reader);
+        fields.finish(reader);
+        let (default, max) = (default?, max?);
+        if default > max {
+            let message = format!("the default of {default} is more than the maximum of {max}");
+            reader.error("bad-limit", &node.span, message);
+        }
+        Some((default, max))
+    });
+    fields.finish(reader);
+    Pocketbase { page }
 }
 
 fn read_rest(node: &Node, reader: &mut Reader) -> Rest {

@@ -1,3 +1,356 @@
-//! The `pocketbase` dialect: its filter language, understood and printed anew.
+//! The `pocketbase` dialect: filters in one text, pages by number, expansions by the name of the column that points to them.
+//!
+//! The client's filter is read by [`grammar`] and printed anew, beside the tenant's and the policies', each in parentheses of
+//! its own. The server compares texts byte by byte (but folds ASCII letters for `~`), holds numbers as 64-bit floats and
+//! instants as texts in whole milliseconds, and has no null: what is empty is the empty text. Relations in filters and
+//! sorts, modifiers and macros are not judged, so they are refused.
 
 pub mod grammar;
+mod own;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use crate::api::{FieldId, Operator, Pocketbase, Shape, Table, Tenancy};
+use crate::dialect::{Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query};
+use crate::model::filter::Sieve;
+use crate::model::{Name, Reason, TenantScope, percent};
+use grammar::{Expression, Literal, Sign};
+
+/// Pages that may be skipped.
+const MAX_PAGE: u64 = 1_000_000_000;
+/// The server takes eight, one of which the gateway adds.
+const MAX_SORT: usize = 7;
+
+impl Language for Pocketbase {
+    fn parse(&self, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
+        Reading { table, most: self.max_page }.query(pairs).ok_or(Reason::QueryNotAllowed)
+    }
+
+    fn add(&self, table: &Table, sieve: &Sieve, _client: &Query) -> Added {
+        own::add(table, sieve)
+    }
+
+    fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
+        let mut out = Printer::default();
+        if list {
+            let parts = [tenants(table, tenant), expression(table, &query.filter)];
+            let parts: Vec<Expression> = parts.into_iter().flatten().collect();
+            if let Some(filter) = grammar::conjunction(parts) {
+                // What can't be quoted was never understood; nothing is found then.
+                out.pair("filter", &grammar::print(&filter).unwrap_or_else(|| nothing(table)));
+            }
+            out.sort(table, &query.sort);
+            out.pair("perPage", &query.limit.unwrap_or(self.page).min(self.max_page).to_string());
+            if let Some(page) = query.page {
+                out.pair("page", &page.to_string());
+            }
+            if !query.count {
+                out.pair("skipTotal", "1");
+            }
+        }
+        let expanded: Vec<&str> = query.expand.iter().filter_map(|field| expansion(table, *field)).collect();
+        if let Some(fields) = &query.fields {
+            let plain = |field: &&FieldId| matches!(table.field(**field).shape, Shape::Plain(_));
+            let mut names: Vec<String> =
+                fields.iter().filter(plain).map(|field| table.field(*field).name.to_string()).collect();
+            names.extend(expanded.iter().map(|name| format!("{}.{name}", Pocketbase::CONTAINER)));
+            out.pair("fields", &names.join(","));
+        }
+        if !expanded.is_empty() {
+            out.pair("expand", &expanded.join(","));
+        }
+        out.0
+    }
+
+    fn is_tenant_pushed(&self, table: &Table) -> bool {
+        match &table.tenant {
+            Tenancy::Columns(_) | Tenancy::Shared => true,
+            Tenancy::Via(_) => false,
+        }
+    }
+
+    fn envelope(&self) -> Envelope<'_> {
+        Envelope { list: &self.list, record: &self.record, totals: &self.totals, keep: &self.keep }
+    }
+
+    fn paging(&self) -> Paging {
+        Paging { limit: Some(PageSize { default: self.page, max: self.max_page }), by: Some(PagedBy::Page) }
+    }
+
+    fn expands(&self) -> bool {
+        true
+    }
+
+    /// What the server itself says where it wasn't asked to count. Its client reads on as long as pages are full.
+    fn lead(&self, query: &Query) -> Vec<(&'static str, i64)> {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (page, size) = (query.page.unwrap_or(1), query.limit.unwrap_or(self.page).min(self.max_page));
+        vec![("page", number(page)), ("perPage", number(size)), ("totalItems", -1), ("totalPages", -1)]
+    }
+}
+
+/// By which name a to-one relation is asked for: that of its column.
+fn expansion(table: &Table, relation: FieldId) -> Option<&str> {
+    match table.field(relation).shape {
+        Shape::One { by, .. } => Some(&table.field(by).name),
+        Shape::Plain(_) | Shape::Many { .. } => None,
+    }
+}
+
+/// A filter that no record passes: none is without a key.
+fn nothing(table: &Table) -> String {
+    format!("{}=''", table.field(table.key).name)
+}
+
+/// One tenant's records.
+fn tenants(table: &Table, tenant: &TenantScope) -> Option<Expression> {
+    let Tenancy::Columns(columns) = &table.tenant else { return None };
+    let part = |(dimension, column): &(Name, FieldId)| {
+        // A tenant without the dimension owns nothing, so it is given what matches nothing.
+        let value = tenant.value(dimension).map_or_else(String::new, |value| value.to_string());
+        let field = table.field(*column);
+        Expression::Comparison(grammar::Comparison {
+            path: field.name.to_string(),
+            sign: Sign::Equal,
+            literal: value::literal(&field.shape, &value),
+        })
+    };
+    grammar::conjunction(columns.iter().map(part).collect())
+}
+
+/// A condition in the server's words. `None`: it lets everything through.
+fn expression(table: &Table, condition: &Condition) -> Option<Expression> {
+    match condition {
+        Condition::And(parts) => {
+            grammar::conjunction(parts.iter().filter_map(|part| expression(table, part)).collect())
+        }
+        Condition::Or(parts) => {
+            let parts: Vec<Expression> = parts.iter().filter_map(|part| expression(table, part)).collect();
+            grammar::disjunction(parts).or_else(|| Some(key_is_empty(table)))
+        }
+        // A test that is turned around is one of its own.
+        Condition::Not(part) => match &**part {
+            Condition::Is(comparison) if comparison.operator == Operator::Contains => {
+                Some(compared(table, comparison, Sign::NotLike))
+            }
+            _ => Some(key_is_empty(table)),
+        },
+        Condition::Is(comparison) => {
+            let sign = match comparison.operator {
+                Operator::Equal => Sign::Equal,
+                Operator::NotEqual => Sign::NotEqual,
+                Operator::Less => Sign::Less,
+                Operator::LessOrEqual => Sign::LessOrEqual,
+                Operator::Greater => Sign::Greater,
+                Operator::GreaterOrEqual => Sign::GreaterOrEqual,
+                Operator::Contains => Sign::Like,
+                Operator::Null if comparison.value == "true" => Sign::Equal,
+                Operator::Null => Sign::NotEqual,
+                Operator::In | Operator::NotIn | Operator::StartsWith | Operator::EndsWith | Operator::Each => {
+                    return Some(key_is_empty(table));
+                }
+            };
+            Some(compared(table, comparison, sign))
+        }
+    }
+}
+
+/// Stands where there are no words: it finds nothing.
+fn key_is_empty(table: &Table) -> Expression {
+    let path = table.field(table.key).name.to_string();
+    Expression::Comparison(grammar::Comparison { path, sign: Sign::Equal, literal: Literal::Text(String::new()) })
+}
+
+fn compared(table: &Table, comparison: &Comparison, sign: Sign) -> Expression {
+    let field = table.field(comparison.field);
+    let literal = match comparison.operator {
+        Operator::Null => Literal::Null,
+        _ => value::literal(&field.shape, &comparison.value),
+    };
+    Expression::Comparison(grammar::Comparison { path: field.name.to_string(), sign, literal })
+}
+
+struct Reading<'a> {
+    table: &'a Table,
+    /// Records of one page.
+    most: u64,
+}
+
+impl Reading<'_> {
+    fn query(&self, pairs: &[(String, String)]) -> Option<Query> {
+        let mut query = Query { count: true, ..Query::default() };
+        let mut chosen = None;
+        for (number, (name, text)) in pairs.iter().enumerate() {
+            // Invariant of `Canonical`, held here too: the server takes the first of two.
+            if pairs.iter().take(number).any(|(earlier, _)| earlier == name) {
+                return None;
+            }
+            match name.as_str() {
+                // An empty parameter is none to the server.
+                "filter" | "sort" | "expand" | "fields" if text.is_empty() => {}
+                "filter" => query.filter = self.filter(text)?,
+                "sort" => query.sort = self.sort(text)?,
+                "expand" => query.expand = self.expand(text)?,
+                "fields" => chosen = Some(text),
+                "page" => query.page = Some(number_of(text).filter(|page| (1..=MAX_PAGE).contains(page))?),
+                "perPage" => query.limit = Some(number_of(text).filter(|size| (1..=self.most).contains(size))?),
+                "skipTotal" => {
+                    query.count = match text.as_str() {
+                        "1" | "true" => false,
+                        "0" | "false" => true,
+                        _ => return None,
+                    }
+                }
+                _ => return None,
+            }
+        }
+        if let Some(text) = chosen {
+            self.fields(text, &mut query)?;
+        }
+        Some(query)
+    }
+
+    fn filter(&self, text: &str) -> Option<Condition> {
+        let expression = grammar::parse(text).ok()?;
+        // Printed anew it must fit, too.
+        grammar::print(&expression).filter(|printed| printed.len() <= grammar::MAX_FILTER)?;
+        self.condition(&expression)
+    }
+
+    /// Recursion is bounded by the parser.
+    fn condition(&self, expression: &Expression) -> Option<Condition> {
+        let of = |parts: &[Expression]| parts.iter().map(|part| self.condition(part)).collect::<Option<Vec<_>>>();
+        match expression {
+            Expression::All(parts) => of(parts).map(Condition::And),
+            Expression::Any(parts) => of(parts).map(Condition::Or),
+            Expression::Comparison(comparison) => self.comparison(comparison),
+        }
+    }
+
+    fn comparison(&self, comparison: &grammar::Comparison) -> Option<Condition> {
+        // A path through a relation is no field's name.
+        let field = self.table.field_named(&comparison.path)?;
+        let Shape::Plain(kind) = &self.table.field(field).shape else { return None };
+        let is = |operator, value: String| Condition::Is(Comparison { field, operator, value });
+        let value = match &comparison.literal {
+            Literal::Null => {
+                let null = match comparison.sign {
+                    Sign::Equal => "true",
+                    Sign::NotEqual => "false",
+                    _ => return None,
+                };
+                return value::is_scalar(kind).then(|| is(Operator::Null, null.to_owned()));
+            }
+            literal => value::of(kind, literal)?,
+        };
+        Some(match comparison.sign {
+            Sign::Equal => is(Operator::Equal, value),
+            Sign::NotEqual => is(Operator::NotEqual, value),
+            Sign::Less => is(Operator::Less, value),
+            Sign::LessOrEqual => is(Operator::LessOrEqual, value),
+            Sign::Greater => is(Operator::Greater, value),
+            Sign::GreaterOrEqual => is(Operator::GreaterOrEqual, value),
+            Sign::Like if value::is_text(kind) => is(Operator::Contains, value),
+            Sign::NotLike if value::is_text(kind) => Condition::Not(Box::new(is(Operator::Contains, value))),
+            Sign::Like | Sign::NotLike => return None,
+        })
+    }
+
+    fn sort(&self, text: &str) -> Option<Vec<(FieldId, bool)>> {
+        let mut sort: Vec<(FieldId, bool)> = Vec::new();
+        for item in text.split(',').map(|item| item.trim_matches(' ')) {
+            let (name, descending) = match item.strip_prefix('-') {
+                Some(name) => (name, true),
+                None => (item.strip_prefix('+').unwrap_or(item), false),
+            };
+            let field = self.table.field_named(name)?;
+            let Shape::Plain(kind) = &self.table.field(field).shape else { return None };
+            if !value::is_scalar(kind) || sort.iter().any(|(known, _)| *known == field) || sort.len() == MAX_SORT {
+                return None;
+            }
+            sort.push((field, descending));
+        }
+        Some(sort)
+    }
+
+    /// Relations by the names of their columns, one level deep.
+    fn expand(&self, text: &str) -> Option<Vec<FieldId>> {
+        let mut expand = Vec::new();
+        for name in text.split(',') {
+            let field = self.relation(name.trim_matches(' '))?;
+            if expand.contains(&field) {
+                return None;
+            }
+            expand.push(field);
+        }
+        Some(expand)
+    }
+
+    fn relation(&self, name: &str) -> Option<FieldId> {
+        self.table.field_ids().find(|field| expansion(self.table, *field) == Some(name))
+    }
+
+    /// What is chosen of a record: plain fields by name, or all with `*`. Expansions that are asked for are always chosen, so
+    /// that each of them is judged.
+    fn fields(&self, text: &str, query: &mut Query) -> Option<()> {
+        let (mut fields, mut all) = (Vec::new(), false);
+        for name in text.split(',').map(|name| name.trim_matches(' ')) {
+            match name.strip_prefix(Pocketbase::CONTAINER) {
+                _ if name == "*" && !all => all = true,
+                Some("") => {}
+                Some(rest) if rest.starts_with('.') => {
+                    let relation = self.relation(rest.strip_prefix('.')?)?;
+                    // Of what isn't expanded there is nothing to choose.
+                    query.expand.contains(&relation).then_some(())?;
+                }
+                _ => {
+                    let field = self.table.field_named(name)?;
+                    let plain = matches!(self.table.field(field).shape, Shape::Plain(_));
+                    if !plain || fields.contains(&field) {
+                        return None;
+                    }
+                    fields.push(field);
+                }
+            }
+        }
+        // Beside a `*`, a name would be chosen without being judged.
+        if all && !fields.is_empty() {
+            return None;
+        }
+        query.fields = (!all).then_some(fields);
+        Some(())
+    }
+}
+
+/// Digits without a sign or leading zeros, so that a number has one spelling.
+fn number_of(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
+}
+
+#[derive(Default)]
+struct Printer(String);
+
+impl Printer {
+    fn pair(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        percent::encode(name, &mut self.0);
+        self.0.push('=');
+        percent::encode(value, &mut self.0);
+    }
+
+    /// With the key at the end: rows that are alike would change their pages between two requests. Where no order is asked
+    /// for, the server's would be that of whichever index it takes.
+    fn sort(&mut self, table: &Table, sort: &[(FieldId, bool)]) {
+        if sort.is_empty() {
+            return self.pair("sort", "@rowid");
+        }
+        let key = (!sort.iter().any(|(field, _)| *field == table.key)).then_some((table.key, false));
+        let name =
+            |(field, down): &(FieldId, bool)| format!("{}{}", if *down { "-" } else { "" }, table.field(*field).name);
+        let names: Vec<String> = sort.iter().chain(&key).map(name).collect();
+        self.pair("sort", &names.join(","));
+    }
+}

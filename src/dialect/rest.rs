@@ -44,7 +44,7 @@ impl Language for Rest {
     }
 
     fn envelope(&self) -> Envelope<'_> {
-        Envelope { list: &self.list, record: &self.record, total: self.total.as_ref(), keep: &self.keep }
+        Envelope { list: &self.list, record: &self.record, totals: self.total.as_slice(), keep: &self.keep }
     }
 
     fn paging(&self) -> Paging {

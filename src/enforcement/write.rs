@@ -108,7 +108,7 @@ impl Case<'_> {
         let mut references = Vec::new();
         for relation in declared.field_ids() {
             let Shape::One { table, by } = declared.field(relation).shape else { continue };
-            for change in changes.fields.iter().filter(|change| change.field == by && change.raw != b"null") {
+            for change in changes.fields.iter().filter(|change| change.field == by && !is_null(declared, change.raw)) {
                 let key = request::text(change.raw).filter(|key| is_key(key)).ok_or(Reason::BodyMalformed)?;
                 references.push(Reference { relation, table, key });
             }
@@ -271,7 +271,7 @@ impl Case<'_> {
         for relation in table.field_ids() {
             let Shape::One { by, .. } = table.field(relation).shape else { continue };
             let key = &*table.field(by).name;
-            if body.iter().any(|(name, raw)| *name == key && raw == b"null") {
+            if body.iter().any(|(name, raw)| *name == key && is_null(table, raw)) {
                 changes.push((&table.field(relation).name, b"null"));
             }
         }
@@ -321,6 +321,11 @@ impl Case<'_> {
         };
         Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Write { plan } })
     }
+}
+
+/// Whether a foreign key points to nothing.
+fn is_null(table: &Table, raw: &[u8]) -> bool {
+    raw == b"null" || table.empty_is_null && raw == b"\"\""
 }
 
 /// Longer keys are no keys of any table.

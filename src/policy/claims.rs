@@ -97,6 +97,8 @@ fn nowhere() -> Table {
         tenant_filter: Vec::new(),
         fields: Vec::new(),
         absent_is_null: false,
+        empty_is_null: false,
+        container: None,
         race: Race::Accept,
         inexact_paging: InexactPaging::Short,
     }

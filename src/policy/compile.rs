@@ -255,7 +255,11 @@ fn fence(table: &Table, catalog: &Catalog, dimensions: &[Name], layout: &mut Lay
                 path.push(Arc::clone(&field.name));
                 if parent.is_none() {
                     let key = [Arc::clone(&field.name), Arc::clone(&related.field(related.key).name)];
-                    parent = Some((layout.insert(&[by_name]), layout.insert(&key), *by));
+                    let column = layout.insert(&[by_name]);
+                    if at.empty_is_null && at.field(*by).nullable {
+                        layout.empty_is_null(column);
+                    }
+                    parent = Some((column, layout.insert(&key), *by));
                 }
                 at = related;
             }
@@ -268,6 +272,9 @@ fn owner(table: &Table, id: FieldId, layout: &mut Layout) -> Owner {
     let field = table.field(id);
     let path: Vec<Name> = vec![Arc::clone(&field.name)];
     let slot = layout.insert(&path);
+    if table.empty_is_null && field.nullable {
+        layout.empty_is_null(slot);
+    }
     let of = match &field.shape {
         Shape::Plain(of) => of.clone(),
         Shape::One { .. } | Shape::Many { .. } => crate::model::value::Type::Json,

@@ -4,6 +4,8 @@
 //! The scanner of `redact` walks a record's members along it and fills [`Slots`] with raw JSON values; evaluation then
 //! needs no further look at the record. Keys are compared unescaped.
 
+use std::sync::Arc;
+
 use crate::model::Name;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +23,8 @@ impl NodeId {
 pub struct Layout {
     nodes: Vec<Node>,
     slots: u16,
+    /// By slot, as far as any is: whether an empty text means null there.
+    empty: Arc<[bool]>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -31,7 +35,7 @@ struct Node {
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], slots: 0 }
+        Self { nodes: vec![Node::default()], slots: 0, empty: Arc::default() }
     }
 }
 
@@ -60,6 +64,17 @@ impl Layout {
         node.slot = Some(fresh);
         self.slots += 1;
         fresh
+    }
+
+    /// From now on an empty text in this slot is null.
+    pub fn empty_is_null(&mut self, slot: SlotId) {
+        let mut empty = self.empty.to_vec();
+        let at = usize::from(slot.0);
+        empty.resize(empty.len().max(at + 1), false);
+        if let Some(empty) = empty.get_mut(at) {
+            *empty = true;
+        }
+        self.empty = empty.into();
     }
 
     /// The slot of a path that is read by some rule.
@@ -171,11 +186,12 @@ pub enum Slot<'b> {
 #[derive(Clone, Debug, Default)]
 pub struct Slots<'b> {
     values: Vec<Slot<'b>>,
+    empty: Arc<[bool]>,
 }
 
 impl<'b> Slots<'b> {
     pub fn empty(layout: &Layout) -> Self {
-        Self { values: vec![Slot::Missing; layout.len()] }
+        Self { values: vec![Slot::Missing; layout.len()], empty: Arc::clone(&layout.empty) }
     }
 
     /// Empties all slots for the next record of the same body.
@@ -185,13 +201,16 @@ impl<'b> Slots<'b> {
 
     /// Empty slots for the records of another body, in the memory of these.
     pub fn recycle<'c>(self) -> Slots<'c> {
-        Slots { values: self.values.into_iter().map(|_| Slot::Missing).collect() }
+        Slots { values: self.values.into_iter().map(|_| Slot::Missing).collect(), empty: self.empty }
     }
 
     /// Fills a slot. `false` if it was filled before: the record says two things, and must be refused.
     #[must_use]
     pub fn fill(&mut self, slot: SlotId, raw: &'b [u8]) -> bool {
-        match self.values.get_mut(usize::from(slot.0)) {
+        let at = usize::from(slot.0);
+        let is_null = raw == b"\"\"" && self.empty.get(at).is_some_and(|empty| *empty);
+        let raw = if is_null { b"null" } else { raw };
+        match self.values.get_mut(at) {
             Some(value @ Slot::Missing) => {
                 *value = Slot::Raw(raw);
                 true
@@ -245,6 +264,22 @@ mod tests {
                 assert_eq!(layout.member(NodeId::ROOT, other.as_bytes()), None, "{count}: {other}");
             }
         }
+    }
+
+    #[test]
+    fn an_empty_text_is_null_where_the_layout_says_so() {
+        let mut layout = Layout::default();
+        let [a, b] = ["a", "b"].map(|name| layout.insert(&[name.into()]));
+        layout.empty_is_null(b);
+        let mut slots = Slots::empty(&layout);
+        assert!(slots.fill(a, b"\"\"") && slots.fill(b, b"\"\""));
+        assert_eq!((slots.get(a), slots.get(b)), (Slot::Raw(b"\"\""), Slot::Raw(b"null")));
+        let mut slots = slots.recycle();
+        assert!(slots.fill(b, b"\"\""));
+        assert_eq!(slots.get(b), Slot::Raw(b"null"));
+        slots.clear();
+        assert!(slots.fill(b, b"\" \""));
+        assert_eq!(slots.get(b), Slot::Raw(b"\" \""));
     }
 
     #[test]

@@ -127,11 +127,15 @@ impl<'u> Step<'u, '_> {
         let place = dialect::of(self.snapshot.catalog.api(declared.api)).envelope().record;
         let depth = self.case.depth;
         let record = redact::locate(&body, place, depth).map_err(broken)?.ok_or(Reason::RecordHidden)?;
+        let record = match &declared.container {
+            None => body.slice_ref(record),
+            Some(_) => redact::request::lift(record, declared, depth).map_err(broken)?.into(),
+        };
         let layout = self.snapshot.policies.layout(table);
-        let slots = redact::slots(record, layout, depth).map_err(broken)?;
+        let slots = redact::slots(&record, layout, depth).map_err(broken)?;
         let slot = layout.find(std::slice::from_ref(&declared.field(declared.key).name));
         match slot.map(|slot| slots.get(slot)) {
-            Some(Slot::Raw(raw)) if redact::request::text(raw).as_deref() == Some(key) => Ok(body.slice_ref(record)),
+            Some(Slot::Raw(raw)) if redact::request::text(raw).as_deref() == Some(key) => Ok(record.clone()),
             _ => Err(Reason::RecordHidden),
         }
     }

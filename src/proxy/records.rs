@@ -13,7 +13,7 @@ use super::export::Rows;
 use super::flow::{Flow, reason_of};
 use super::reply::{Content, Reply};
 use crate::api::Route;
-use crate::enforcement::{Asked, Case, Fetch, Listing, Next, Opaque, Permit};
+use crate::enforcement::{Asked, Case, Fetch, Listing, Next, Opaque, Permit, Walk};
 use crate::exchange::Exchange;
 use crate::model::{Action, Name, Reason};
 use crate::policy::Residual;
@@ -44,7 +44,7 @@ impl<'u> Step<'u, '_> {
             }
             Listing::Walk(walk) => {
                 let (plan, asked) = (walk.plan(), walk.asked());
-                let window = Window::new(plan, walk.skip, walk.take, exports.then(|| Rows::new(plan)));
+                let window = Window::new(&walk, exports.then(|| Rows::new(plan)));
                 let mut window = window.map_err(|unreadable| broken(unreadable, exchange))?;
                 let limits = &self.snapshot.config.limits;
                 let mut scanned = 0;
@@ -186,11 +186,12 @@ struct Window<'p> {
 }
 
 impl<'p> Window<'p> {
-    fn new(plan: &'p Plan, skip: u64, take: u64, rows: Option<Rows>) -> Result<Self, Unreadable> {
-        let mut window = Self { skip, take, shown: 0, frame: &plan.frame, rows, out: Vec::new() };
+    fn new(walk: &'p Walk, rows: Option<Rows>) -> Result<Self, Unreadable> {
+        let frame = &walk.plan().frame;
+        let mut window = Self { skip: walk.skip, take: walk.take, shown: 0, frame, rows, out: Vec::new() };
         match &window.rows {
             Some(rows) => rows.header(&mut window.out)?,
-            None => window.out = plan.frame.opening(),
+            None => window.out = frame.opening_with(&walk.lead),
         }
         Ok(window)
     }

@@ -45,11 +45,11 @@ impl Envelope {
     pub(super) fn new(frame: &Frame) -> Self {
         let mut envelope = Self { nodes: vec![Node::default()] };
         match frame {
-            Frame::List { records, total, keep, exact } => {
+            Frame::List { records, totals, keep, exact } => {
                 for place in keep {
                     envelope.insert(place, Role::Scalar);
                 }
-                if let Some(place) = total {
+                for place in totals {
                     envelope.insert(place, if *exact { Role::Number } else { Role::Nothing });
                 }
                 envelope.insert(records, Role::List);

@@ -35,8 +35,8 @@ impl Plan {
 /// The envelope around the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// Records in an array at `records`. `total` passes only if `exact`; members at `keep` pass; all others are removed.
-    List { records: Place, total: Option<Place>, keep: Vec<Place>, exact: bool },
+    /// Records in an array at `records`. `totals` pass only if `exact`; members at `keep` pass; all others are removed.
+    List { records: Place, totals: Vec<Place>, keep: Vec<Place>, exact: bool },
     /// Records without an envelope, one a line (NDJSON).
     Lines,
     /// One record at the place.
@@ -53,9 +53,18 @@ impl Frame {
 
     /// What stands before the records of an answer that holds nothing else.
     pub fn opening(&self) -> Vec<u8> {
+        self.opening_with(&[])
+    }
+
+    /// As [`opening`](Self::opening), with numbers that lead the envelope, if there is one.
+    pub fn opening_with(&self, lead: &[(&str, i64)]) -> Vec<u8> {
         let mut out = Vec::new();
-        for name in self.place() {
+        for (depth, name) in self.place().iter().enumerate() {
             out.push(b'{');
+            for (member, value) in lead.iter().filter(|_| depth == 0) {
+                text::escape(member, &mut out);
+                out.extend_from_slice(format!(":{value},").as_bytes());
+            }
             text::escape(name, &mut out);
             out.push(b':');
         }

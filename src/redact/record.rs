@@ -44,6 +44,8 @@ pub(super) enum Inside {
     Record(u32),
     /// It is an array of related records.
     Records,
+    /// It holds related records by the names of their columns.
+    Container,
 }
 
 impl Entry {
@@ -159,7 +161,7 @@ impl<'b> Reader<'b> {
     pub(super) fn judged_at(&self, entry: &Entry) -> Option<&Judged> {
         match entry.inside {
             Inside::Record(number) => self.judged.get(number as usize),
-            Inside::Nothing | Inside::Records => None,
+            Inside::Nothing | Inside::Records | Inside::Container => None,
         }
     }
 
@@ -342,7 +344,11 @@ impl<'v> Reading<'_, '_, 'v> {
                     self.reader.entries.push(Entry { field: known.field(), ..entry });
                 }
                 self.scan.go(at);
-                at = self.value(view, known, first, around, name_at)?;
+                // Of what isn't declared, only a container is looked into.
+                at = match known.field() {
+                    None if !known.is_simple() => self.container(view, notes, &mut seen, first, around)?,
+                    field => self.value(view, field, first, around, name_at)?,
+                };
                 if is_told {
                     self.close(number, at);
                 }
@@ -383,7 +389,7 @@ impl<'v> Reading<'_, '_, 'v> {
     fn value(
         &mut self,
         view: &'v View,
-        known: Known,
+        field: Option<FieldId>,
         first: u8,
         around: usize,
         name_at: usize,
@@ -392,15 +398,26 @@ impl<'v> Reading<'_, '_, 'v> {
         self.scan.go(name_at);
         let key = self.scan.key()?;
         self.scan.colon()?;
-        let name = key.name();
+        self.named(view, &key.name(), field, first, around)
+    }
+
+    /// As [`value`](Self::value), of a member of this name. Its entry is the last one, if it is a related record.
+    fn named(
+        &mut self,
+        view: &'v View,
+        name: &[u8],
+        field: Option<FieldId>,
+        first: u8,
+        around: usize,
+    ) -> Result<usize, Unreadable> {
         let below = self.tracks.len();
-        self.tracks.follow(around..below, &name);
+        self.tracks.follow(around..below, name);
         let layout = view.judge.layout();
-        if let Some(node) = layout.member(NodeId::ROOT, &name) {
+        if let Some(node) = layout.member(NodeId::ROOT, name) {
             self.tracks.push(Track { layout, node, of: view.id });
         }
         let table = self.catalog.table(view.table);
-        let content = known.field().map(|field| view.content(table, field));
+        let content = field.map(|field| view.content(table, field));
         let value = match (content, first) {
             (Some(Content::One(Some(related))), b'{') => {
                 let entry = self.reader.entries.len() - 1;
@@ -420,6 +437,51 @@ impl<'v> Reading<'_, '_, 'v> {
         self.tracks.note(below..self.tracks.len(), raw, &mut self.reader.fillings)?;
         self.tracks.truncate(below);
         Ok(value.end)
+    }
+
+    /// A record's container: to-one relations, each by the name of its column. They are members of the record itself.
+    #[inline(never)]
+    fn container(
+        &mut self,
+        view: &'v View,
+        notes: &mut Notes,
+        seen: &mut u64,
+        first: u8,
+        around: usize,
+    ) -> Result<usize, Unreadable> {
+        if first != b'{' {
+            return self.scan.value_from(first).map(|value| value.end);
+        }
+        let number = self.reader.entries.len() - 1;
+        let catalog = self.catalog;
+        let table = catalog.table(view.table);
+        self.scan.enter()?;
+        let (mut is_first, mut before) = (true, None);
+        while let Some(key) = self.scan.member(&mut is_first)? {
+            let (value, byte) = (self.scan.position(), self.scan.peek()?);
+            let field = std::str::from_utf8(&key.name()).ok().and_then(|name| table.relation_by(name));
+            let entry =
+                self.entry(Span { start: key.start, end: value }, value, before.unwrap_or(key.start), Kinds::of(byte));
+            let child = self.reader.entries.len();
+            self.reader.entries.push(Entry { field, ..entry });
+            let end = match field {
+                None => self.scan.value_from(byte)?.end,
+                Some(FieldId(of)) => {
+                    let bit = if of < 64 { 1 << of } else { 0 };
+                    if *seen & bit != 0 || bit == 0 && !notes.see(field) {
+                        return Err(Unreadable::Duplicate);
+                    }
+                    *seen |= bit;
+                    self.named(view, table.field(FieldId(of)).name.as_bytes(), field, byte, around)?
+                }
+            };
+            self.close(child, end);
+            before = Some(end);
+        }
+        if let Some(entry) = self.reader.entries.get_mut(number) {
+            entry.inside = Inside::Container;
+        }
+        Ok(self.scan.position())
     }
 
     /// An array of related records. If anything else is in it, nothing is known of what is.
@@ -505,9 +567,11 @@ fn strange_name(
     let known = || {
         let layout = view.judge.layout();
         let node = layout.member(NodeId::ROOT, &name);
-        let is_whole = match field.map(|field| view.content(catalog.table(view.table), field)) {
+        let table = catalog.table(view.table);
+        let is_whole = match field.map(|field| view.content(table, field)) {
             Some(Content::One(Some(_)) | Content::Many(Some(_))) => false,
-            Some(Content::Plain { .. } | Content::One(None) | Content::Many(None)) | None => true,
+            Some(Content::Plain { .. } | Content::One(None) | Content::Many(None)) => true,
+            None => table.container.as_ref().is_none_or(|container| container.as_bytes() != &*name),
         };
         let keep = field.and_then(|field| keep.get(usize::from(field.0))).copied().unwrap_or_default();
         let simple = is_whole && !node.is_some_and(|node| layout.has_members(node));

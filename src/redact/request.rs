@@ -10,6 +10,7 @@ use super::scan::{Scan, Span};
 use super::{kind, text};
 use crate::api::{FieldId, Shape, Table};
 use crate::model::Value;
+use crate::model::value::Type;
 use crate::redact::Unreadable;
 
 /// One field of a request body with its raw JSON value.
@@ -44,6 +45,10 @@ pub fn fits(table: &Table, field: FieldId, raw: &[u8]) -> bool {
     let field = table.field(field);
     match &field.shape {
         Shape::Plain(_) if raw == b"null" => field.nullable,
+        // Of any other type an empty text is no value.
+        Shape::Plain(of) if raw == b"\"\"" && table.empty_is_null && *of != Type::Json => {
+            field.nullable || *of == Type::String
+        }
         Shape::Plain(of) => kind::fits(of, raw),
         Shape::One { .. } | Shape::Many { .. } => false,
     }
@@ -188,6 +193,42 @@ pub fn merge(before: &[u8], changes: &[(&str, &[u8])], depth: usize) -> Result<V
         if !done {
             put(&mut out, name, raw);
         }
+    }
+    out.push(b'}');
+    Ok(out)
+}
+
+/// A record with the relations in its container as members of its own, as rules name them.
+///
+/// Errors: it is not one valid JSON object, or names a member or a relation twice.
+pub fn lift(record: &[u8], table: &Table, depth: usize) -> Result<Vec<u8>, Unreadable> {
+    let mut lifted: Vec<(&str, &[u8])> = Vec::new();
+    let mut plain: Vec<(Vec<u8>, &[u8])> = Vec::new();
+    let mut failed = None;
+    members(record, depth, |name, _, value| {
+        let raw = value.of(record);
+        if table.container.as_ref().is_some_and(|container| container.as_bytes() == name) {
+            let inside = members(raw, depth, |name, _, value| {
+                let relation = std::str::from_utf8(name).ok().and_then(|name| table.relation_by(name));
+                lifted.extend(relation.map(|field| (&*table.field(field).name, value.of(raw))));
+            });
+            failed = failed.or(inside.err());
+        } else {
+            plain.push((name.to_vec(), raw));
+        }
+    })?;
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
+    let mut out = vec![b'{'];
+    for (name, raw) in &plain {
+        put(&mut out, std::str::from_utf8(name).map_err(|_| Unreadable::Encoding)?, raw);
+    }
+    for (name, raw) in lifted {
+        if plain.iter().any(|(known, _)| known == name.as_bytes()) {
+            return Err(Unreadable::Duplicate);
+        }
+        put(&mut out, name, raw);
     }
     out.push(b'}');
     Ok(out)

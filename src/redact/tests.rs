@@ -93,6 +93,8 @@ fn table(id: TableId, name: &str, fields: Vec<(String, Shape)>) -> Table {
         tenant_filter: Vec::new(),
         fields: fields.into_iter().map(field).collect(),
         absent_is_null: false,
+        empty_is_null: false,
+        container: None,
         race: Race::Accept,
         inexact_paging: InexactPaging::Short,
     }
@@ -206,7 +208,7 @@ pub(super) fn place(path: &str) -> Place {
 
 fn list(exact: bool) -> Frame {
     let keep = vec![place("meta.page"), place("next")];
-    Frame::List { records: place("data"), total: Some(place("meta.total")), keep, exact }
+    Frame::List { records: place("data"), totals: vec![place("meta.total")], keep, exact }
 }
 
 fn job(frame: &Frame, fields: Option<&[&str]>) -> Job {
@@ -268,7 +270,7 @@ fn redact(frame: &Frame, body: &[u8]) -> Result<(String, Tally), Unreadable> {
 
 /// One record of the caller's own in a bare array.
 fn shown(record: &str) -> Result<String, Unreadable> {
-    let frame = Frame::List { records: place(""), total: None, keep: Vec::new(), exact: false };
+    let frame = Frame::List { records: place(""), totals: Vec::new(), keep: Vec::new(), exact: false };
     redact(&frame, format!("[{record}]").as_bytes()).map(|(out, _)| out)
 }
 
@@ -466,7 +468,7 @@ fn rules_read_into_related_records_and_nested_objects() {
 
 #[test]
 fn a_projection_removes_fields_after_rules_have_read_them() {
-    let frame = Frame::List { records: place(""), total: None, keep: Vec::new(), exact: false };
+    let frame = Frame::List { records: place(""), totals: Vec::new(), keep: Vec::new(), exact: false };
     let body = format!(r#"[{{{OWN},"id":1,"ssn":"SECRET","account":null}}]"#);
     let Redacted { body: out, tally, .. } = run(&frame, Some(&["id"]), body.as_bytes()).unwrap();
     assert_eq!(String::from_utf8(out).unwrap(), r#"[{"id":1,"account":null}]"#);

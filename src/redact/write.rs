@@ -146,6 +146,22 @@ impl Writer {
         let Some(plan) = judged.shown() else { return };
         // Taken out while they are in use: records of a view never hold records of the same view.
         let (number, mut actions) = self.take_actions(view, plan);
+        self.members(reader, view, entries, judged.end, &mut actions, tape);
+        if let Some(prepared) = self.pages.get_mut(view.id).and_then(|page| page.plans.get_mut(number)) {
+            prepared.actions = actions;
+        }
+    }
+
+    /// Copies members of a record, all of which end there.
+    fn members(
+        &mut self,
+        reader: &Reader<'_>,
+        view: &View,
+        entries: Range<usize>,
+        end_of_last: usize,
+        actions: &mut [Action],
+        tape: &mut Tape<'_, '_>,
+    ) {
         let mut siblings = Siblings::default();
         let mut at = entries.start;
         let mut end = None;
@@ -156,6 +172,10 @@ impl Writer {
                 siblings.untold(entry.before, tape);
             }
             end = Some(entry.span.end);
+            if entry.inside == Inside::Container {
+                self.container(reader, view, entry, below, actions, &mut siblings, tape);
+                continue;
+            }
             let known = entry.field.and_then(|field| Some((field, actions.get_mut(usize::from(field.0))?)));
             let Some((field, action)) = known else {
                 self.tally.undeclared += 1;
@@ -197,12 +217,65 @@ impl Writer {
             }
             siblings.passed(entry.span.end);
         }
-        if end.is_some_and(|end| end != judged.end) {
-            siblings.untold(judged.end, tape);
+        if end.is_some_and(|end| end != end_of_last) {
+            siblings.untold(end_of_last, tape);
         }
         siblings.close(tape);
-        if let Some(prepared) = self.pages.get_mut(view.id).and_then(|page| page.plans.get_mut(number)) {
-            prepared.actions = actions;
+    }
+
+    /// A record's container, with the related records that show. One that doesn't leaves no trace, for neither does one
+    /// that isn't there; a container that is left empty goes.
+    #[expect(clippy::too_many_arguments, reason = "the state of one record")]
+    fn container(
+        &mut self,
+        reader: &Reader<'_>,
+        view: &View,
+        container: &Entry,
+        entries: Range<usize>,
+        actions: &[Action],
+        outside: &mut Siblings,
+        tape: &mut Tape<'_, '_>,
+    ) {
+        let mut siblings = Siblings::default();
+        let mut at = entries.start;
+        let mut kept = false;
+        while let Some(entry) = reader.entries.get(at).filter(|_| at < entries.end) {
+            let below = at + 1..entry.next;
+            at = entry.next;
+            let related = entry.field.and_then(|field| Some((view.related(field)?, reader.judged_at(entry)?)));
+            let asked = entry.field.and_then(|field| actions.get(usize::from(field.0)));
+            let shown = match (related, asked.map(|action| &action.or)) {
+                (Some((related, judged)), Some(Or::Related)) => {
+                    self.judged(judged);
+                    judged.shown().map(|_| (related, judged))
+                }
+                (_, Some(Or::Drop)) => None,
+                (_, Some(_)) => {
+                    entry.field.into_iter().for_each(|field| self.changed(view, field, FieldChange::Removed));
+                    None
+                }
+                (_, None) => {
+                    self.tally.undeclared += 1;
+                    None
+                }
+            };
+            let Some((related, judged)) = shown else {
+                siblings.drop(entry.span, tape);
+                continue;
+            };
+            if !kept {
+                outside.keep(container.span.start, tape);
+                kept = true;
+            }
+            siblings.keep(entry.span.start, tape);
+            self.record(reader, related, below, judged, tape);
+            siblings.passed(entry.span.end);
+        }
+        if kept {
+            siblings.close(tape);
+            outside.passed(container.span.end);
+        } else {
+            outside.drop(container.span, tape);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The `rest` dialect: where records lie in an answer, and how query parameters are spelled.
+//! Dialects. Of `rest`: where records lie in an answer, and how query parameters are spelled.
 //!
 //! A kept member of the envelope can't hold the records, and no two parameters share a spelling: otherwise rows would
 //! pass unread, or a filter would be taken for something else.
@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 
 use super::{Known, place};
-use crate::api::{Dialect, Direction, Limit, ListParameter, Operator, Parameters, Place, Records, Rest, Sort, raw};
+use crate::api::{
+    Dialect, Direction, Limit, ListParameter, Operator, Parameters, Place, Pocketbase, Records, Rest, Sort, raw,
+};
 use crate::model::Name;
 use crate::yaml::{Reader, Text};
 
@@ -14,6 +16,7 @@ pub(super) fn dialect(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) ->
     match api.dialect? {
         raw::Dialect::Rest => rest(api, known, reader).map(Dialect::Rest),
         raw::Dialect::Odata => super::odata::odata(api, reader).map(Dialect::Odata),
+        raw::Dialect::Pocketbase => Some(Dialect::Pocketbase(pocketbase(api, reader))),
     }
 }
 
@@ -49,6 +52,43 @@ fn rest(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Option<Rest> 
         keep: keep.into_iter().map(|(_, place)| place).collect(),
         parameters,
     })
+}
+
+/// What PocketBase's language can't say of a table is a mistake here, not a surprise later.
+fn pocketbase(api: &raw::Api, reader: &mut Reader) -> Pocketbase {
+    for (_, table) in &api.tables {
+        let mut columns: Vec<&str> = Vec::new();
+        for field in &table.fields {
+            let name = &field.name;
+            let word = name.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let taken = [Pocketbase::CONTAINER, "null", "true", "false"];
+            if !word || taken.contains(&name.value.to_ascii_lowercase().as_str()) {
+                let message = format!("`{}` is no field's name in PocketBase's filters", name.value);
+                reader.error("bad-name", &name.span, message).help = Some(
+                    "letters, digits and `_`; `expand`, `null`, `true` and `false` mean something else".to_owned(),
+                );
+            }
+            match &field.shape {
+                Some(raw::Shape::Many { .. }) => {
+                    let message = format!("PocketBase's dialect can't ask for `{}`, a to-many relation", name.value);
+                    reader.error("bad-relation", &name.span, message);
+                }
+                Some(raw::Shape::One { by, .. }) if columns.contains(&by.value.as_str()) => {
+                    let message = format!("two relations are expanded by the column `{}`", by.value);
+                    reader.error("bad-relation", &by.span, message);
+                }
+                Some(raw::Shape::One { by, .. }) => columns.push(&by.value),
+                Some(raw::Shape::Plain(_)) | None => {}
+            }
+        }
+        if let Some((parameter, _)) = table.tenant_filter.first() {
+            let message = "PocketBase's dialect cuts lists to a tenant by itself";
+            reader.error("bad-tenant", &parameter.span, message).help = Some("leave `tenant_filter` out".to_owned());
+        }
+    }
+    let page = api.pocketbase.as_ref().and_then(|raw| raw.page);
+    let (page, max_page) = page.unwrap_or((Pocketbase::PAGE, Pocketbase::MAX_PAGE));
+    Pocketbase::new(page, max_page)
 }
 
 fn records(text: &Text, reader: &mut Reader) -> Option<Records> {

@@ -1,7 +1,7 @@
 //! Tables: that keys, owners, tenant columns and relations exist and have the type their use needs.
 
 use super::{Known, unknown};
-use crate::api::{ApiId, Field, FieldId, Push, Shape, Table, Tenancy, raw};
+use crate::api::{ApiId, Field, FieldId, Pocketbase, Push, Shape, Table, Tenancy, raw};
 use crate::diagnostic::Span;
 use crate::model::value::{Decimal, Type};
 use crate::model::{Name, Value};
@@ -18,7 +18,7 @@ pub(super) fn table(
 ) -> Option<Table> {
     let id = known.tables.get(name.value.as_str())?.id;
     let fields: Vec<Option<Field>> =
-        raw.fields.iter().map(|field| compile_field(known, api, raw, field, reader)).collect();
+        raw.fields.iter().map(|field| compile_field(known, api, described, raw, field, reader)).collect();
     let key = raw.key.as_ref().and_then(|word| identifying(raw, word, "key", reader));
     let owner = raw.owner.as_ref().map(|word| column(raw, word, reader));
     if let (Some(word), Some(Some((_, field)))) = (&raw.owner, &owner)
@@ -27,6 +27,7 @@ pub(super) fn table(
         reader.error("bad-column", &word.span, format!("the owner `{}` can't be a {}", word.value, type_word(field)));
     }
     let tenant = raw.tenant.as_ref().and_then(|tenant| tenancy(known, described, raw, tenant, reader));
+    let is_pocketbase = described.dialect == Some(raw::Dialect::Pocketbase);
     let tenant_filter = raw.tenant_filter.iter().map(|(p, d)| (p.value.as_str().into(), d.value.as_str().into()));
     Some(Table {
         id,
@@ -38,6 +39,8 @@ pub(super) fn table(
         tenant_filter: tenant_filter.collect(),
         fields: fields.into_iter().collect::<Option<_>>()?,
         absent_is_null: raw.absent_is_null,
+        empty_is_null: is_pocketbase,
+        container: is_pocketbase.then(|| Pocketbase::CONTAINER.into()),
         race: raw.race,
         inexact_paging: raw.inexact_paging,
     })
@@ -46,6 +49,7 @@ pub(super) fn table(
 fn compile_field(
     known: &Known<'_>,
     api: ApiId,
+    described: &raw::Api,
     table: &raw::Table,
     raw: &raw::Field,
     reader: &mut Reader,
@@ -91,8 +95,20 @@ fn compile_field(
             Some(value) => Some(value?),
             None => None,
         },
-        push: raw.push.as_ref().map(|(_, push)| *push),
+        push: raw.push.as_ref().map(|(_, push)| *push).or_else(|| known_push(described, plain(raw).as_ref()?)),
     })
+}
+
+/// How a server compares whose ways are known. PocketBase is SQLite with numbers that are floats and instants that are
+/// texts of one form.
+fn known_push(described: &raw::Api, of: &Type) -> Option<Push> {
+    match (described.dialect?, of) {
+        (raw::Dialect::Rest, _) => None,
+        (raw::Dialect::Pocketbase, Type::String) => Some(Push::Ordered),
+        (raw::Dialect::Pocketbase, Type::Int | Type::Decimal) => Some(Push::Double),
+        (raw::Dialect::Pocketbase, Type::Double | Type::Bool | Type::Timestamp | Type::Date) => Some(Push::Exact),
+        (raw::Dialect::Pocketbase, Type::Duration | Type::List(_) | Type::Map(_) | Type::Json) => None,
+    }
 }
 
 /// A word for how an upstream compares must be one that its values can be compared in.

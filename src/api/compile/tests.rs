@@ -2,6 +2,7 @@
 
 use super::*;
 
+const POCKETBASE: &str = include_str!("../../../config/apis/pocketbase.yaml");
 const DEMO: &str = include_str!("../../../config/apis/demo-crm.yaml");
 
 fn names(words: &[&str]) -> Vec<Name> {
@@ -81,4 +82,40 @@ fn records_one_a_line_have_no_envelope() {
         panic!("not `rest`")
     };
     assert_eq!(rest.list, crate::api::Records::Lines);
+}
+
+#[test]
+fn what_pocketbase_cant_say_of_a_table_is_a_mistake() {
+    let (catalog, warnings) = compile(&POCKETBASE.replace("upstream: pocketbase", "upstream: crm"))
+        .unwrap_or_else(|errors| panic!("{}", diagnostic::render(&errors, false)));
+    assert_eq!(warnings, []);
+    let contacts = catalog.table_named("contacts").expect("a table");
+    assert_eq!((contacts.container.as_deref(), contacts.empty_is_null), (Some("expand"), true));
+    let push = |name: &str| contacts.field(contacts.field_named(name).expect("a field")).push;
+    use crate::api::Push;
+    let known = [
+        ("name", Some(Push::Ordered)),
+        ("last_seen", Some(Push::Exact)),
+        ("active", Some(Push::Exact)),
+        ("account_record", None),
+    ];
+    for (name, expected) in known {
+        assert_eq!(push(name), expected, "{name}");
+    }
+    for (from, to, code) in [
+        ("      active: bool", "      not-a-word: bool", "bad-name"),
+        ("      active: bool", "      expand: bool", "bad-name"),
+        ("      active: bool", "      Null: bool", "bad-name"),
+        ("      active: bool", "      again: { table: accounts, by: account }", "bad-relation"),
+        ("      active: bool", "      notes: { table: accounts, many: true }", "bad-relation"),
+        ("    race: accept", "    tenant_filter: { o: organization_id }\n    race: accept", "bad-tenant"),
+        ("max: 1000", "max: 1001", "expected-number"),
+        ("default: 30", "default: 1001", "expected-number"),
+        ("max: 1000", "max: 10", "bad-limit"),
+        ("dialect: pocketbase", "dialect: rest", "unknown-key"),
+    ] {
+        let wrong = POCKETBASE.replace("upstream: pocketbase", "upstream: crm").replacen(from, to, 1);
+        let errors = compile(&wrong).expect_err(to);
+        assert!(errors.iter().any(|error| error.code == code), "{to}: {}", diagnostic::render(&errors, false));
+    }
 }

@@ -101,6 +101,16 @@ pub fn parse(text: &str) -> Result<Expression, Mistake> {
     }
 }
 
+/// All of these. `None`: there are none.
+pub fn conjunction(parts: Vec<Expression>) -> Option<Expression> {
+    (!parts.is_empty()).then(|| one_or(parts, Expression::All))
+}
+
+/// Any of these. `None`: there are none.
+pub fn disjunction(parts: Vec<Expression>) -> Option<Expression> {
+    (!parts.is_empty()).then(|| one_or(parts, Expression::Any))
+}
+
 /// Prints an expression. `None`: a text of it can't be quoted.
 pub fn print(expression: &Expression) -> Option<String> {
     let mut out = String::new();

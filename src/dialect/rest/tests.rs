@@ -72,6 +72,8 @@ fn table() -> Table {
         tenant_filter: vec![("organization_id".into(), "organization_id".into())],
         fields: fields.into_iter().map(field).collect(),
         absent_is_null: false,
+        empty_is_null: false,
+        container: None,
         race: Race::Accept,
         inexact_paging: InexactPaging::Refill,
     }

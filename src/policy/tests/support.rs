@@ -106,6 +106,8 @@ fn catalog() -> Catalog {
             tenant_filter: Vec::new(),
             fields: fields.collect(),
             absent_is_null: *name == "tickets",
+            empty_is_null: false,
+            container: None,
             race: Race::Accept,
             inexact_paging: InexactPaging::Refill,
         }

@@ -292,6 +292,7 @@ impl Checker<'_, '_> {
                         of,
                         declared.nullable,
                         table.absent_is_null,
+                        table.empty_is_null,
                         by,
                         rest.as_slice(),
                     );
@@ -328,6 +329,7 @@ impl Checker<'_, '_> {
         declared: &Type,
         mut nullable: bool,
         mut absent_is_null: bool,
+        empty_is_null: bool,
         by: Option<FieldId>,
         rest: &[(&str, &Node)],
     ) -> Option<End> {
@@ -346,6 +348,9 @@ impl Checker<'_, '_> {
             absent_is_null = false;
         }
         let field = self.field(subject, names, of.clone(), nullable, absent_is_null, by);
+        if empty_is_null && nullable && rest.is_empty() && *of != Type::Json {
+            self.scope.layout.empty_is_null(field.slot);
+        }
         Some(End { field, kind: Kind::of(of), open: !rest.is_empty() })
     }
 

@@ -131,7 +131,7 @@ fn no_spelling_of_a_record_lets_a_hidden_field_out() {
         ("\"name\":\"SECRET", Err(Incomplete)),
         (&deep, Err(Syntax)),
     ];
-    let bare = Frame::List { records: place(""), total: None, keep: Vec::new(), exact: false };
+    let bare = Frame::List { records: place(""), totals: Vec::new(), keep: Vec::new(), exact: false };
     for (members, expected) in cases {
         let expected = expected.map(|kept| format!("[{{{OWN}{kept}}}]"));
         attack(&bare, &format!("[{{{OWN},{members}}}]"), expected.as_deref().map_err(|e| *e));
@@ -197,7 +197,7 @@ fn bytes_that_are_no_text_are_refused_wherever_they_are() {
     for bytes in [&b"\xff"[..], b"\xc0\xae", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"] {
         for (before, after) in [("[{\"x\":\"", "\"}]"), ("[{\"", "\":1}]"), ("[", "]"), ("[]", "")] {
             let body = [before.as_bytes(), bytes, after.as_bytes()].concat();
-            let bare = Frame::List { records: place(""), total: None, keep: Vec::new(), exact: false };
+            let bare = Frame::List { records: place(""), totals: Vec::new(), keep: Vec::new(), exact: false };
             let expected = if before == "[]" { Unreadable::Trailing } else { Unreadable::Encoding };
             assert_eq!(redact(&bare, &body).unwrap_err(), expected, "{before}{bytes:?}{after}");
         }

@@ -155,6 +155,8 @@ impl Server {
             tenant_filter: vec![("organization_id".into(), "organization_id".into())],
             fields,
             absent_is_null: table.absent_is_null,
+            empty_is_null: false,
+            container: None,
             race: table.race,
             inexact_paging: table.inexact_paging,
         };
