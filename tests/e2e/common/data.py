@@ -12,6 +12,12 @@ APPS = ["shop", "desk"]
 TENANTS = [(organization, app) for organization in ORGANIZATIONS for app in APPS]
 REGIONS = ["EMEA", "APAC", "AMER"]
 STAGES = ["lead", "qualified", "won", "lost"]
+# Texts that are one to some comparisons and two to others, or that mean something in a query's language.
+LABELS = ["a", "A", "a ", " a", "aa", "é", "É", "ß", "ss", "it's", 'say "so"', "back\\slash", "50%", "under_score", "{:t}", "[[x]]",
+          "\U0001f600", "\u01c4", "null", "true", "1", "1.0", "", "// b", "b) || (c", "zz"]
+WEIGHTS = [0, 0.1, 0.3, 1, 1.5, 2.25, -2.5, 99.99, 100, 1000000.125, 0.000001, -100]
+INSTANTS = ["2025-03-01T00:00:00.000Z", "2025-03-01T00:00:00.123Z", "2025-03-01T00:00:00.124Z", "2025-02-28T23:59:59.999Z",
+            "2024-02-29T12:00:00.000Z", None]
 # In each tenant: two reps, their manager, and one rep whom nobody manages.
 PEOPLE = ["ana", "bo", "marta", "zoe"]
 
@@ -83,7 +89,25 @@ def build():
             "private": private,
             "body": f"SECRET-TALK-{number:03}" if private else f"Talk {turn:02} of {mark(tenant)}",
         } | scope(tenant))
-    return {"users": users, "accounts": accounts, "contacts": contacts, "deals": deals, "activities": activities}
+    notes = []
+    for number in range(240):
+        tenant, turn = TENANTS[number % 6], number // 6
+        notes.append({
+            "id": number + 1,
+            "owner_id": user_id(tenant, PEOPLE[turn % 4]),
+            "dealId": None if turn % 4 == 3 else deals[(turn * 7 % 15) * 6 + number % 6]["id"],
+            "label": LABELS[turn * 5 % len(LABELS)],
+            "weight": WEIGHTS[turn * 7 % len(WEIGHTS)],
+            "rank": turn * 11 % 7 - 3,
+            "seen_at": INSTANTS[turn % len(INSTANTS)],
+            "done": turn % 3 == 0,
+            "region": REGIONS[turn % 3],
+            "written": f"Note {turn:02} of {mark(tenant)}",
+            "hidden": f"SECRET-REMARK-{turn % 13:03}",
+        } | scope(tenant))
+    return {
+        "users": users, "accounts": accounts, "contacts": contacts, "deals": deals, "activities": activities, "notes": notes,
+    }
 
 
 def scope(tenant):

@@ -37,6 +37,8 @@ def owns(row, claims):
 
 
 def partial(address):
+    if not address:
+        return "***"
     name, domain = address.split("@")
     return f"{name[0]}***@{domain}"
 

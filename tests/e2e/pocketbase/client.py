@@ -1,0 +1,301 @@
+#!/usr/bin/env python3
+"""The cases for PocketBase: what each person sees and may change through the gateway, and what nobody gets out of it.
+
+`client.py prepare` makes the identity provider's key. `client.py serving` runs the cases and appends a line for each to the
+file of results.
+"""
+
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import httpx
+
+import attacks
+import harness
+import model
+import queries
+import rules
+import seed
+import writes
+from harness import WORK, Failed, case, expect, plain, same
+from identity import PEOPLE
+
+SEED = int(os.environ["E2E_SEED"])
+# Lists under random policies.
+LISTS_ASKED = int(os.environ.get("E2E_LISTS", 320))
+# Of each person under each of the random policies.
+QUERIES = 5
+ENVELOPE = {"page", "perPage", "totalItems", "totalPages", "items"}
+
+
+def path(table, key=""):
+    return f"/api/collections/{seed.COLLECTIONS[table]}/records{'/' if key else ''}{key}"
+
+
+class Run(harness.Run):
+    def __init__(self):
+        super().__init__()
+        self.server = seed.Server()
+        self.admin = httpx.Client(base_url=os.environ["E2E_ADMIN"], timeout=30, trust_env=False)
+
+    def page(self, who, table, query="", version=1):
+        answer = self.get(who, f"{path(table)}?{query}", version=version)
+        expect(set(answer) <= ENVELOPE and "items" in answer, list(answer))
+        return answer
+
+    def pages(self, who, table, query="", size=7, total=True):
+        """A whole list, page by page, and what it says of its length."""
+        found, totals = [], set()
+        for number in range(1, 200):
+            part = self.page(who, table, f"perPage={size}&page={number}{query}")
+            found += part["items"]
+            totals.add((part["totalItems"], part["totalPages"]))
+            expect((part["page"], part["perPage"]) == (number, size), part["page"], part["perPage"])
+            expect(len(part["items"]) <= size, "a page is too long")
+            if len(part["items"]) < size:
+                break
+        else:
+            raise Failed("the list does not end")
+        expect(len(totals) == 1, "totals that differ from page to page:", totals)
+        told = totals.pop()
+        true = (len(found), -(-len(found) // size))
+        expect(told == (-1, -1) or (total and told == true), told, "is not", true)
+        return found, told != (-1, -1)
+
+    def metric(self, name):
+        lines = self.admin.get("/metrics").text.splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}(\{{| )", line))
+
+    def rule(self, policies):
+        """Puts policies for `notes` in force. Whether they are: a condition that can't hold is refused as a mistake."""
+        before = self.metric("scrim_reloads_total")
+        (Path(os.environ["E2E_POLICIES"]) / "notes.yaml").write_text(policies.text)
+        os.kill(int(os.environ["E2E_GATEWAY_PID"]), signal.SIGHUP)
+        for _ in range(200):
+            if self.metric("scrim_reloads_total") > before:
+                break
+            time.sleep(0.02)
+        return self.metric("scrim_last_reload_ok") == 1
+
+
+def keyed(records):
+    return {record["id"]: record for record in records}
+
+
+# What people see.
+
+LISTS = [
+    ("ana", "contacts"), ("ana", "accounts"), ("ana", "deals"), ("ana", "activities"), ("ana", "users"),
+    ("marta", "contacts"), ("marta", "accounts"), ("marta", "users"), ("support", "contacts"),
+    ("support", "accounts"), ("auditor", "deals"), ("auditor", "activities"), ("vic", "contacts"),
+]
+
+
+def add_lists():
+    for who, table in LISTS:
+        def listed(run, who=who, table=table):
+            expected = run.rows.views(table, who)
+            expect(expected, "the case is empty")
+            for size in (7, 200):
+                same(run.pages(who, table, size=size)[0], expected)
+            same(run.page(who, table, "", version=2)["items"], expected[:30])
+
+        harness.add("serving", f"{who} lists {table}, page by page, as the policy says", listed)
+
+        def read(run, who=who, table=table):
+            views = keyed(run.rows.views(table, who))
+            for row in run.rows.database[table]:
+                answer = run.ask(who, "GET", path(table, row["id"]))
+                if row["id"] in views:
+                    expect(answer.status_code == 200 and answer.json() == views[row["id"]], answer.text)
+                else:
+                    run.refused(answer, 404, "not_found")
+
+        harness.add("serving", f"{who} reads each of the {table} that the list shows and no other", read)
+
+
+add_lists()
+
+
+@case("serving")
+def totals_stand_where_the_filter_says_all_of_the_policy(run):
+    for who, table in [("marta", "contacts"), ("ana", "accounts"), ("auditor", "deals"), ("ana", "activities")]:
+        found, told = run.pages(who, table)
+        expect(told, who, table, "has no totals, although PocketBase can say what the policy says")
+
+
+@case("serving")
+def expansions_follow_the_other_tables_policy(run):
+    accounts = keyed(run.rows.views("accounts", "ana"))
+    found, _ = run.pages("ana", "contacts", "&expand=accountId")
+    expected = [
+        view | ({"expand": {"accountId": accounts[view["accountId"]]}} if view["accountId"] in accounts else {})
+        for view in run.rows.views("contacts", "ana")
+    ]
+    same(found, expected)
+    expect({"expand" in row for row in found} == {True, False}, "the case shows both")
+    key = next(row["id"] for row in found if "expand" in row)
+    one = run.get("ana", path("contacts", key) + "?expand=accountId", version=2)
+    expect(one == keyed(expected)[key], one)
+    some = run.get("ana", path("contacts", key) + "?expand=accountId&fields=name,expand.accountId")
+    expect(some == {"name": one["name"], "expand": one["expand"]}, some)
+    # What is asked for is shown, whether or not it is among the fields.
+    same([run.get("ana", path("contacts", key) + "?expand=accountId&fields=name")], [some])
+
+
+@case("serving")
+def a_filter_with_characters_of_the_upstreams_syntax_is_a_value(run):
+    for text in ["EMEA' || '1'='1", "EMEA') || (id!='", 'EMEA" || id!="', "EMEA' //", "@request.auth.id", "{:x}", "[[id]]", "%"]:
+        written = queries.literal(text, random.Random(1))
+        answer = run.ask("ana", "GET", f"{path('contacts')}?filter={quote('region=' + written, safe='')}")
+        expect(answer.status_code == 200 and answer.json()["items"] == [], written, answer.text)
+
+
+# Random policies and random queries.
+
+
+@case("serving")
+def random_policies_and_queries_find_what_the_rows_say(run):
+    rows, deals = run.rows.database["notes"], keyed(run.rows.database["deals"])
+    chance = random.Random(SEED)
+    asked = refused = with_totals = shown = rounds = 0
+    drawn = ((seed_, rules.draw(rows, deals, seed_)) for seed_ in itertools.count(SEED))
+    in_force = ((seed_, policies) for seed_, policies in drawn if run.rule(policies))
+    for number, policies in in_force:
+        if asked >= LISTS_ASKED:
+            break
+        rounds += 1
+        for who in ("ana", "marta", "support", "auditor", "vic"):
+            claims = PEOPLE[who]
+            mine = run.rows.of("notes", who)
+            pairs = [(row, policies.view(row, claims)) for row in mine]
+            visible = [(row, view) for row, view in pairs if view is not None]
+            for row, view in pairs[:8]:
+                answer = run.ask(who, "GET", path("notes", row["id"]))
+                expect((answer.json() if answer.status_code == 200 else None) == view, f"policies {number}", who, row, answer.text)
+            if run.ask(who, "GET", path("notes")).status_code == 404:
+                # Conditions that can't hold for somebody hide the table from them.
+                expect(not any(policies.view(row, claims) for row in rows), f"policies {number}", who, "sees no table", policies.text)
+                continue
+            clear = policies.clear(claims)
+            for _ in range(QUERIES):
+                query = queries.draw(mine, clear, chance)
+                found, told = run.pages(who, "notes", query.text, size=query.size, total=query.total)
+                expected = query.finds(visible)
+                told_of = (f"seed {SEED}, policies {number}, {who}:", unquote(query.text), len(found), "records, not", len(expected))
+                expect(found == expected, *told_of, found[:2], expected[:2], policies.text)
+                asked, with_totals, shown = asked + 1, with_totals + told, shown + len(found)
+            hidden = ["hidden", *policies.hidden(claims, rows)]
+            for name in chance.sample(hidden, min(2, len(hidden))):
+                parameter, text = chance.choice([("filter", "{}!=''"), ("sort", "{}"), ("filter", "(id!=''||{}>0)"), ("fields", "{}")])
+                # What isn't clear may be shown all the same.
+                if parameter == "fields" and name != "hidden":
+                    continue
+                target = f"{path('notes')}?{parameter}="
+                answer = run.ask(who, "GET", target + quote(text.format(name), safe=""))
+                run.refused(answer, 400, "query_not_allowed")
+                other = run.ask(who, "GET", target + quote(text.format("nothing"), safe=""))
+                expect(plain(answer) == plain(other), "a hidden field is told from none:", parameter, text)
+                refused += 1
+    print(f"{asked} lists under {rounds} policies: {shown} records, {with_totals} with totals; {refused} refused", flush=True)
+    expect(asked >= 300 and refused > 40 and with_totals > 20, "too few were asked")
+
+
+# What nobody gets.
+
+
+def add_attacks():
+    for attack in attacks.READS + attacks.WRITES:
+        def attacked(run, attack=attack):
+            writes_ = attack in attacks.WRITES
+            before = {table: run.server.records(table) for table in seed.COLLECTIONS} if writes_ else None
+            for version in (1, 2):
+                arguments = dict(body=attack.body, headers=attack.headers, version=version)
+                answer = run.ask(attack.who, attack.method, attack.target, **arguments)
+                run.refused(answer, attack.status, attack.code)
+                if attack.same_as:
+                    other = run.ask(attack.who, attack.method, attack.same_as, **arguments)
+                    expect(plain(answer) == plain(other), plain(answer), "differs from", plain(other))
+            if before:
+                after = {table: run.server.records(table) for table in seed.COLLECTIONS}
+                expect(after == before, "it changed the upstream:", attack.name)
+
+        harness.add("serving", f"refused: {attack.name}", attacked)
+
+
+add_attacks()
+
+
+@case("serving")
+def ids_of_others_answer_like_ids_of_nobody(run):
+    mine = {row["id"] for row, _ in run.rows.visible("contacts", "ana")}
+    nobody = plain(run.ask("ana", "GET", path("contacts", "con000000099999")))
+    for row in run.rows.database["contacts"]:
+        if row["id"] not in mine:
+            expect(plain(run.ask("ana", "GET", path("contacts", row["id"]))) == nobody, row["id"])
+
+
+@case("serving")
+def a_count_never_speaks_of_hidden_rows(run):
+    """Bisecting a hidden value, a hidden row and another tenant's row by what a count or a page tells."""
+    for text in ["name~'globex'", "owner_id='zoe-acme-shop'", "id='con000000000003'", "name>'Contact' && id='con000000000007'"]:
+        answer = run.ask("marta", "GET", f"{path('contacts')}?filter={quote(text, safe='')}")
+        expect(answer.status_code == 200, answer.text)
+        expect((answer.json()["totalItems"], answer.json()["items"]) == (0, []), text, answer.text)
+
+
+# Clients that others wrote.
+
+
+@case("serving")
+def pocketbases_own_client_works_within_its_rights(run):
+    script = Path(__file__).parent / "sdk.mjs"
+    environment = os.environ | {
+        "NODE_EXTRA_CA_CERTS": str(WORK / "gateway.pem"), "E2E_TOKEN": run.tokens["marta"],
+        "E2E_EXPECTED": json.dumps(len(run.rows.of("contacts", "marta"))),
+    }
+    done = subprocess.run(["node", str(script)], env=environment, capture_output=True, timeout=60, check=False)
+    expect(done.returncode == 0, done.stdout.decode(), done.stderr.decode())
+    expect("SECRET-" not in done.stdout.decode(), done.stdout)
+
+
+# What people change.
+
+
+@case("serving")
+def random_writes_leave_what_the_policies_say(run):
+    outcomes = writes.play(run, SEED, 130)
+    print("writes:", ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())), flush=True)
+    expect(len(outcomes) >= 6, "too few kinds of writes came up:", outcomes)
+
+
+@case("serving")
+def nothing_of_another_tenant_has_changed(run):
+    def others(rows):
+        return [row for row in rows if (row["organization_id"], row["app_id"]) not in (("acme", "shop"), ("globex", "shop"))]
+
+    for table, rows in run.rows.database.items():
+        expect(others(run.server.records(table)) == others(rows), "a row of another tenant changed in", table)
+
+
+@case("serving")
+def the_metrics_of_what_must_never_be_are_zero(run):
+    for name in ("scrim_tenant_violations_total", "scrim_pushdown_leaks_total"):
+        text = run.admin.get("/metrics").text
+        expect(f"# TYPE {name} counter" in text, name, "is not told")
+        expect(run.metric(name) == 0, name, run.metric(name))
+
+
+case("serving")(harness.no_row_came_back_that_was_not_asked_for)
+case("serving")(harness.the_audit_log_and_the_log_hold_no_secrets)
+
+if __name__ == "__main__":
+    harness.main(Run)

@@ -1,0 +1,52 @@
+// PocketBase's own client, unmodified, as the manager marta: lists, pages, filters, expansions, and a record's whole life.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+
+const require = createRequire(pathToFileURL(process.env.E2E_PACKAGES + '/').href);
+const { default: PocketBase, ClientResponseError } = await import(pathToFileURL(require.resolve('pocketbase')).href);
+
+const client = new PocketBase(process.env.E2E_GATEWAY);
+client.autoCancellation(false);
+client.beforeSend = (url, options) => {
+    options.headers = { ...options.headers, Authorization: `Bearer ${process.env.E2E_TOKEN}` };
+    return { url, options };
+};
+const contacts = client.collection('contacts');
+
+const all = await contacts.getFullList({ sort: '-name', batch: 10 });
+assert.ok(all.length > 20);
+assert.equal(new Set(all.map((one) => one.id)).size, all.length);
+assert.deepEqual(all.map((one) => one.name), all.map((one) => one.name).sort().reverse());
+assert.equal((await contacts.getFullList()).length, all.length);
+
+const page = await contacts.getList(2, 7, { sort: 'name' });
+assert.deepEqual([page.page, page.perPage, page.items.length], [2, 7, 7]);
+assert.deepEqual([page.totalItems, page.totalPages], [all.length, Math.ceil(all.length / 7)]);
+
+const filter = client.filter('name = {:name} || (region = {:region} && id != {:id})', { name: all[0].name, region: "it's", id: 5 + '' });
+assert.deepEqual((await contacts.getList(1, 5, { filter })).items.map((one) => one.id), [all[0].id]);
+assert.equal((await contacts.getFirstListItem(client.filter('id={:id}', { id: all[3].id }))).name, all[3].name);
+
+const expanded = await contacts.getFullList({ expand: 'accountId' });
+assert.ok(expanded.some((one) => one.expand?.accountId?.name));
+const one = await contacts.getOne(all[0].id, { fields: 'id,name' });
+assert.deepEqual(Object.keys(one).filter((name) => !name.startsWith('collection')).sort(), ['id', 'name']);
+
+const made = await contacts.create({ name: 'From the client', stage: 'lead', region: 'EMEA', email: 'c@c.example' });
+assert.equal(made.owner_id, 'marta-acme-shop');
+assert.equal((await contacts.update(made.id, { stage: 'qualified', phone: '+15550009999' })).stage, 'qualified');
+assert.equal((await contacts.getOne(made.id)).phone, '+15550009999');
+assert.equal(await contacts.delete(made.id), true);
+
+const refusal = async (promise, status) => {
+    await assert.rejects(promise, (error) => error instanceof ClientResponseError && error.status === status);
+};
+await refusal(contacts.getOne(made.id), 404);
+await refusal(contacts.getOne('con000000000003'), 404);
+await refusal(contacts.getList(1, 5, { filter: 'national_id != ""' }), 400);
+await refusal(contacts.update(all[0].id, { national_id: 'x' }), 403);
+await refusal(client.collections.getFullList(), 404);
+await refusal(client.settings.getAll(), 404);
+await refusal(client.collection('users').authWithPassword('a@b.example', 'abcdefgh'), 404);
+await refusal(client.createBatch().send(), 404);
