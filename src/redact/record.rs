@@ -345,8 +345,9 @@ impl<'v> Reading<'_, '_, 'v> {
                 }
                 self.scan.go(at);
                 // Of what isn't declared, only a container is looked into.
+                let holds = || self.catalog.table(view.table).container.is_some();
                 at = match known.field() {
-                    None if !known.is_simple() => self.container(view, notes, &mut seen, first, around)?,
+                    None if !known.is_simple() && holds() => self.container(view, notes, &mut seen, first, around)?,
                     field => self.value(view, field, first, around, name_at)?,
                 };
                 if is_told {
