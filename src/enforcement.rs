@@ -132,7 +132,7 @@ pub enum Listing {
     /// The upstream's own page: as it is, or with fewer records where the API description allows short pages.
     Page(Permit<Fetch>),
     /// Rows may be dropped that the upstream counts: pages are read from the first on until the client's is full.
-    Walk(Walk),
+    Walk(Box<Walk>),
 }
 
 /// Reads an upstream's pages one after the other and shows the client a window of what it may see.
@@ -301,7 +301,8 @@ impl<'a> Case<'a> {
         let lead = language.lead(&query);
         // Of how many there are in all, the upstream can only tell what isn't so.
         sent.count = false;
-        Ok(Listing::Walk(Walk { base: permit, table: table.id, query: sent, lead, skip, take, step }))
+        let walk = Walk { base: permit, table: table.id, query: sent, lead, skip, take, step };
+        Ok(Listing::Walk(Box::new(walk)))
     }
 
     /// The permit for one of the upstream's pages, from 0.

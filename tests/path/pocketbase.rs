@@ -52,6 +52,7 @@ grants:
     rows: record.parent.region == 'north'
     read: { clear: [id, name] }
     write: [name, account]
+    check: after.name != 'nobody'
 ";
 
 async fn world() -> World {
@@ -219,7 +220,8 @@ async fn a_write_is_judged_by_the_records_that_it_points_to() {
         world.upstream.forget();
         let got =
             manager.send("PATCH", &format!("/api/collections/contacts/records/{key}"), Some(&body.to_string())).await;
-        assert_eq!(got.status, status, "{key} {body}: {}", got.text());
+        let (_, outcome) = world.last_audit().await;
+        assert_eq!(got.status, status, "{key} {body}: {outcome}");
         let written: Vec<Seen> = world.upstream.seen().into_iter().filter(|seen| seen.method == "PATCH").collect();
         assert_eq!(written.len(), usize::from(status == 200), "{key} {body}");
         if let [write] = &*written {

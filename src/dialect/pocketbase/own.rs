@@ -30,15 +30,15 @@ pub(super) fn add(table: &Table, sieve: &Sieve) -> Added {
     said.sort_by_key(|said| said.size(table).0);
     let mut added = Added { condition: Condition::default(), exact: sieve.exact };
     let (mut bytes, mut comparisons) = (0, 0);
-    for Said { condition, exact } in said {
-        let (size, count) = Said { condition: condition.clone(), exact }.size(table);
+    for part in said {
+        let (size, count) = part.size(table);
         if bytes + size > MAX_ADDED || comparisons + count > MAX_COMPARISONS {
             added.exact = false;
             continue;
         }
         (bytes, comparisons) = (bytes + size, comparisons + count);
-        added.condition = added.condition.and(condition);
-        added.exact &= exact;
+        added.condition = added.condition.and(part.condition);
+        added.exact &= part.exact;
     }
     added
 }

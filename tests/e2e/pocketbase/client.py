@@ -133,6 +133,21 @@ def totals_stand_where_the_filter_says_all_of_the_policy(run):
 
 
 @case("serving")
+def what_a_policy_lets_through_is_what_the_server_is_asked_for(run):
+    for who, table in [("ana", "accounts"), ("marta", "contacts"), ("auditor", "deals"), ("ana", "activities")]:
+        answer = run.ask(who, "GET", f"{path(table)}?perPage=200")
+        shown = len(answer.json()["items"])
+        outcome = run.outcome(answer)
+        expect(outcome["pushed"] and outcome["rows_dropped"] == 0, outcome)
+        expect((outcome["rows_returned"], outcome["upstream_requests"]) == (shown, 1), outcome)
+        tenant = [row for row in run.rows.of(table, who)]
+        asked = [row for row in tenant if row["id"] in keyed(answer.json()["items"])]
+        expect(shown < len(tenant), "the case shows nothing")
+        less = len(json.dumps(asked)) / len(json.dumps(tenant))
+        print(f"{who} lists {table}: {shown} of {len(tenant)} rows of the tenant, {less:.0%} of their bytes", flush=True)
+
+
+@case("serving")
 def expansions_follow_the_other_tables_policy(run):
     accounts = keyed(run.rows.views("accounts", "ana"))
     found, _ = run.pages("ana", "contacts", "&expand=accountId")
