@@ -132,7 +132,7 @@ pub enum Listing {
     /// The upstream's own page: as it is, or with fewer records where the API description allows short pages.
     Page(Permit<Fetch>),
     /// Rows may be dropped that the upstream counts: pages are read from the first on until the client's is full.
-    Walk(Box<Walk>),
+    Walk(Walk),
 }
 
 /// Reads an upstream's pages one after the other and shows the client a window of what it may see.
@@ -141,8 +141,6 @@ pub struct Walk {
     base: Permit<Fetch>,
     table: TableId,
     query: Query,
-    /// Numbers that lead the answer's envelope.
-    pub lead: Vec<(&'static str, i64)>,
     /// Visible records before the client's page.
     pub skip: u64,
     /// Visible records on the client's page.
@@ -298,11 +296,14 @@ impl<'a> Case<'a> {
             (None, None) => 0,
         };
         let step = paging.limit.filter(|_| paging.by.is_some()).map(|limit| limit.max);
-        let lead = language.lead(&query);
         // Of how many there are in all, the upstream can only tell what isn't so.
         sent.count = false;
-        let walk = Walk { base: permit, table: table.id, query: sent, lead, skip, take, step };
-        Ok(Listing::Walk(Box::new(walk)))
+        Ok(Listing::Walk(Walk { base: permit, table: table.id, query: sent, skip, take, step }))
+    }
+
+    /// Numbers that lead the envelope of a walk's answer.
+    pub fn lead(&self, walk: &Walk) -> Vec<(&'static str, i64)> {
+        dialect::of(self.catalog.api(self.catalog.table(walk.table).api)).lead(&walk.query)
     }
 
     /// The permit for one of the upstream's pages, from 0.

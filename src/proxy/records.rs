@@ -44,7 +44,7 @@ impl<'u> Step<'u, '_> {
             }
             Listing::Walk(walk) => {
                 let (plan, asked) = (walk.plan(), walk.asked());
-                let window = Window::new(&walk, exports.then(|| Rows::new(plan)));
+                let window = Window::new(&walk, &self.case.lead(&walk), exports.then(|| Rows::new(plan)));
                 let mut window = window.map_err(|unreadable| broken(unreadable, exchange))?;
                 let limits = &self.snapshot.config.limits;
                 let mut scanned = 0;
@@ -186,12 +186,12 @@ struct Window<'p> {
 }
 
 impl<'p> Window<'p> {
-    fn new(walk: &'p Walk, rows: Option<Rows>) -> Result<Self, Unreadable> {
+    fn new(walk: &'p Walk, lead: &[(&str, i64)], rows: Option<Rows>) -> Result<Self, Unreadable> {
         let frame = &walk.plan().frame;
         let mut window = Self { skip: walk.skip, take: walk.take, shown: 0, frame, rows, out: Vec::new() };
         match &window.rows {
             Some(rows) => rows.header(&mut window.out)?,
-            None => window.out = frame.opening_with(&walk.lead),
+            None => window.out = frame.opening_with(lead),
         }
         Ok(window)
     }
