@@ -281,7 +281,7 @@ def random_conditions_are_pushed_without_a_loss(run):
         expect(all(row[name] == given[name] for name in kept), row, given)
     exact = asked = 0
     for number, (text, passes) in enumerate(residuals.conditions(SEED)):
-        for _ in range(9):
+        for _ in range(6):
             regions = chance.sample(residuals.TEXTS, chance.randrange(4))
             who = identity.person("ana-acme-shop", [f"r{number}"], regions=regions)
             run.tokens["residual"] = identity.signed(harness.WORK, who)
@@ -300,7 +300,7 @@ def random_conditions_are_pushed_without_a_loss(run):
                 exact += 1
                 expect(found["@odata.count"] == len(expected), *told, found["@odata.count"], "of", len(expected))
     print(f"{asked} random conditions, seed {SEED}: nothing lost; {exact} were said exactly", flush=True)
-    expect(asked > 600 and asked > exact > asked / 5, asked, exact)
+    expect(asked > 500 and asked > exact > asked / 5, asked, exact)
 
 
 case("residuals")(the_metrics_of_leaks_are_zero)
