@@ -44,7 +44,7 @@ impl Language for Odata {
 
     fn envelope(&self) -> Envelope<'_> {
         // The context names what was selected, and links lead past the gateway: neither passes.
-        Envelope { list: &self.list, record: &self.record, total: Some(&self.total), keep: &[] }
+        Envelope { list: &self.list, record: &self.record, totals: std::slice::from_ref(&self.total), keep: &[] }
     }
 
     fn paging(&self) -> Paging {

@@ -58,6 +58,7 @@ impl Far {
     }
 
     /// The other end of a WebSocket, with the request that opened it.
+    #[expect(clippy::result_large_err, reason = "what the library lets a handshake be refused with")]
     async fn websocket(&mut self) -> (WebSocketStream<TcpStream>, Request) {
         let stream = self.next().await;
         let seen = Arc::new(Mutex::new(None));

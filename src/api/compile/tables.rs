@@ -103,7 +103,7 @@ fn compile_field(
 /// texts of one form.
 fn known_push(described: &raw::Api, of: &Type) -> Option<Push> {
     match (described.dialect?, of) {
-        (raw::Dialect::Rest, _) => None,
+        (raw::Dialect::Rest | raw::Dialect::Odata, _) => None,
         (raw::Dialect::Pocketbase, Type::String) => Some(Push::Ordered),
         (raw::Dialect::Pocketbase, Type::Int | Type::Decimal) => Some(Push::Double),
         (raw::Dialect::Pocketbase, Type::Double | Type::Bool | Type::Timestamp | Type::Date) => Some(Push::Exact),

@@ -50,6 +50,8 @@ fn table() -> Table {
         tenant_filter: Vec::new(),
         fields: fields.into_iter().map(field).collect(),
         absent_is_null: false,
+        empty_is_null: false,
+        container: None,
         race: Race::Accept,
         inexact_paging: InexactPaging::Refill,
     }
