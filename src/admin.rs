@@ -27,6 +27,7 @@ const MAX_CONNECTIONS: usize = 64;
 /// Also how long an idle connection is kept: the time runs from the end of the last answer.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 const MAX_HEADERS: usize = 64;
 const MAX_BUFFER: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -54,7 +55,7 @@ impl Admin {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown`, then cuts what is still open.
+    /// Serves until `shutdown`, then gives whoever has come by then a moment for their answers, and cuts what is still open.
     pub async fn serve(self, source: impl Source, shutdown: impl Future<Output = ()>) {
         let source = Arc::new(source);
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -66,7 +67,7 @@ impl Admin {
                 (permit, self.listener.accept().await)
             };
             tokio::select! {
-                () = &mut shutdown => return,
+                () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
                 (permit, accepted) = accepted => match accepted {
                     Ok((stream, _)) => {
@@ -82,6 +83,9 @@ impl Admin {
                 },
             }
         }
+        drop(self.listener);
+        let answered = async { while connections.join_next().await.is_some() {} };
+        tokio::time::timeout(LAST_ANSWERS, answered).await.ok();
     }
 }
 

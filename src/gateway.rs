@@ -51,6 +51,7 @@ pub struct Gateway {
     cut: watch::Sender<bool>,
     stop_admin: watch::Sender<bool>,
     serving: JoinSet<()>,
+    admin: JoinSet<()>,
     background: JoinSet<()>,
 }
 
@@ -170,11 +171,11 @@ impl Gateway {
             let (proxy, places) = (Arc::clone(&proxy), Arc::clone(&places));
             serving.spawn(listener.serve(proxy, places, shared.metrics.clone(), stopping.clone(), cutting.clone()));
         }
-        let mut background = JoinSet::new();
+        let (mut watched, mut background) = (JoinSet::new(), JoinSet::new());
         if let Some(admin) = admin {
             let source = Arc::clone(&shared);
             let mut stopping = stopping_admin;
-            background.spawn(admin.serve(source, async move {
+            watched.spawn(admin.serve(source, async move {
                 stopping.wait_for(|stop| *stop).await.ok();
             }));
         }
@@ -183,7 +184,19 @@ impl Gateway {
         }
         background.spawn(certificates::watch(Arc::clone(&shared), shared.reloaded.subscribe()));
         background.spawn(forget_callers(Arc::clone(&shared.in_force)));
-        Ok(Self { shared, addresses, sockets, lingers, admin_address, stop, cut, stop_admin, serving, background })
+        Ok(Self {
+            shared,
+            addresses,
+            sockets,
+            lingers,
+            admin_address,
+            stop,
+            cut,
+            stop_admin,
+            serving,
+            admin: watched,
+            background,
+        })
     }
 
     /// Where it listens, in the order of the configuration.
@@ -260,6 +273,11 @@ impl Gateway {
             tracing::warn!("requests were still in flight after their connections had ended");
         }
         self.stop_admin.send_replace(true);
+        if self.lingers.load(Ordering::Acquire) {
+            // Whoever asks this process how things are may just have come to it.
+            while self.admin.join_next().await.is_some() {}
+        }
+        self.admin.shutdown().await;
         self.background.shutdown().await;
         self.shared.log.flush().await;
     }
