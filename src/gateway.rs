@@ -44,8 +44,6 @@ pub struct Gateway {
     addresses: Vec<SocketAddr>,
     /// Other handles of the listening sockets, for a process that takes over.
     sockets: Sockets,
-    /// Whether idle connections stay open while it drains.
-    lingers: Arc<AtomicBool>,
     admin_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     cut: watch::Sender<bool>,
@@ -66,6 +64,8 @@ struct Shared {
     in_force: Arc<ArcSwapOption<Snapshot>>,
     certificates: Certificates,
     stopping: watch::Receiver<bool>,
+    /// Whether another process serves on the same sockets: idle connections stay open while this one drains.
+    lingers: Arc<AtomicBool>,
     /// One reload at a time.
     reloading: Mutex<()>,
     /// The tasks that keep things fresh waited for what was in force before.
@@ -154,6 +154,7 @@ impl Gateway {
             in_force: Arc::new(ArcSwapOption::empty()),
             certificates: secured,
             stopping: stopping.clone(),
+            lingers: Arc::default(),
             reloading: Mutex::new(()),
             reloaded: watch::Sender::new(()),
             scraping: std::sync::Mutex::default(),
@@ -162,8 +163,9 @@ impl Gateway {
         shared.in_force.store(Some(Arc::new(snapshot)));
         loaded(&metrics, true);
 
-        let proxy = Arc::new(Proxy::new(Arc::clone(&shared.in_force), clock, log, metrics));
-        let lingers = Arc::clone(&proxy.lingers);
+        let mut proxy = Proxy::new(Arc::clone(&shared.in_force), clock, log, metrics);
+        proxy.lingers = Arc::clone(&shared.lingers);
+        let proxy = Arc::new(proxy);
         let addresses = listeners.iter().map(Listener::address).collect();
         let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
         let mut serving = JoinSet::new();
@@ -188,7 +190,6 @@ impl Gateway {
             shared,
             addresses,
             sockets,
-            lingers,
             admin_address,
             stop,
             cut,
@@ -244,7 +245,7 @@ impl Gateway {
     /// Drains while another process serves on the same sockets. Connections that are idle stay open until their next answer,
     /// which says that it is the last one: who is just about to ask on one must not find it closed.
     pub async fn retire(self) {
-        self.lingers.store(true, Ordering::Release);
+        self.shared.lingers.store(true, Ordering::Release);
         // Whoever watches is to find the other process.
         self.stop_admin.send_replace(true);
         self.shutdown().await;
@@ -273,7 +274,7 @@ impl Gateway {
             tracing::warn!("requests were still in flight after their connections had ended");
         }
         self.stop_admin.send_replace(true);
-        if self.lingers.load(Ordering::Acquire) {
+        if self.shared.lingers.load(Ordering::Acquire) {
             // Whoever asks this process how things are may just have come to it.
             while self.admin.join_next().await.is_some() {}
         }
@@ -345,7 +346,7 @@ impl admin::Source for Arc<Shared> {
             (in_force.is_none(), "no_valid_policy"),
             (in_force.as_ref().is_some_and(|snapshot| !snapshot.authenticator.is_ready()), "keys_missing"),
             (!self.log.is_writable(), "audit_unwritable"),
-            (*self.stopping.borrow(), "draining"),
+            (*self.stopping.borrow() && !self.lingers.load(Ordering::Acquire), "draining"),
         ];
         let reasons: Vec<_> = reasons.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect();
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
