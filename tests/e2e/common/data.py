@@ -2,10 +2,12 @@
 """The CRM that every upstream serves: six tenants with the same people and figures, and rows that must stay apart.
 
 Every row of every table names its tenant in a text (`acme.shop`), and every column that nobody may read begins with
-`SECRET-`. So a leak is a string that can be looked for in any byte of an answer. Prints the whole database as JSON.
+`SECRET-`. So a leak is a string that can be looked for in any byte of an answer. Prints the database as JSON, or those of
+its tables that are named.
 """
 
 import json
+import sys
 
 ORGANIZATIONS = ["acme", "globex", "initech"]
 APPS = ["shop", "desk"]
@@ -115,4 +117,5 @@ def scope(tenant):
 
 
 if __name__ == "__main__":
-    print(json.dumps(build()))
+    database = build()
+    print(json.dumps({table: database[table] for table in sys.argv[1:] or database}))

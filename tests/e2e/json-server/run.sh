@@ -22,7 +22,8 @@ start_upstream() {
 port=$(free_port)
 export E2E_UPSTREAM=http://127.0.0.1:$port
 client=$here/client.py
-python3 "$common/data.py" >"$work/original.json"
+# Not the notes: it can't delete anything beside a record whose key of another one is null.
+python3 "$common/data.py" users accounts contacts deals activities >"$work/original.json"
 prepare_gateway
 "$python" "$client" prepare
 outcome 'the configuration is sound' "$E2E_BIN" check --config "$run/gateway.yaml" --deny-warnings
