@@ -13,13 +13,15 @@ pub(super) struct Sink {
     file: File,
     /// Whether the last byte of the file is not a line feed.
     torn: bool,
+    /// Whether that was found when it was opened: another process may have been writing just then.
+    found: bool,
 }
 
 impl Sink {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let torn = ends_torn(&mut file)?;
-        Ok(Self { path: path.to_owned(), file, torn })
+        Ok(Self { path: path.to_owned(), file, torn, found: torn })
     }
 
     /// Errors: the path can't be opened; the open file is kept.
@@ -31,6 +33,9 @@ impl Sink {
 
     /// Appends whole lines: how many of their bytes were written, and what stopped it there.
     pub(super) fn append(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
+        if std::mem::take(&mut self.found) {
+            self.torn = ends_torn(&mut self.file).unwrap_or(true);
+        }
         if self.torn {
             if let Err(error) = self.file.write_all(b"\n") {
                 return (0, Err(error));
