@@ -121,11 +121,15 @@ impl Messages {
             _ => MAX_LINE,
         };
         let Some(end) = memchr::memchr(b'\n', bytes) else {
+            // A carriage return can only be the last byte of a line whose end is to come. What came before was looked at then.
+            let has_return = self.line.last() == Some(&b'\r');
+            let inner = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+            let fits = self.line.len() + bytes.len() < longest;
+            if has_return || !fits || memchr::memchr2(b'\r', 0, inner).is_some() {
+                return Err(Ambiguous);
+            }
             self.line.extend_from_slice(bytes);
-            // A carriage return can only be the last byte of a line whose end is to come.
-            let inner = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-            let fits = self.line.len() < longest && memchr::memchr2(b'\r', 0, inner).is_none();
-            return if fits { Ok(bytes.len()) } else { Err(Ambiguous) };
+            return Ok(bytes.len());
         };
         let piece = bytes.get(..=end).unwrap_or_default();
         let used = piece.len();
