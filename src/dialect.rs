@@ -3,7 +3,10 @@
 //! Pure. Nothing of the client's text is forwarded; an unknown parameter is an error, never passed on. Each dialect is one
 //! [`Language`]; who speaks it knows nothing of who asks, nor of what they may see.
 
+#[cfg(test)]
+mod described;
 mod odata;
+mod pairs;
 pub mod pocketbase;
 pub mod rest;
 mod value;

@@ -14,6 +14,7 @@ mod token;
 use std::collections::HashMap;
 
 use crate::api::{FieldId, Odata, Shape, Table, Tenancy};
+use crate::dialect::pairs::number;
 use crate::dialect::{Added, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query, value};
 use crate::model::filter::Sieve;
 use crate::model::value::Type;
@@ -163,9 +164,4 @@ fn plain(kind: &Type, text: String) -> Option<String> {
     let fraction = fraction.trim_end_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
     Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
-}
-
-/// Digits without a sign or leading zeros.
-fn number(text: &str) -> Option<u64> {
-    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
 }

@@ -12,9 +12,10 @@ mod tests;
 mod value;
 
 use crate::api::{FieldId, Operator, Pocketbase, Shape, Table, Tenancy};
+use crate::dialect::pairs::{self, Pairs};
 use crate::dialect::{Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query};
 use crate::model::filter::Sieve;
-use crate::model::{Name, Reason, TenantScope, percent};
+use crate::model::{Name, Reason, TenantScope};
 use grammar::{Expression, Literal, Sign};
 
 /// Pages that may be skipped.
@@ -32,7 +33,7 @@ impl Language for Pocketbase {
     }
 
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
-        let mut out = Printer::default();
+        let mut out = Pairs::default();
         if list {
             let parts = [tenants(table, tenant), expression(table, &query.filter)];
             let parts: Vec<Expression> = parts.into_iter().flatten().collect();
@@ -40,7 +41,7 @@ impl Language for Pocketbase {
                 // What can't be quoted was never understood; nothing is found then.
                 out.pair("filter", &grammar::print(&filter).unwrap_or_else(|| nothing(table)));
             }
-            out.sort(table, &query.sort);
+            sorted(&mut out, table, &query.sort);
             out.pair("perPage", &query.limit.unwrap_or(self.page).min(self.max_page).to_string());
             if let Some(page) = query.page {
                 out.pair("page", &page.to_string());
@@ -193,8 +194,8 @@ impl Reading<'_> {
                 "sort" => query.sort = self.sort(text)?,
                 "expand" => query.expand = self.expand(text)?,
                 "fields" => chosen = Some(text),
-                "page" => query.page = Some(number_of(text).filter(|page| (1..=MAX_PAGE).contains(page))?),
-                "perPage" => query.limit = Some(number_of(text).filter(|size| (1..=self.most).contains(size))?),
+                "page" => query.page = Some(pairs::number(text).filter(|page| (1..=MAX_PAGE).contains(page))?),
+                "perPage" => query.limit = Some(pairs::number(text).filter(|size| (1..=self.most).contains(size))?),
                 "skipTotal" => {
                     query.count = match text.as_str() {
                         "1" | "true" => false,
@@ -323,34 +324,15 @@ impl Reading<'_> {
     }
 }
 
-/// Digits without a sign or leading zeros, so that a number has one spelling.
-fn number_of(text: &str) -> Option<u64> {
-    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
-}
-
-#[derive(Default)]
-struct Printer(String);
-
-impl Printer {
-    fn pair(&mut self, name: &str, value: &str) {
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        percent::encode(name, &mut self.0);
-        self.0.push('=');
-        percent::encode(value, &mut self.0);
+/// With the key at the end: rows that are alike would change their pages between two requests. Where no order is asked
+/// for, the server's would be that of whichever index it takes.
+fn sorted(out: &mut Pairs, table: &Table, sort: &[(FieldId, bool)]) {
+    if sort.is_empty() {
+        return out.pair("sort", "@rowid");
     }
-
-    /// With the key at the end: rows that are alike would change their pages between two requests. Where no order is asked
-    /// for, the server's would be that of whichever index it takes.
-    fn sort(&mut self, table: &Table, sort: &[(FieldId, bool)]) {
-        if sort.is_empty() {
-            return self.pair("sort", "@rowid");
-        }
-        let key = (!sort.iter().any(|(field, _)| *field == table.key)).then_some((table.key, false));
-        let name =
-            |(field, down): &(FieldId, bool)| format!("{}{}", if *down { "-" } else { "" }, table.field(*field).name);
-        let names: Vec<String> = sort.iter().chain(&key).map(name).collect();
-        self.pair("sort", &names.join(","));
-    }
+    let key = (!sort.iter().any(|(field, _)| *field == table.key)).then_some((table.key, false));
+    let name =
+        |(field, down): &(FieldId, bool)| format!("{}{}", if *down { "-" } else { "" }, table.field(*field).name);
+    let names: Vec<String> = sort.iter().chain(&key).map(name).collect();
+    out.pair("sort", &names.join(","));
 }

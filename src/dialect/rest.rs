@@ -13,9 +13,10 @@ pub use filter::add;
 use std::collections::HashMap;
 
 use crate::api::{Direction, FieldId, ListParameter, Operator, Parameters, Rest, Shape, Sort, Table, Tenancy};
+use crate::dialect::pairs::{Pairs, number};
 use crate::dialect::{Added, Comparison, Envelope, Language, PageSize, PagedBy, Paging, Query, value};
 use crate::model::filter::Sieve;
-use crate::model::{Name, Reason, TenantScope, percent};
+use crate::model::{Name, Reason, TenantScope};
 
 /// Records or pages that may be skipped.
 const MAX_SKIP: u64 = 1_000_000_000;
@@ -77,7 +78,7 @@ pub fn parse(rest: &Rest, table: &Table, pairs: &[(String, String)]) -> Result<Q
 /// that no two but those of [`Operator::Each`] are spelled alike: see [`spelling`].
 pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
     let parameters = &rest.parameters;
-    let mut out = Printer::default();
+    let mut out = Pairs::default();
     if list {
         for (name, dimension) in &table.tenant_filter {
             // A tenant without the dimension owns nothing, so it is given what matches nothing.
@@ -90,14 +91,14 @@ pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, li
             }
         }
         if let (Some(sort), false) = (&parameters.sort, query.sort.is_empty()) {
-            out.sort(sort, table, &query.sort);
+            sorted(&mut out, sort, table, &query.sort);
         }
     }
     if let (Some(list), Some(fields)) = (&parameters.fields, &query.fields) {
-        out.fields(list, table, fields);
+        listed(&mut out, list, table, fields);
     }
     if let (Some(list), false) = (&parameters.expand, query.expand.is_empty()) {
-        out.fields(list, table, &query.expand);
+        listed(&mut out, list, table, &query.expand);
     }
     if list {
         if let Some(limit) = &parameters.limit {
@@ -271,42 +272,23 @@ fn is_part(outer: &str, inner: &str) -> bool {
     inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('['))
 }
 
-/// Digits without a sign or leading zeros, so that a number has one spelling.
-fn number(text: &str) -> Option<u64> {
-    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
+fn listed(out: &mut Pairs, list: &ListParameter, table: &Table, fields: &[FieldId]) {
+    let names: Vec<&str> = fields.iter().map(|field| &*table.field(*field).name).collect();
+    out.pair(&list.name, &names.join(list.separator.encode_utf8(&mut [0; 4])));
 }
 
-#[derive(Default)]
-struct Printer(String);
-
-impl Printer {
-    fn pair(&mut self, name: &str, value: &str) {
-        if !self.0.is_empty() {
-            self.0.push('&');
+fn sorted(out: &mut Pairs, sort: &Sort, table: &Table, by: &[(FieldId, bool)]) {
+    let separator = sort.list.separator.to_string();
+    let join = |part: &dyn Fn(&(FieldId, bool)) -> String| by.iter().map(part).collect::<Vec<_>>().join(&separator);
+    let name = |field: FieldId| &*table.field(field).name;
+    match &sort.direction {
+        Direction::Prefix => {
+            let spelled = join(&|(field, down)| format!("{}{}", if *down { "-" } else { "" }, name(*field)));
+            out.pair(&sort.list.name, &spelled);
         }
-        percent::encode(name, &mut self.0);
-        self.0.push('=');
-        percent::encode(value, &mut self.0);
-    }
-
-    fn fields(&mut self, list: &ListParameter, table: &Table, fields: &[FieldId]) {
-        let names: Vec<&str> = fields.iter().map(|field| &*table.field(*field).name).collect();
-        self.pair(&list.name, &names.join(list.separator.encode_utf8(&mut [0; 4])));
-    }
-
-    fn sort(&mut self, sort: &Sort, table: &Table, by: &[(FieldId, bool)]) {
-        let separator = sort.list.separator.to_string();
-        let join = |part: &dyn Fn(&(FieldId, bool)) -> String| by.iter().map(part).collect::<Vec<_>>().join(&separator);
-        let name = |field: FieldId| &*table.field(field).name;
-        match &sort.direction {
-            Direction::Prefix => {
-                let spelled = join(&|(field, down)| format!("{}{}", if *down { "-" } else { "" }, name(*field)));
-                self.pair(&sort.list.name, &spelled);
-            }
-            Direction::Parameter(order) => {
-                self.pair(&sort.list.name, &join(&|(field, _)| name(*field).to_owned()));
-                self.pair(order, &join(&|(_, down)| if *down { "desc" } else { "asc" }.to_owned()));
-            }
+        Direction::Parameter(order) => {
+            out.pair(&sort.list.name, &join(&|(field, _)| name(*field).to_owned()));
+            out.pair(order, &join(&|(_, down)| if *down { "desc" } else { "asc" }.to_owned()));
         }
     }
 }

@@ -1,13 +1,14 @@
 //! A query in OData's words: every name declared, every literal of its property's type, every alternative in parentheses.
 
 use crate::api::{FieldId, Odata, Operator, Shape, Table, Tenancy};
+use crate::dialect::pairs::Pairs;
 use crate::dialect::{Comparison, Condition, Query, value};
+use crate::model::TenantScope;
 use crate::model::value::Type;
-use crate::model::{TenantScope, percent};
 
 /// `of`: the service and the tenant, for a list.
 pub(super) fn query(table: &Table, query: &Query, of: Option<(&Odata, &TenantScope)>) -> String {
-    let mut out = Pairs(String::new());
+    let mut out = Pairs::default();
     if let Some((_, tenant)) = of {
         let mut all: Vec<String> = tenant_filter(table, tenant);
         match &query.filter {
@@ -116,19 +117,5 @@ fn literal(table: &Table, comparison: &Comparison) -> String {
     match &table.field(comparison.field).shape {
         Shape::Plain(kind) if *kind != Type::String => comparison.value.clone(),
         _ => format!("'{}'", comparison.value.replace('\'', "''")),
-    }
-}
-
-struct Pairs(String);
-
-impl Pairs {
-    fn pair(&mut self, name: &str, value: &str) {
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        // Some services know no `%24`.
-        percent::encode_keeping(name, &mut self.0, |b| percent::is_unreserved(b) || b == b'$');
-        self.0.push('=');
-        percent::encode(value, &mut self.0);
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::add;
 use crate::api::*;
+use crate::dialect::described::contacts;
 use crate::dialect::{Comparison, Condition, Language, Query, parse_record};
 use crate::model::filter::{Filter, Part, Sieve, Sign, Test};
 use crate::model::value::Type;
@@ -31,30 +32,7 @@ fn table() -> Table {
         plain("contains", Type::String, false),
         plain("eq", Type::Bool, false),
     ];
-    let field = |(name, shape, nullable): (String, Shape, bool)| Field {
-        name: name.into(),
-        shape,
-        nullable,
-        tags: Vec::new(),
-        derived_from: Vec::new(),
-        default: None,
-        push: None,
-    };
-    Table {
-        id: TableId(0),
-        api: ApiId(0),
-        name: "contacts".into(),
-        key: FieldId(0),
-        owner: None,
-        tenant: Tenancy::Columns(vec![("organization_id".into(), FieldId(1))]),
-        tenant_filter: Vec::new(),
-        fields: fields.into_iter().map(field).collect(),
-        absent_is_null: false,
-        empty_is_null: false,
-        container: None,
-        race: Race::Accept,
-        inexact_paging: InexactPaging::Refill,
-    }
+    contacts(fields)
 }
 
 fn tenant() -> TenantScope {

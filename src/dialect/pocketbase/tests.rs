@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::grammar;
 use crate::api::*;
+use crate::dialect::described::contacts;
 use crate::dialect::{Added, Language, Query, parse_record};
 use crate::model::filter::{Filter, Part, Sieve, Sign, Test};
 use crate::model::value::Type;
@@ -24,30 +25,7 @@ fn table() -> Table {
         ("account".to_owned(), Shape::Plain(Type::String), true),
         ("parent".to_owned(), Shape::One { table: TableId(1), by: FieldId(7) }, false),
     ];
-    let field = |(name, shape, nullable): (String, Shape, bool)| Field {
-        name: name.into(),
-        shape,
-        nullable,
-        tags: Vec::new(),
-        derived_from: Vec::new(),
-        default: None,
-        push: None,
-    };
-    Table {
-        id: TableId(0),
-        api: ApiId(0),
-        name: "contacts".into(),
-        key: FieldId(0),
-        owner: None,
-        tenant: Tenancy::Columns(vec![("organization_id".into(), FieldId(1))]),
-        tenant_filter: Vec::new(),
-        fields: fields.into_iter().map(field).collect(),
-        absent_is_null: false,
-        empty_is_null: true,
-        container: Some(Pocketbase::CONTAINER.into()),
-        race: Race::Accept,
-        inexact_paging: InexactPaging::Refill,
-    }
+    Table { empty_is_null: true, container: Some(Pocketbase::CONTAINER.into()), ..contacts(fields) }
 }
 
 fn server() -> Pocketbase {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{parse, print};
 use crate::api::*;
+use crate::dialect::described::contacts;
 use crate::dialect::{Comparison, Language, Query, parse_record};
 use crate::model::value::Type;
 use crate::model::{Name, Reason, TenantScope};
@@ -40,7 +41,7 @@ fn rest(direction: Direction) -> Rest {
 }
 
 fn table() -> Table {
-    let plain = |name: &str, kind| (name.to_owned(), Shape::Plain(kind));
+    let plain = |name: &str, kind| (name.to_owned(), Shape::Plain(kind), false);
     let fields = [
         plain("id", Type::Int),
         plain("organization_id", Type::String),
@@ -49,34 +50,12 @@ fn table() -> Table {
         plain("active", Type::Bool),
         plain("created_at", Type::Timestamp),
         plain("custom", Type::Json),
-        ("account".to_owned(), Shape::One { table: TableId(1), by: FieldId(0) }),
-        ("notes".to_owned(), Shape::Many { table: TableId(2) }),
+        ("account".to_owned(), Shape::One { table: TableId(1), by: FieldId(0) }, false),
+        ("notes".to_owned(), Shape::Many { table: TableId(2) }, false),
         plain("limit", Type::Int),
     ];
-    let field = |(name, shape): (String, Shape)| Field {
-        name: name.into(),
-        shape,
-        nullable: false,
-        tags: Vec::new(),
-        derived_from: Vec::new(),
-        default: None,
-        push: None,
-    };
-    Table {
-        id: TableId(0),
-        api: ApiId(0),
-        name: "contacts".into(),
-        key: FieldId(0),
-        owner: None,
-        tenant: Tenancy::Columns(vec![("organization_id".into(), FieldId(1))]),
-        tenant_filter: vec![("organization_id".into(), "organization_id".into())],
-        fields: fields.into_iter().map(field).collect(),
-        absent_is_null: false,
-        empty_is_null: false,
-        container: None,
-        race: Race::Accept,
-        inexact_paging: InexactPaging::Refill,
-    }
+    let tenant_filter = vec![("organization_id".into(), "organization_id".into())];
+    Table { tenant_filter, ..contacts(fields) }
 }
 
 fn tenant() -> TenantScope {
