@@ -5,23 +5,11 @@ acme.shop: contact 1 is ana's, 7 is zoe's and outside ana's region, deal 7 is bo
 account 3 are of globex.shop.
 """
 
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from hostile import Attack
+
 ROOT = "/odata/v4/crm"
-
-
-@dataclass(frozen=True)
-class Attack:
-    name: str
-    target: str
-    status: int
-    code: str
-    who: str = "ana"
-    method: str = "GET"
-    headers: dict = field(default_factory=dict)
-    body: object = None
-    same_as: str | None = None
 
 
 def at(target):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import attacks
 import harness
+import hostile
 import identity
 import queries
 import residuals
@@ -138,25 +139,7 @@ def less_moves_than_without_the_gateway(run):
 # What nobody gets.
 
 
-def add_attacks():
-    expect(len(attacks.READS) + len(attacks.WRITES) >= 50, "too few attacks")
-    for attack in attacks.READS + attacks.WRITES:
-        def attacked(run, attack=attack):
-            before = run.database() if attack in attacks.WRITES else None
-            for version in (1, 2):
-                arguments = dict(body=attack.body, headers=attack.headers, version=version)
-                answer = run.ask(attack.who, attack.method, attack.target, **arguments)
-                run.refused(answer, attack.status, attack.code)
-                if attack.same_as:
-                    other = run.ask(attack.who, attack.method, attack.same_as, **arguments)
-                    expect(plain(answer) == plain(other), plain(answer), "differs from", plain(other))
-            if before:
-                expect(run.database() == before, "it changed the upstream:", attack.name)
-
-        harness.add("serving", f"refused: {attack.name}", attacked)
-
-
-add_attacks()
+hostile.add(attacks.READS, attacks.WRITES, lambda run: run.database())
 
 
 @case("serving")

@@ -5,20 +5,7 @@ acme.shop: contact 1 is ana's, 7 is zoe's and outside ana's region, deal 7 is bo
 and account 3 are of globex.shop.
 """
 
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True)
-class Attack:
-    name: str
-    target: str
-    status: int
-    code: str
-    who: str = "ana"
-    method: str = "GET"
-    headers: dict = field(default_factory=dict)
-    body: object = None
-    same_as: str | None = None
+from hostile import Attack
 
 
 def queries(*targets, code="query_not_allowed", who="ana"):

@@ -14,6 +14,7 @@ import time
 
 import attacks
 import harness
+import hostile
 import queries
 from harness import WORK, Failed, case, expect, plain, same
 from identity import PEOPLE
@@ -154,28 +155,7 @@ def validators_and_ranges_of_the_upstream_are_no_oracle(run):
 # What nobody gets.
 
 
-def unchanged(run, before, attack):
-    expect(run.database() == before, "it changed the upstream:", attack.name)
-
-
-def add_attacks():
-    for attack in attacks.READS + attacks.WRITES:
-        def attacked(run, attack=attack):
-            before = run.database() if attack in attacks.WRITES else None
-            for version in (1, 2):
-                arguments = dict(body=attack.body, headers=attack.headers, version=version)
-                answer = run.ask(attack.who, attack.method, attack.target, **arguments)
-                run.refused(answer, attack.status, attack.code)
-                if attack.same_as:
-                    other = run.ask(attack.who, attack.method, attack.same_as, **arguments)
-                    expect(plain(answer) == plain(other), plain(answer), "differs from", plain(other))
-            if before:
-                unchanged(run, before, attack)
-
-        harness.add("serving", f"refused: {attack.name}", attacked)
-
-
-add_attacks()
+hostile.add(attacks.READS, attacks.WRITES, lambda run: run.database())
 
 
 @case("serving")

@@ -5,21 +5,9 @@ that doesn't exist; both answers must be the same bytes. Rows by number, all of 
 and outside ana's region, deal 7 and account 7 are bo's. Contact, deal and account 3 are of globex.shop.
 """
 
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
-
-@dataclass(frozen=True)
-class Attack:
-    name: str
-    target: str
-    status: int
-    code: str
-    who: str = "ana"
-    method: str = "GET"
-    headers: dict = field(default_factory=dict)
-    body: object = None
-    same_as: str | None = None
+from hostile import Attack
 
 
 def records(collection):

@@ -20,6 +20,7 @@ import httpx
 
 import attacks
 import harness
+import hostile
 import model
 import queries
 import rules
@@ -227,26 +228,7 @@ def random_policies_and_queries_find_what_the_rows_say(run):
 # What nobody gets.
 
 
-def add_attacks():
-    for attack in attacks.READS + attacks.WRITES:
-        def attacked(run, attack=attack):
-            writes_ = attack in attacks.WRITES
-            before = {table: run.server.records(table) for table in seed.COLLECTIONS} if writes_ else None
-            for version in (1, 2):
-                arguments = dict(body=attack.body, headers=attack.headers, version=version)
-                answer = run.ask(attack.who, attack.method, attack.target, **arguments)
-                run.refused(answer, attack.status, attack.code)
-                if attack.same_as:
-                    other = run.ask(attack.who, attack.method, attack.same_as, **arguments)
-                    expect(plain(answer) == plain(other), plain(answer), "differs from", plain(other))
-            if before:
-                after = {table: run.server.records(table) for table in seed.COLLECTIONS}
-                expect(after == before, "it changed the upstream:", attack.name)
-
-        harness.add("serving", f"refused: {attack.name}", attacked)
-
-
-add_attacks()
+hostile.add(attacks.READS, attacks.WRITES, lambda run: {table: run.server.records(table) for table in seed.COLLECTIONS})
 
 
 @case("serving")
