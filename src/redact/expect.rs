@@ -53,10 +53,10 @@ impl Known {
         Kinds::from_bits((self.0 >> 32) as u8)
     }
 
-    /// Of these kinds nothing is to be done but to step over its value.
-    #[inline(always)]
-    pub(super) fn passes(self) -> Kinds {
-        Kinds::from_bits((self.0 >> 48) as u8)
+    /// Of these kinds nothing is to be done but to step over its value. What has no bit is noted beside that.
+    fn passes(self) -> Kinds {
+        let is_noted = self.bit() == 0 && self.field().is_some();
+        if self.is_simple() && self.slot().is_none() && !is_noted { self.keep() } else { Kinds::NONE }
     }
 
     /// A bit of its own, for the first fields of a table.
@@ -66,9 +66,7 @@ impl Known {
     }
 
     fn keeping(self, keep: Kinds) -> Self {
-        let passes = if self.is_simple() && self.slot().is_none() { keep } else { Kinds::NONE };
-        let kinds = u64::from(keep.bits()) << 32 | u64::from(passes.bits()) << 48;
-        Self(self.0 & !(0xFF << 32 | 0xFF << 48) | kinds)
+        Self(self.0 & !(0xFF << 32) | u64::from(keep.bits()) << 32)
     }
 
     #[inline(always)]
@@ -79,55 +77,42 @@ impl Known {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// Eight bytes each of the name, its closing quote and the colon: from the first and the ninth byte on, and the last
-    /// ones. Of less than eight, `mask` says how much of `head` counts.
-    head: u64,
-    mask: u64,
-    middle: u64,
-    tail: u64,
+    /// The first bytes of the name with its quotes and the colon. Of less than sixteen, `mask` says how many count.
+    head: u128,
+    mask: u128,
+    /// Of all of them.
     length: u32,
     /// Where they are in `text`.
     text: u32,
     pub(super) known: Known,
-    /// Of what is known, for it is asked for each time.
+    /// Of what is known, for these are asked for each time.
     pub(super) bit: u64,
+    pub(super) passes: Kinds,
     /// What came after it.
     pub(super) next: u32,
 }
 
 impl Step {
-    /// Length of the name with its closing quote and the colon.
+    /// Length of the name with its quotes and the colon.
     #[inline(always)]
     pub(super) fn length(&self) -> usize {
         self.length as usize
     }
 
     #[inline(always)]
-    fn stands(&self, all: &[u8], body: &[u8], inside: usize) -> bool {
-        let length = self.length as usize;
-        let Some(head) = swar::word(body, inside) else { return false };
-        if (head ^ self.head) & self.mask != 0 {
-            return false;
-        }
-        if length <= 8 {
-            return true;
-        }
-        let end = inside + length;
-        if swar::word(body, end - 8) != Some(self.tail) {
-            return false;
-        }
-        if length <= 16 {
-            return true;
-        }
-        if swar::word(body, inside + 8) != Some(self.middle) {
-            return false;
-        }
-        length <= 24 || body.get(inside..end) == Some(self.bytes(all))
+    fn stands(&self, all: &[u8], body: &[u8], at: usize) -> bool {
+        let Some(head) = swar::two_words(body, at) else { return false };
+        (head ^ self.head) & self.mask == 0 && (self.length <= 16 || self.stands_whole(all, body, at))
+    }
+
+    #[inline(never)]
+    fn stands_whole(&self, all: &[u8], body: &[u8], at: usize) -> bool {
+        body.get(at..at + self.length()) == Some(self.bytes(all))
     }
 
     fn bytes<'a>(&self, all: &'a [u8]) -> &'a [u8] {
         let text = self.text as usize;
-        all.get(text..text + self.length as usize).unwrap_or_default()
+        all.get(text..text + self.length()).unwrap_or_default()
     }
 }
 
@@ -164,13 +149,20 @@ impl Expected {
         self.foreign.len() >= MAX_FOREIGN || self.steps.len() >= MAX_STEPS
     }
 
-    /// Whether the member of this step, or one of those after it, stands behind a quote; and the number of its step.
+    /// Whether the member of this step stands there, from its opening quote on.
     #[inline(always)]
-    pub(super) fn meet(&self, expected: u32, body: &[u8], inside: usize) -> Option<(At, &Step)> {
+    pub(super) fn meet(&self, expected: u32, body: &[u8], at: usize) -> Option<(At, &Step)> {
+        let step = self.steps.get(expected as usize)?;
+        step.stands(&self.text, body, at).then_some((expected, step))
+    }
+
+    /// Whether the member of this step, or one of those after it.
+    #[inline(never)]
+    pub(super) fn meet_one(&self, expected: u32, body: &[u8], at: usize) -> Option<(At, &Step)> {
         let mut number = expected;
         for _ in 0..TRIES {
             let step = self.steps.get(number as usize)?;
-            if step.stands(&self.text, body, inside) {
+            if step.stands(&self.text, body, at) {
                 return Some((number, step));
             }
             number = step.next;
@@ -207,6 +199,7 @@ impl Expected {
         for step in &mut self.steps {
             if let Some(field) = step.known.field() {
                 step.known = step.known.keeping(keep(field));
+                step.passes = step.known.passes();
             }
         }
     }
@@ -216,8 +209,8 @@ impl Expected {
             return self.declared.get(usize::from(field.0))?.checked_sub(1);
         }
         let is = |number: &&u32| {
-            let step = self.steps.get(**number as usize).filter(|step| step.length as usize == name.len() + 2);
-            step.is_some_and(|step| step.bytes(&self.text).starts_with(name))
+            let step = self.steps.get(**number as usize).filter(|step| step.length() == name.len() + 3);
+            step.is_some_and(|step| step.bytes(&self.text).get(1..).is_some_and(|bytes| bytes.starts_with(name)))
         };
         self.foreign.iter().find(is).copied()
     }
@@ -229,27 +222,26 @@ impl Expected {
             return None;
         }
         let number = u32::try_from(self.steps.len()).ok()?;
-        let (text, length) = (self.text.len(), name.len() + 2);
+        let (text, length) = (self.text.len(), name.len() + 3);
         let (place, bytes) = (u32::try_from(text).ok()?, u32::try_from(length).ok()?);
         match known.field() {
             Some(field) => *self.declared.get_mut(usize::from(field.0))? = number + 1,
             None if self.foreign.len() >= MAX_FOREIGN || name.len() > MAX_FOREIGN_NAME => return None,
             None => self.foreign.push(number),
         }
+        self.text.push(b'"');
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(b"\":");
-        // So that there are eight bytes from each place on; what counts of them is known by their length.
-        self.text.extend_from_slice(&[0; 8]);
-        let word = |skip: usize| swar::word(&self.text, text + skip).unwrap_or_default();
+        // So that there are sixteen bytes; what counts of them is known by their length.
+        self.text.extend_from_slice(&[0; 16]);
         self.steps.push(Step {
-            head: word(0),
-            mask: if length < 8 { (1 << (length * 8)) - 1 } else { u64::MAX },
-            middle: word(8),
-            tail: word(length.saturating_sub(8)),
+            head: swar::two_words(&self.text, text).unwrap_or_default(),
+            mask: if length < 16 { (1 << (length * 8)) - 1 } else { u128::MAX },
             length: bytes,
             text: place,
             known,
             bit: known.bit(),
+            passes: known.passes(),
             next: number + 1,
         });
         Some(number)
@@ -285,7 +277,8 @@ mod tests {
                         let known = Known::new(field, slot, Kinds::ALL, simple).keeping(keep);
                         let told = (known.field(), known.slot(), known.keep(), known.is_simple());
                         assert_eq!(told, (field, slot, keep, simple));
-                        let nothing_to_do = simple && slot.is_none();
+                        let is_noted = field == Some(FieldId(1999));
+                        let nothing_to_do = simple && slot.is_none() && !is_noted;
                         assert_eq!(known.passes(), if nothing_to_do { keep } else { Kinds::NONE });
                     }
                 }
@@ -310,17 +303,17 @@ mod tests {
         for word in words {
             let one = expected(&[word]);
             for other in words {
-                let body = format!("\"{other}\":12345678");
-                let met = one.meet(0, body.as_bytes(), 1).map(|(_, step)| step.length());
-                assert_eq!(met, (word == other).then_some(word.len() + 2), "{word} in {body}");
+                let body = format!("\"{other}\":1234567890123");
+                let met = one.meet(0, body.as_bytes(), 0).map(|(_, step)| step.length());
+                assert_eq!(met, (word == other).then_some(word.len() + 3), "{word} in {body}");
             }
-            for place in 1..word.len() + 3 {
-                let mut body = format!("\"{word}\":12345678").into_bytes();
+            for place in 0..word.len() + 3 {
+                let mut body = format!("\"{word}\":1234567890123").into_bytes();
                 body[place] ^= 1;
-                assert!(one.meet(0, &body, 1).is_none(), "{word} but for byte {place}");
+                assert!(one.meet(0, &body, 0).is_none(), "{word} but for byte {place}");
             }
             let body = format!("\"{word}\":");
-            assert!(one.meet(0, &body.as_bytes()[..body.len() - 1], 1).is_none(), "{word} without its end");
+            assert!(one.meet(0, &body.as_bytes()[..body.len() - 1], 0).is_none(), "{word} without its end");
         }
     }
 
@@ -328,7 +321,7 @@ mod tests {
     fn members_are_met_in_their_order_and_where_some_are_left_out() {
         let all = expected(&["id", "name", "email", "phone", "address"]);
         let met = |at, name: &str| {
-            let step = all.meet(all.next(at), format!("\"{name}\":12345678").as_bytes(), 1);
+            let step = all.meet_one(all.next(at), format!("\"{name}\":1234567890123").as_bytes(), 0);
             step.map(|(step, _)| step)
         };
         assert_eq!((met(START, "id"), met(0, "name")), (Some(0), Some(1)));
@@ -341,7 +334,7 @@ mod tests {
         let mut all = expected(&["id", "name", "email"]);
         let email = Some(FieldId(2));
         assert_eq!(all.learn(0, b"email", email, &|| known(email)).0, 2);
-        assert_eq!(all.meet(all.next(0), b"\"email\":12345678", 1).map(|(step, _)| step), Some(2));
+        assert_eq!(all.meet(all.next(0), b"\"email\":1234567890123", 0).map(|(step, _)| step), Some(2));
         let mut at = 2;
         for number in 0..200 {
             let name = format!("x{number}");

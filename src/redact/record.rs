@@ -294,82 +294,96 @@ impl<'v> Reading<'_, '_, 'v> {
     fn members(&mut self, view: &'v View, notes: &mut Notes, around: usize) -> Result<(usize, usize), Unreadable> {
         let (text, room) = (self.scan.text(), self.scan.room());
         let (is_alone, is_full) = (around == self.tracks.len(), self.reader.is_full);
-        let is_plain = is_alone && !is_full;
+        let passing = if is_alone && !is_full { Kinds::ALL } else { Kinds::NONE };
         let (mut step, mut next, mut seen) = (START, notes.expected.first, 0_u64);
         notes.seen.fill(0);
-        let (mut at, mut byte) = text.look(self.scan.position())?;
+        let (mut at, first) = text.look(self.scan.position())?;
         let mut before = at;
-        while byte != b'}' {
-            if byte != b'"' {
-                return Err(Unreadable::Syntax);
-            }
-            let name_at = at;
-            let (known, bit);
-            match notes.expected.meet(next, text.body, at + 1) {
-                Some((number, met)) => {
-                    (step, known, bit, next) = (number, met.known, met.bit, met.next);
-                    at += 1 + met.length();
-                }
-                None => {
-                    (step, known, at) = strange_name(text, self.catalog, view, notes, step, at)?;
-                    bit = known.bit();
-                    next = notes.expected.next(step);
-                }
-            }
-            if seen & bit != 0 || bit == 0 && !notes.see(known.field()) {
-                return Err(Unreadable::Duplicate);
-            }
-            seen |= bit;
-            let first;
-            (at, first) = text.look(at)?;
-            let kind = Kinds::of(first);
-            let passes = is_plain && known.passes().has(kind);
-            if passes || known.is_simple() && is_alone {
-                let value = at;
-                at = text.value(value, first, room)?;
-                if !passes {
-                    if let Some(slot) = known.slot() {
-                        self.fill(view, slot, Span { start: value, end: at })?;
+        if first == b'}' {
+            return Ok((before, at));
+        }
+        loop {
+            'member: {
+                // It stands here or behind white space.
+                let mut name_at = at;
+                let mut met = notes.expected.meet(next, text.body, at);
+                if met.is_none() {
+                    let byte;
+                    (name_at, byte) = text.look(at)?;
+                    if byte != b'"' {
+                        return Err(Unreadable::Syntax);
                     }
-                    if is_full || !known.keep().has(kind) {
-                        let entry = self.entry(Span { start: name_at, end: at }, value, before, kind);
-                        self.reader.entries.push(Entry { field: known.field(), ..entry });
+                    met = notes.expected.meet_one(next, text.body, name_at);
+                }
+                let (known, bit);
+                match met {
+                    Some((number, met)) => {
+                        (step, next) = (number, met.next);
+                        at = name_at + met.length();
+                        if let Some(first) = text.body.get(at).copied()
+                            && met.passes.in_both(passing).has(Kinds::of(first))
+                            && seen & met.bit == 0
+                        {
+                            seen |= met.bit;
+                            at = text.value(at, first, room)?;
+                            break 'member;
+                        }
+                        (known, bit) = (met.known, met.bit);
+                    }
+                    None => {
+                        (step, known, at) = strange_name(text, self.catalog, view, notes, step, name_at)?;
+                        bit = known.bit();
+                        next = notes.expected.next(step);
                     }
                 }
-            } else {
+                if seen & bit != 0 || bit == 0 && !notes.see(known.field()) {
+                    return Err(Unreadable::Duplicate);
+                }
+                seen |= bit;
+                let (value, first) = text.look(at)?;
+                let kind = Kinds::of(first);
                 let is_told = is_full || !known.keep().has(kind);
                 let number = self.reader.entries.len();
                 if is_told {
-                    let entry = self.entry(Span { start: name_at, end: at }, at, before, kind);
+                    let entry = self.entry(Span { start: name_at, end: value }, value, before, kind);
                     self.reader.entries.push(Entry { field: known.field(), ..entry });
                 }
-                self.scan.go(at);
-                // Of what isn't declared, only a container is looked into.
-                let holds = || self.catalog.table(view.table).container.is_some();
-                at = match known.field() {
-                    None if !known.is_simple() && holds() => self.container(view, notes, &mut seen, first, around)?,
-                    field => self.value(view, field, first, around, name_at)?,
-                };
-                if is_told {
-                    self.close(number, at);
+                if known.is_simple() && is_alone {
+                    at = text.value_apart(value, first, room)?;
+                    if let Some(slot) = known.slot() {
+                        self.fill(view, slot, Span { start: value, end: at })?;
+                    }
+                    if is_told && let Some(entry) = self.reader.entries.last_mut() {
+                        entry.span.end = at;
+                    }
+                } else {
+                    self.scan.go(value);
+                    // Of what isn't declared, only a container is looked into.
+                    let holds = || self.catalog.table(view.table).container.is_some();
+                    at = match known.field() {
+                        None if !known.is_simple() && holds() => {
+                            self.container(view, notes, &mut seen, first, around)?
+                        }
+                        field => self.value(view, field, first, around, name_at)?,
+                    };
+                    if is_told {
+                        self.close(number, at);
+                    }
                 }
             }
             before = at;
-            if let Some([b',', b'"']) = text.body.get(at..).and_then(|rest| rest.first_chunk()) {
+            if text.body.get(at) == Some(&b',') {
                 at += 1;
                 continue;
             }
+            let byte;
             (at, byte) = text.look(at)?;
-            if byte == b',' {
-                (at, byte) = text.look(at + 1)?;
-                if byte != b'"' {
-                    return Err(Unreadable::Syntax);
-                }
-            } else if byte != b'}' {
-                return Err(Unreadable::Syntax);
+            match byte {
+                b',' => at += 1,
+                b'}' => return Ok((before, at)),
+                _ => return Err(Unreadable::Syntax),
             }
         }
-        Ok((before, at))
     }
 
     /// An entry of nothing that is known yet.
