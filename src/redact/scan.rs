@@ -258,6 +258,12 @@ impl<'b> Text<'b> {
         }
     }
 
+    /// The same, where it isn't worth its room.
+    #[inline(never)]
+    pub(super) fn value_apart(self, at: usize, first: u8, room: usize) -> Result<usize, Unreadable> {
+        self.value(at, first, room)
+    }
+
     #[inline(never)]
     fn container(self, mut at: usize, first: u8, room: usize) -> Result<usize, Unreadable> {
         // One bit for each container opened here: 1 for an object. MAX_DEPTH keeps it from running over.
@@ -420,13 +426,13 @@ impl<'b> Text<'b> {
     #[inline(always)]
     fn string(self, quote: usize) -> Result<End, Unreadable> {
         let mut at = quote + 1;
-        while let Some(word) = swar::word(self.body, at) {
-            let odd = swar::odd(word);
+        while let Some(vector) = swar::vector(self.body, at) {
+            let odd = swar::odd(vector);
             if odd == 0 {
-                at += 8;
+                at += swar::VECTOR;
                 continue;
             }
-            at += swar::first(odd);
+            at += odd.trailing_zeros() as usize;
             if self.body.get(at) != Some(&b'"') {
                 break;
             }
@@ -453,9 +459,9 @@ impl<'b> Text<'b> {
                 0x20..0x80 => at += 1,
                 _ => at = self.characters(at)?,
             }
-            while let Some(word) = swar::word(self.body, at) {
-                let odd = swar::odd(word);
-                at += swar::first(odd);
+            while let Some(vector) = swar::vector(self.body, at) {
+                let odd = swar::odd(vector);
+                at += swar::VECTOR.min(odd.trailing_zeros() as usize);
                 if odd != 0 {
                     break;
                 }

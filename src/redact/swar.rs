@@ -1,7 +1,7 @@
 //! Several bytes at a time, without a branch for each: what of a string needs a closer look, and where containers end.
 //!
 //! Of eight bytes in one word, the first hit is exact; hits behind it may be wrong, for what is carried or borrowed goes
-//! upwards. Of a block, which is taken in vectors of sixteen, all hits are exact.
+//! upwards. Of a vector of sixteen and of a block, which is four of them, all hits are exact.
 
 use wide::u8x16;
 
@@ -18,13 +18,29 @@ pub(super) fn word(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
-/// Marks quotes, backslashes, control characters and bytes beyond ASCII.
+/// The sixteen bytes that begin there, likewise.
 #[inline(always)]
-pub(super) fn odd(word: u64) -> u64 {
-    // Bytes beyond ASCII are marked by the last term. Of the others, each subtraction marks those that are less.
-    let quotes = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
-    let backslashes = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (quotes | backslashes | word.wrapping_sub(ONES * 0x20) | word) & HIGH
+pub(super) fn two_words(bytes: &[u8], at: usize) -> Option<u128> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u128::from_le_bytes(*chunk))
+}
+
+/// Bytes of a vector.
+pub(super) const VECTOR: usize = 16;
+
+/// The vector that begins there; `None` near the end.
+#[inline(always)]
+pub(super) fn vector(bytes: &[u8], at: usize) -> Option<u8x16> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u8x16::new(*chunk))
+}
+
+/// A bit for each byte of a vector, the first in the lowest place: set for quotes, backslashes, control characters and bytes
+/// beyond ASCII.
+#[inline(always)]
+pub(super) fn odd(vector: u8x16) -> u32 {
+    let is = |byte: u8| vector.simd_eq(u8x16::splat(byte));
+    let control = vector.min(u8x16::splat(0x1F)).simd_eq(vector);
+    // Bytes beyond ASCII have the bit that is taken of each.
+    (is(b'"') | is(b'\\') | control | vector).to_bitmask()
 }
 
 /// A bit for each byte of a block that is this one under a mask, the first in the lowest place.
@@ -65,7 +81,6 @@ mod tests {
 
     #[test]
     fn the_first_mark_is_exact_for_every_byte_at_every_place_beside_every_other() {
-        let is_odd = |byte: u8| !(0x20..0x80).contains(&byte) || byte == b'"' || byte == b'\\';
         let bytes = [
             0, 1, 0x1F, 0x20, 0x21, b'"', 0x23, b'[', b'\\', b']', b'/', b'0', b'9', b':', b'a', 0x7F, 0x80, 0xA2,
             0xDC, 0xFF,
@@ -76,8 +91,6 @@ mod tests {
                     let mut chunk = [beside; 8];
                     chunk[place] = byte;
                     let word = word(&chunk, 0).expect("eight bytes");
-                    let expected = chunk.iter().position(|byte| is_odd(*byte)).unwrap_or(8);
-                    assert_eq!(first(odd(word)), expected, "{chunk:?}");
                     let expected = chunk.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(8);
                     assert_eq!(first(quoting(word)), expected, "{chunk:?}");
                     let expected = chunk.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(8);
@@ -86,6 +99,22 @@ mod tests {
             }
         }
         assert_eq!(word(&[0; 9], 2), None);
+    }
+
+    #[test]
+    fn all_bits_of_a_vector_are_exact() {
+        let is_odd = |byte: u8| !(0x20..0x80).contains(&byte) || byte == b'"' || byte == b'\\';
+        for byte in 0..=u8::MAX {
+            for beside in 0..=u8::MAX {
+                for place in [0, 7, 15] {
+                    let mut bytes = [beside; VECTOR];
+                    bytes[place] = byte;
+                    let expected = bytes.iter().rev().fold(0, |bits, byte| bits << 1 | u32::from(is_odd(*byte)));
+                    assert_eq!(vector(&bytes, 0).map(odd), Some(expected), "{bytes:?}");
+                }
+            }
+        }
+        assert!(vector(&[0; 17], 1).is_some() && vector(&[0; 17], 2).is_none());
     }
 
     #[test]

@@ -4,6 +4,10 @@
 
 use std::borrow::Cow;
 
+use wide::u8x16;
+
+use super::swar;
+
 /// The four hex digits of a `\u` escape.
 pub(super) fn hex(digits: &[u8]) -> Option<u32> {
     const WRONG: u32 = 1 << 31;
@@ -33,7 +37,10 @@ pub(super) fn string(raw: &[u8]) -> Option<Cow<'_, str>> {
 /// written as it stands.
 pub(super) fn plain(raw: &[u8]) -> Option<&[u8]> {
     let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    inner.iter().all(|byte| byte.is_ascii() && *byte != b'\\').then_some(inner)
+    let (vectors, rest) = inner.as_chunks();
+    let is_plain = vectors.iter().all(|vector| swar::odd(u8x16::new(*vector)) == 0)
+        && rest.iter().all(|byte| byte.is_ascii() && *byte != b'\\');
+    is_plain.then_some(inner)
 }
 
 /// What stands between the quotes of a string, with escapes resolved.
