@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::config;
+use crate::model::RecordKeys;
 use sink::Sink;
 use writer::{Book, Fate, Line, Message};
 
@@ -213,8 +214,8 @@ pub struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Keys of records seen or changed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub keys: Vec<String>,
+    #[serde(skip_serializing_if = "RecordKeys::is_empty", serialize_with = "listed")]
+    pub keys: RecordKeys,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules_granted: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -240,6 +241,10 @@ pub struct Outcome {
     pub bytes_sent: u64,
     pub opaque: bool,
     pub duration_us: u64,
+}
+
+fn listed<S: serde::Serializer>(keys: &RecordKeys, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(keys.iter())
 }
 
 /// One JSON object with a line feed at its end, and none inside: serde_json escapes every control character.

@@ -4,6 +4,7 @@
 //! decides anything. Types whose values have been verified keep their fields private.
 
 pub mod filter;
+mod keys;
 pub mod percent;
 mod trace;
 pub mod value;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+pub use keys::RecordKeys;
 pub use trace::Trace;
 pub use value::Value;
 

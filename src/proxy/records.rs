@@ -129,9 +129,7 @@ impl<'u> Step<'u, '_> {
         let (out, tally) = self.redact(plan, &ok_json(answer)?, exchange)?;
         match tally {
             // An upstream that takes `5abc` for 5 answers with another record than the one that was named.
-            Tally { kept: 1.., ref keys, .. } if keys.first().is_none_or(|found| found != key) => {
-                Err(Reason::RecordHidden)
-            }
+            Tally { kept: 1.., ref keys, .. } if keys.iter().next() != Some(key) => Err(Reason::RecordHidden),
             Tally { kept: 1.., .. } => Ok(Reply::json(StatusCode::OK, out)),
             Tally { foreign: 1.., .. } => Err(Reason::RecordForeign),
             _ => Err(Reason::RecordHidden),
@@ -219,7 +217,7 @@ impl<'p> Window<'p> {
         self.skip -= skipped as u64;
         self.shown += shown as u64;
         let tally = &mut page.tally;
-        tally.keys = std::mem::take(&mut tally.keys).into_iter().skip(skipped).take(shown).collect();
+        tally.keys = tally.keys.iter().skip(skipped).take(shown).collect();
         tally.kept = shown as u64;
         Ok(self.shown >= self.take)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::text;
 use crate::api::{Catalog, FieldId, Place, TableId};
-use crate::model::{Name, TenantScope};
+use crate::model::{Name, RecordKeys, TenantScope};
 use crate::policy::Residual;
 use crate::secret::Secret;
 
@@ -120,7 +120,7 @@ pub struct Tally {
     pub scanned: u64,
     /// Root records that were kept, and their keys (at most [`Tally::MAX_KEYS`]).
     pub kept: u64,
-    pub keys: Vec<String>,
+    pub keys: RecordKeys,
     /// Root and nested records dropped because no grant or a denial holds.
     pub dropped: u64,
     /// Root and nested records of other tenants, dropped.

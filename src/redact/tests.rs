@@ -13,7 +13,7 @@ use super::view::{Judge, View};
 use super::*;
 use crate::api::{ApiId, Catalog, Field, FieldId, InexactPaging, Race, Shape, Table, TableId, Tenancy};
 use crate::model::value::Type;
-use crate::model::{TenantScope, Value};
+use crate::model::{RecordKeys, TenantScope, Value};
 use crate::policy::decision::Truncation;
 use crate::policy::{FieldPlan, Judgement, Mask, Slot, Slots, Verdict, Visibility};
 use crate::secret::Secret;
@@ -299,7 +299,7 @@ fn a_page_is_judged_record_by_record_and_told_in_the_tally() {
         Tally {
             scanned: 5,
             kept: 2,
-            keys: vec!["3".to_owned(), "5".to_owned()],
+            keys: RecordKeys::from_iter(["3", "5"]),
             dropped: 2,
             foreign: 1,
             fields: BTreeMap::from([
@@ -421,7 +421,7 @@ fn a_single_record_that_may_not_be_seen_leaves_nothing() {
     let (out, tally) =
         redact(&frame, format!(r#"{{"x":1,"data":{{"id":"k1",{OWN},"ssn":"SECRET"}}}}"#).as_bytes()).unwrap();
     assert_eq!(out, format!(r#"{{"data":{{"id":"k1",{OWN}}}}}"#).replace(r#""id":"k1","#, ""));
-    assert_eq!((tally.kept, tally.keys), (1, vec!["k1".to_owned()]));
+    assert_eq!((tally.kept, tally.keys), (1, RecordKeys::from_iter(["k1"])));
     let hidden_but_broken = br#"{"data":{"id":1,"organization_id":"globex"}} x"#;
     assert_eq!(redact(&frame, hidden_but_broken).unwrap_err(), Unreadable::Trailing);
 }
@@ -533,7 +533,7 @@ fn keys_are_noted_whether_or_not_they_show() {
     let frame = Frame::Record(place("data"));
     let body = format!(r#"{{"data":{{"id":17,{OWN}}}}}"#);
     let tally = run(&frame, Some(&["name"]), body.as_bytes()).expect("readable").tally;
-    assert_eq!(tally.keys, ["17"]);
+    assert_eq!(tally.keys, RecordKeys::from_iter(["17"]));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::kind::{self, Kinds};
 use super::mask::{Keys, Masked, Masking};
 use super::plan::{FieldChange, Tally};
 use super::record::{Entry, Inside, Judged, Reader};
+use super::text;
 use super::view::{Content, View};
 use crate::api::{Catalog, FieldId, Shape};
 use crate::policy::{FieldPlan, Verdict, Visibility};
@@ -84,8 +85,11 @@ impl Writer {
 
     /// Notes the key of an outermost record that shows.
     pub(super) fn key(&mut self, raw: Option<&[u8]>) {
-        if self.tally.keys.len() < Tally::MAX_KEYS {
-            self.tally.keys.extend(raw.and_then(super::request::text));
+        let Some(raw) = raw.filter(|_| self.tally.keys.len() < Tally::MAX_KEYS) else { return };
+        if let Some(plain) = text::plain(raw) {
+            self.tally.keys.push(plain);
+        } else if let Some(text) = super::request::text(raw) {
+            self.tally.keys.push(text.as_bytes());
         }
     }
 
