@@ -9,11 +9,14 @@
 
 use std::sync::Arc;
 
+mod notes;
+
+use self::notes::{Notes, strange_name};
 use super::Unreadable;
-use super::expect::{At, Expected, Known, START};
+use super::expect::START;
 use super::fill::{Filling, Track, Tracks};
 use super::kind::Kinds;
-use super::scan::{Scan, Span, Text};
+use super::scan::{Scan, Span};
 use super::view::{Content, View};
 use crate::api::{Catalog, FieldId};
 use crate::policy::slots::NodeId;
@@ -91,33 +94,12 @@ pub(super) struct Reader<'b> {
     is_full: bool,
 }
 
-/// Where there are more plans, members of all kinds have entries.
-const MAX_PLANS: usize = 64;
-
-/// What is known about the members of one view's records.
-struct Notes {
-    expected: Expected,
-    /// A bit for each declared member of the record that is open, from the 64th on.
-    seen: Vec<u64>,
-    plans: Vec<Arc<FieldPlan>>,
-    /// Kinds by field that stay as they are under each of these.
-    keep: Vec<Kinds>,
-    /// There were too many plans: all members have entries.
-    gave_up: bool,
-}
-
 impl<'b> Reader<'b> {
     pub(super) fn new(root: &View) -> Self {
         let mut reader = Self::default();
         root.each(&mut |view| {
             reader.fillings.push(Filling::new(view.judge.layout()));
-            reader.notes.push(Some(Box::new(Notes {
-                expected: Expected::new(view.fields),
-                seen: vec![0; view.fields.div_ceil(64)],
-                plans: Vec::new(),
-                keep: vec![Kinds::NONE; view.fields],
-                gave_up: false,
-            })));
+            reader.notes.push(Some(Box::new(Notes::new(view.fields))));
         });
         reader
     }
@@ -217,45 +199,6 @@ impl<'b> Reader<'b> {
         self.judged.clear();
         tracks.truncate(0);
         Reading { reader: self, scan, catalog, tracks }.record(view, 0)
-    }
-}
-
-impl Notes {
-    /// Notes a member that has no bit in a word of its own. Whether it may occur: others of the same name didn't.
-    #[inline(never)]
-    fn see(&mut self, field: Option<FieldId>) -> bool {
-        let Some(FieldId(number)) = field else { return true };
-        let bit = 1 << (number % 64);
-        match self.seen.get_mut(usize::from(number / 64)) {
-            Some(seen) if *seen & bit == 0 => {
-                *seen |= bit;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether members may be left out of the entries of a record that shows under this plan.
-    fn knows(&self, plan: &Arc<FieldPlan>) -> bool {
-        self.plans.iter().any(|known| Arc::ptr_eq(known, plan))
-    }
-
-    fn met(&mut self, plan: &Arc<FieldPlan>, keep: &dyn Fn(FieldId) -> Kinds) {
-        if self.knows(plan) || self.gave_up {
-            return;
-        }
-        let first = self.plans.is_empty();
-        self.gave_up = self.plans.len() >= MAX_PLANS;
-        for (field, kept) in (0..).map(FieldId).zip(&mut self.keep) {
-            *kept = match (first, self.gave_up) {
-                (_, true) => Kinds::NONE,
-                (true, _) => keep(field),
-                (false, _) => kept.in_both(keep(field)),
-            };
-        }
-        self.plans.push(Arc::clone(plan));
-        let keep = &self.keep;
-        self.expected.keep(&|field| keep.get(usize::from(field.0)).copied().unwrap_or_default());
     }
 }
 
@@ -559,39 +502,4 @@ impl<'v> Reading<'_, '_, 'v> {
         self.reader.judged.push(Judged { verdict: judgement.verdict, errors: judgement.errors, end });
         Ok(())
     }
-}
-
-/// A member that wasn't expected: it is scanned, looked up, and expected from now on.
-#[inline(never)]
-fn strange_name(
-    text: Text<'_>,
-    catalog: &Catalog,
-    view: &View,
-    notes: &mut Notes,
-    step: At,
-    at: usize,
-) -> Result<(At, Known, usize), Unreadable> {
-    let (key, end) = text.key(at)?;
-    let (at, byte) = text.look(end)?;
-    if byte != b':' {
-        return Err(Unreadable::Syntax);
-    }
-    let name = key.name();
-    let field = catalog.field_named(view.table, &name);
-    let keep = &notes.keep;
-    let known = || {
-        let layout = view.judge.layout();
-        let node = layout.member(NodeId::ROOT, &name);
-        let table = catalog.table(view.table);
-        let is_whole = match field.map(|field| view.content(table, field)) {
-            Some(Content::One(Some(_)) | Content::Many(Some(_))) => false,
-            Some(Content::Plain { .. } | Content::One(None) | Content::Many(None)) => true,
-            None => table.container.as_ref().is_none_or(|container| container.as_bytes() != &*name),
-        };
-        let keep = field.and_then(|field| keep.get(usize::from(field.0))).copied().unwrap_or_default();
-        let simple = is_whole && !node.is_some_and(|node| layout.has_members(node));
-        Known::new(field, node.and_then(|node| layout.slot(node)), keep, simple)
-    };
-    let (step, known) = notes.expected.learn(step, &name, field, &known);
-    Ok((step, known, at + 1))
 }
