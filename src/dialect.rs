@@ -9,6 +9,7 @@ mod odata;
 mod pairs;
 pub mod pocketbase;
 pub mod rest;
+mod sieve;
 mod value;
 
 pub(crate) use value::is_spelled;

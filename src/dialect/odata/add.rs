@@ -1,74 +1,23 @@
-//! A sieve in OData's words. What has none, or no room, is left out where that makes the whole wider.
+//! A sieve in OData's words.
 
 use crate::api::{FieldId, Operator, Parameters, Shape, Table};
-use crate::dialect::{Added, Comparison, Condition, value};
+use crate::dialect::{Added, Comparison, Condition, sieve, value};
 use crate::model::Value;
-use crate::model::filter::{Filter, Leaf, Part, Sieve, Sign, Test};
+use crate::model::filter::{Leaf, Part, Sieve, Sign, Test};
 use crate::model::percent;
 use crate::model::value::Type;
 
 /// Bytes of what is added to a query, as it is sent: many services take URLs of 8 KiB.
 const MAX_ADDED: usize = 4096;
 
-pub(super) fn add(table: &Table, sieve: &Sieve) -> Added {
-    let parts = match &sieve.filter {
-        Filter::All => Vec::new(),
-        Filter::And(parts) => parts.iter().collect(),
-        other => vec![other],
-    };
-    let mut exact = sieve.exact;
-    let mut condition = Condition::default();
-    let mut bytes = 0;
-    for part in parts {
-        let (said, is_exact) = filter(table, part);
-        let length = said.as_ref().map_or(0, |said| length(table, said));
-        if bytes + length > MAX_ADDED {
-            exact = false;
-            continue;
-        }
-        bytes += length;
-        exact &= is_exact;
-        condition = condition.and(said.unwrap_or_default());
-    }
-    Added { condition, exact }
+pub(super) fn add(table: &Table, of: &Sieve) -> Added {
+    sieve::add(of, &|of| leaf(table, of), MAX_ADDED, &|said| length(table, said))
 }
 
 fn length(table: &Table, condition: &Condition) -> usize {
     let mut sent = String::new();
     percent::encode(&super::print::condition(table, condition), &mut sent);
     sent.len()
-}
-
-/// What lets through at least what a filter does, and whether it does no more. `None`: everything. Recursion is bounded by
-/// the depth of a condition.
-fn filter(table: &Table, of: &Filter) -> (Option<Condition>, bool) {
-    match of {
-        Filter::All => (None, true),
-        Filter::None => (Some(Condition::Or(Vec::new())), true),
-        Filter::And(parts) => {
-            let (mut all, mut exact) = (Condition::default(), true);
-            for part in parts {
-                let (said, is_exact) = filter(table, part);
-                exact &= is_exact;
-                all = all.and(said.unwrap_or_default());
-            }
-            (Some(all).filter(|all| !all.is_empty()), exact)
-        }
-        Filter::Or(parts) => {
-            let (mut any, mut exact) = (Vec::new(), true);
-            for part in parts {
-                match filter(table, part) {
-                    (Some(said), is_exact) => {
-                        any.push(said);
-                        exact &= is_exact;
-                    }
-                    (None, is_exact) => return (None, is_exact),
-                }
-            }
-            (Some(Condition::Or(any)), exact)
-        }
-        Filter::Leaf(of) => leaf(table, of).map_or((None, false), |said| (Some(said), true)),
-    }
 }
 
 /// Exactly what the test means, in a language in which nothing compares with null but `eq null` and `ne null`. `None`: it
