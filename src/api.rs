@@ -4,6 +4,7 @@
 //! its rows belong to. It holds no permissions. `raw` reads the files as written; `compile` checks them all at once.
 
 mod compile;
+mod directus;
 mod names;
 mod raw;
 pub mod template;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::model::value::Type;
 use crate::model::{Action, Name, Value};
+pub use directus::Directus;
 use names::Names;
 pub use template::Template;
 
@@ -107,6 +109,7 @@ pub enum Dialect {
     Rest(Rest),
     Odata(Odata),
     Pocketbase(Pocketbase),
+    Directus(Directus),
 }
 
 /// An OData V4 service: what it calls things is known, but for how many records it gives at a time.
@@ -281,13 +284,17 @@ pub enum Operator {
     StartsWith,
     EndsWith,
     Contains,
+    /// As the three before, whatever the case of letters.
+    StartsWithAnyCase,
+    EndsWithAnyCase,
+    ContainsAnyCase,
     /// One parameter for each value of a list, any of which may be found. The gateway's alone: two parameters of one name
     /// are no query of a client's.
     Each,
 }
 
 impl Operator {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Equal,
         Self::NotEqual,
         Self::Less,
@@ -300,6 +307,9 @@ impl Operator {
         Self::StartsWith,
         Self::EndsWith,
         Self::Contains,
+        Self::StartsWithAnyCase,
+        Self::EndsWithAnyCase,
+        Self::ContainsAnyCase,
         Self::Each,
     ];
 
@@ -318,6 +328,9 @@ impl Operator {
             Self::StartsWith => "starts_with",
             Self::EndsWith => "ends_with",
             Self::Contains => "contains",
+            Self::StartsWithAnyCase => "starts_with_any_case",
+            Self::EndsWithAnyCase => "ends_with_any_case",
+            Self::ContainsAnyCase => "contains_any_case",
             Self::Each => "each",
         }
     }
@@ -368,6 +381,8 @@ pub struct Table {
     /// The member of a record that holds its to-one relations, by the names of their columns. `None`: they are members of
     /// the record.
     pub container: Option<Name>,
+    /// Whether to clients a to-one relation is its column: they name it so, and find the related record in its place.
+    pub in_place: bool,
     pub race: Race,
     /// What to do where rows are dropped that the upstream counted.
     pub inexact_paging: InexactPaging,

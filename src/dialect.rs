@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod described;
+mod directus;
 mod odata;
 mod pairs;
 pub mod pocketbase;
@@ -13,6 +14,8 @@ mod sieve;
 mod value;
 
 pub(crate) use value::is_spelled;
+
+use http::StatusCode;
 
 use crate::api::{Api, Dialect, FieldId, Operator, Place, Records, Table};
 use crate::model::filter::Sieve;
@@ -48,6 +51,11 @@ pub trait Language {
 
     /// How an answer says where the next page is, to clients that leave the size of pages to the server.
     fn continues(&self) -> Option<Continuation> {
+        None
+    }
+
+    /// What the upstream says of a record that isn't there, besides that it isn't found.
+    fn absence(&self) -> Option<StatusCode> {
         None
     }
 
@@ -108,6 +116,7 @@ pub fn of(api: &Api) -> &dyn Language {
         Dialect::Rest(rest) => rest,
         Dialect::Odata(odata) => odata,
         Dialect::Pocketbase(pocketbase) => pocketbase,
+        Dialect::Directus(directus) => directus,
     }
 }
 
@@ -115,8 +124,9 @@ pub fn of(api: &Api) -> &dyn Language {
 pub fn parse_record(language: &dyn Language, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
     let query = language.parse(table, pairs)?;
     let nothing = language.parse(table, &[])?;
-    let chosen = Query { fields: query.fields.clone(), expand: query.expand.clone(), ..nothing };
-    if query == chosen { Ok(query) } else { Err(Reason::QueryNotAllowed) }
+    let about_one =
+        Query { fields: query.fields.clone(), expand: query.expand.clone(), chosen: query.chosen.clone(), ..nothing };
+    if query == about_one { Ok(query) } else { Err(Reason::QueryNotAllowed) }
 }
 
 /// A list or read query, understood. Fields are resolved; names that do not resolve are an error of the parser.
@@ -128,6 +138,8 @@ pub struct Query {
     pub fields: Option<Vec<FieldId>>,
     /// To-one or to-many relations to expand, one level deep.
     pub expand: Vec<FieldId>,
+    /// What is asked for of the records of expanded relations, where that is not all.
+    pub chosen: Vec<(FieldId, Vec<FieldId>)>,
     pub limit: Option<u64>,
     pub offset: Option<u64>,
     /// From 1.

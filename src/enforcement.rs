@@ -140,7 +140,7 @@ pub enum Listing {
 pub struct Walk {
     base: Permit<Fetch>,
     table: TableId,
-    query: Query,
+    query: Box<Query>,
     /// Visible records before the client's page.
     pub skip: u64,
     /// Visible records on the client's page.
@@ -210,26 +210,25 @@ impl<'a> Case<'a> {
         Some(Outgoing { method: route.method.clone(), target, headers: self.headers(api)?, body: Bytes::new() })
     }
 
-    /// How an answer with records of `table` is redacted: `expand` are the relations that the client asked for.
-    fn plan(
-        &self,
-        frame: Frame,
-        residual: Arc<Residual>,
-        fields: Option<&[FieldId]>,
-        expand: &[FieldId],
-    ) -> Result<Plan, Reason> {
+    /// How an answer with the records that a client asked for is redacted.
+    fn plan(&self, frame: Frame, residual: Arc<Residual>, query: &Query) -> Result<Plan, Reason> {
         let table = self.catalog.table(residual.table());
         let mut relations = Relations::new();
-        for field in expand {
+        for field in &query.expand {
             let (related, action) = match table.field(*field).shape {
                 Shape::One { table, .. } => (table, Action::Read),
                 Shape::Many { table } => (table, Action::List),
                 Shape::Plain(_) => return Err(Reason::QueryNotAllowed),
             };
             let residual = self.residual(related, &action).ok_or(Reason::QueryNotAllowed)?;
-            relations.insert(*field, Arc::new(Lens { residual, fields: None, relations: Relations::new() }));
+            let chosen = query.chosen.iter().find(|(of, _)| of == field).map(|(_, chosen)| chosen);
+            if !chosen.into_iter().flatten().all(|field| residual.may_show(*field)) {
+                return Err(Reason::QueryNotAllowed);
+            }
+            let fields = chosen.map(|chosen| chosen.iter().copied().collect());
+            relations.insert(*field, Arc::new(Lens { residual, fields, relations: Relations::new() }));
         }
-        let fields = fields.map(|fields| fields.iter().chain(expand).copied().collect());
+        let fields = query.fields.as_ref().map(|fields| fields.iter().chain(&query.expand).copied().collect());
         Ok(Plan {
             catalog: Arc::clone(self.catalog),
             frame,
@@ -273,7 +272,7 @@ impl<'a> Case<'a> {
             Records::Lines => Frame::Lines,
         };
         let accept = HeaderValue::from_static(frame.media_type());
-        let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);
+        let plan = Arc::new(self.plan(frame, Arc::clone(&residual), &query)?);
         let mut sent = query::complete(&query, table, &residual, language);
         let pushed = added.names(table);
         sent.filter = sent.filter.and(added.condition);
@@ -298,7 +297,7 @@ impl<'a> Case<'a> {
         let step = paging.limit.filter(|_| paging.by.is_some()).map(|limit| limit.max);
         // Of how many there are in all, the upstream can only tell what isn't so.
         sent.count = false;
-        Ok(Listing::Walk(Walk { base: permit, table: table.id, query: sent, skip, take, step }))
+        Ok(Listing::Walk(Walk { base: permit, table: table.id, query: Box::new(sent), skip, take, step }))
     }
 
     /// Numbers that lead the envelope of a walk's answer.
@@ -341,7 +340,7 @@ impl<'a> Case<'a> {
         check_key(table, route, variables)?;
         query::check(&query, table, Some(&residual), false)?;
         let frame = Frame::Record(language.envelope().record.clone());
-        let plan = Arc::new(self.plan(frame, Arc::clone(&residual), query.fields.as_deref(), &query.expand)?);
+        let plan = Arc::new(self.plan(frame, Arc::clone(&residual), &query)?);
         let sent = query::complete(&query, table, &residual, language);
         let printed = language.print(table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;

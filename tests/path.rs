@@ -9,6 +9,7 @@ mod certificates;
 mod client;
 mod clients;
 mod demo;
+mod directus;
 mod encodings;
 mod examples;
 mod export;

@@ -4,6 +4,7 @@
 //! a smaller catalog: there is one that is whole, or there is none.
 
 mod dialect;
+mod directus;
 mod odata;
 mod routes;
 mod tables;

@@ -3,9 +3,12 @@
 //! Reads the tree of one file and reports what can be said without looking at anything else: unknown and missing keys,
 //! words that are not one of a few. What names something is resolved in `compile`.
 
+mod directus;
+
 use crate::api::{InexactPaging, Nulls, Operator, Parameters as Defaults, Pocketbase as Server, Push, Race};
 use crate::diagnostic::Span;
 use crate::yaml::{Fields, Node, Reader, Text, Value};
+pub(super) use directus::Directus;
 
 const TENANT_HELP: &str =
     "whose rows are these? { dimension: column } for each dimension, { via: relation }, or shared; there is no default";
@@ -29,6 +32,7 @@ pub(super) struct Api {
     pub(super) rest: Option<Rest>,
     pub(super) odata: Option<Odata>,
     pub(super) pocketbase: Option<Pocketbase>,
+    pub(super) directus: Option<Directus>,
     pub(super) tenant_headers: Vec<(Text, Text)>,
     pub(super) tables: Vec<(Text, Table)>,
     pub(super) opaque: Vec<(Text, Opaque)>,
@@ -39,6 +43,7 @@ pub(super) enum Dialect {
     Rest,
     Odata,
     Pocketbase,
+    Directus,
 }
 
 #[derive(Debug)]
@@ -180,6 +185,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
             Some("rest: { list: \"$.data[*]\", record: \"$.data\" }".to_owned());
     }
     let pocketbase = fields.take("pocketbase").map(|node| read_pocketbase(node, spoken, reader));
+    let directus = fields.take("directus").map(|node| directus::read(node, spoken, reader));
     let tenant_headers = fields.take("tenant_headers").map_or_else(Vec::new, |n| pairs(n, "`tenant_headers`", reader));
     let mut tables = Vec::new();
     if let Some(node) = fields.take("tables") {
@@ -197,19 +203,19 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
         reader.error("missing-key", &fields.head(), "an API description needs `tables`");
     }
     fields.finish(reader);
-    Api { name, upstream, dialect: spoken, rest, odata, pocketbase, tenant_headers, tables, opaque }
+    Api { name, upstream, dialect: spoken, rest, odata, pocketbase, directus, tenant_headers, tables, opaque }
 }
 
 fn read_dialect(word: &Text, reader: &mut Reader) -> Option<Dialect> {
-    let (code, message) = match word.value.as_str() {
+    let message = match word.value.as_str() {
         "rest" => return Some(Dialect::Rest),
         "odata" => return Some(Dialect::Odata),
         "pocketbase" => return Some(Dialect::Pocketbase),
-        later @ "directus" => ("unsupported-dialect", format!("the dialect `{later}` is not supported yet")),
-        other => ("unknown-dialect", format!("unknown dialect `{other}`")),
+        "directus" => return Some(Dialect::Directus),
+        other => format!("unknown dialect `{other}`"),
     };
-    let help = "`odata` is OData V4; `rest` declares routes, paging and filters one by one".to_owned();
-    reader.error(code, &word.span, message).help = Some(help);
+    let help = "`rest` declares routes, paging and filters one by one; `odata`, `pocketbase` and `directus` know them";
+    reader.error("unknown-dialect", &word.span, message).help = Some(help.to_owned());
     None
 }
 
@@ -232,21 +238,24 @@ fn read_pocketbase(node: &Node, spoken: Option<Dialect>, reader: &mut Reader) ->
             Some("dialect: pocketbase".to_owned());
     }
     let mut fields = reader.fields(node, "`pocketbase`");
-    let page = fields.take("page").and_then(|node| {
-        let mut fields = reader.fields(node, "`page`");
-        let number = |node: Option<&Node>, what, reader: &mut Reader| reader.integer(node?, what, 1..=Server::MAX_PAGE);
-        let default = number(fields.require("default", reader), "`default`", reader);
-        let max = number(fields.require("max", reader), "`max`", reader);
-        fields.finish(reader);
-        let (default, max) = (default?, max?);
-        if default > max {
-            let message = format!("the default of {default} is more than the maximum of {max}");
-            reader.error("bad-limit", &node.span, message);
-        }
-        Some((default, max))
-    });
+    let page = fields.take("page").and_then(|node| read_page(node, Server::MAX_PAGE, reader));
     fields.finish(reader);
     Pocketbase { page }
+}
+
+/// Records of a page: (default, most).
+fn read_page(node: &Node, most: u64, reader: &mut Reader) -> Option<(u64, u64)> {
+    let mut fields = reader.fields(node, "`page`");
+    let number = |node: Option<&Node>, what, reader: &mut Reader| reader.integer(node?, what, 1..=most);
+    let default = number(fields.require("default", reader), "`default`", reader);
+    let max = number(fields.require("max", reader), "`max`", reader);
+    fields.finish(reader);
+    let (default, max) = (default?, max?);
+    if default > max {
+        let message = format!("the default of {default} is more than the maximum of {max}");
+        reader.error("bad-limit", &node.span, message);
+    }
+    Some((default, max))
 }
 
 fn read_rest(node: &Node, reader: &mut Reader) -> Rest {

@@ -174,7 +174,6 @@ pub const CODES: &[(&str, &str)] = &[
     ("unknown-upstream", "An upstream is not declared."),
     ("unknown-word", "A word is not one of those that are possible here."),
     ("unsigned", "An unsigned number stands in a condition."),
-    ("unsupported-dialect", "A dialect is not supported yet."),
     ("unused-let", "A `let` is used by no rule."),
     ("unused-reports", "An API key names reports that nothing asks for."),
     ("unused-secret", "A secret is used by nothing."),

@@ -25,6 +25,7 @@ pub(super) fn contacts(fields: impl IntoIterator<Item = (String, Shape, bool)>) 
         absent_is_null: false,
         empty_is_null: false,
         container: None,
+        in_place: false,
         race: Race::Accept,
         inexact_paging: InexactPaging::Refill,
     }

@@ -148,7 +148,14 @@ fn expression(table: &Table, condition: &Condition) -> Option<Expression> {
                 Operator::Contains => Sign::Like,
                 Operator::Null if comparison.value == "true" => Sign::Equal,
                 Operator::Null => Sign::NotEqual,
-                Operator::In | Operator::NotIn | Operator::StartsWith | Operator::EndsWith | Operator::Each => {
+                Operator::In
+                | Operator::NotIn
+                | Operator::StartsWith
+                | Operator::EndsWith
+                | Operator::StartsWithAnyCase
+                | Operator::EndsWithAnyCase
+                | Operator::ContainsAnyCase
+                | Operator::Each => {
                     return Some(key_is_empty(table));
                 }
             };

@@ -27,9 +27,12 @@ pub(crate) fn is_scalar(shape: &Shape) -> bool {
 pub(crate) fn fits(kind: &Type, operator: Operator, text: &str) -> bool {
     match operator {
         Operator::Null => matches!(text, "true" | "false"),
-        Operator::StartsWith | Operator::EndsWith | Operator::Contains => {
-            *kind == Type::String && !text.is_empty() && is_spelled(kind, text)
-        }
+        Operator::StartsWith
+        | Operator::EndsWith
+        | Operator::Contains
+        | Operator::StartsWithAnyCase
+        | Operator::EndsWithAnyCase
+        | Operator::ContainsAnyCase => *kind == Type::String && !text.is_empty() && is_spelled(kind, text),
         Operator::Each => false,
         Operator::In | Operator::NotIn => {
             let item = |item: &str| !item.is_empty() && is_spelled(kind, item);

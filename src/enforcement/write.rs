@@ -314,9 +314,11 @@ impl Case<'_> {
             outgoing.headers.insert(header::IF_MATCH, etag);
         }
         let plan = match readable {
-            Some(residual) => {
-                Some(Arc::new(self.plan(Frame::Record(language.envelope().record.clone()), residual, None, &[])?))
-            }
+            Some(residual) => Some(Arc::new(self.plan(
+                Frame::Record(language.envelope().record.clone()),
+                residual,
+                &Query::default(),
+            )?)),
             None => None,
         };
         Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Write { plan } })

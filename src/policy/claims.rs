@@ -99,6 +99,7 @@ fn nowhere() -> Table {
         absent_is_null: false,
         empty_is_null: false,
         container: None,
+        in_place: false,
         race: Race::Accept,
         inexact_paging: InexactPaging::Short,
     }

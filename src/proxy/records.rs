@@ -13,6 +13,7 @@ use super::export::Rows;
 use super::flow::{Flow, reason_of};
 use super::reply::{Content, Reply};
 use crate::api::Route;
+use crate::dialect;
 use crate::enforcement::{Asked, Case, Fetch, Listing, Next, Opaque, Permit, Walk};
 use crate::exchange::Exchange;
 use crate::model::{Action, Name, Reason};
@@ -150,8 +151,13 @@ impl<'u> Step<'u, '_> {
     ) -> Result<Whole, Reason> {
         let timer = exchange.metrics().phase_seconds.with_label_values(&["upstream"]).start_timer();
         let answer = self.send(permit, exchange).await?;
-        let whole = answer.whole().await.map_err(|failure| failed(failure, exchange))?;
+        let mut whole = answer.whole().await.map_err(|failure| failed(failure, exchange))?;
         timer.observe_duration();
+        let table = self.case.catalog.table(self.residual.table());
+        // A relation stays within its API.
+        if dialect::of(self.case.catalog.api(table.api)).absence() == Some(whole.status) {
+            whole.status = StatusCode::NOT_FOUND;
+        }
         Ok(whole)
     }
 

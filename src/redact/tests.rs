@@ -95,6 +95,7 @@ fn table(id: TableId, name: &str, fields: Vec<(String, Shape)>) -> Table {
         absent_is_null: false,
         empty_is_null: false,
         container: None,
+        in_place: false,
         race: Race::Accept,
         inexact_paging: InexactPaging::Short,
     }

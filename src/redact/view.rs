@@ -83,7 +83,7 @@ impl View {
             Some(Shape::One { table, .. } | Shape::Many { table }) => *table == related.table,
             Some(Shape::Plain(_)) | None => false,
         });
-        let asked = fields.map(|fields| {
+        let mut asked = fields.map(|fields| {
             let mut asked = vec![false; table.fields.len()];
             for field in fields {
                 if let Some(asked) = asked.get_mut(usize::from(field.0)) {
@@ -92,6 +92,15 @@ impl View {
             }
             asked
         });
+        // Where a related record takes its column's place, there is no place for the column.
+        for (field, _) in relations.iter().filter(|_| table.in_place) {
+            if let Shape::One { by, .. } = table.field(*field).shape
+                && let Some(asked) =
+                    asked.get_or_insert_with(|| vec![true; table.fields.len()]).get_mut(usize::from(by.0))
+            {
+                *asked = false;
+            }
+        }
         let layout = judge.layout();
         let key = layout.member(NodeId::ROOT, table.field(table.key).name.as_bytes());
         let key = key.and_then(|node| layout.slot(node));

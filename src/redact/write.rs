@@ -11,6 +11,7 @@ use super::kind::{self, Kinds};
 use super::mask::{Keys, Masked, Masking};
 use super::plan::{FieldChange, Tally};
 use super::record::{Entry, Inside, Judged, Reader};
+use super::scan::Span;
 use super::text;
 use super::view::{Content, View};
 use crate::api::{Catalog, FieldId, Shape};
@@ -196,7 +197,9 @@ impl Writer {
                 Or::Remove => Outcome::Removed,
                 Or::Check => self.check(view, field, entry.raw(tape.bytes())),
                 Or::Mask(masking) => self.mask(view, field, masking, entry.raw(tape.bytes())),
-                Or::Related if entry.inside == Inside::Nothing => Outcome::Mismatched,
+                Or::Related if entry.inside == Inside::Nothing && !self.is_no_record(view, field, entry) => {
+                    Outcome::Mismatched
+                }
                 Or::Related => Outcome::Related,
             };
             match outcome {
@@ -212,6 +215,9 @@ impl Writer {
                     continue;
                 }
                 Outcome::Same | Outcome::Masked | Outcome::Related => siblings.keep(entry.span.start, tape),
+            }
+            if outcome == Outcome::Related {
+                self.rename(view, field, entry, tape);
             }
             match (outcome, entry.inside, view.related(field)) {
                 (Outcome::Masked, ..) => tape.replace(entry.value(), &self.scratch),
@@ -280,6 +286,24 @@ impl Writer {
             outside.passed(container.span.end);
         } else {
             outside.drop(container.span, tape);
+        }
+    }
+
+    /// Whether a to-one relation leads nowhere.
+    fn is_no_record(&self, view: &View, field: FieldId, entry: &Entry) -> bool {
+        entry.kind == Kinds::NULL && matches!(self.catalog.table(view.table).field(field).shape, Shape::One { .. })
+    }
+
+    /// Gives a to-one relation the name that clients know it by.
+    fn rename(&mut self, view: &View, field: FieldId, entry: &Entry, tape: &mut Tape<'_, '_>) {
+        let table = self.catalog.table(view.table);
+        if let Shape::One { by, .. } = table.field(field).shape
+            && table.in_place
+        {
+            self.scratch.clear();
+            text::escape(&table.field(by).name, &mut self.scratch);
+            self.scratch.push(b':');
+            tape.replace(Span { start: entry.span.start, end: entry.value().start }, &self.scratch);
         }
     }
 
@@ -376,7 +400,7 @@ impl Writer {
             (Content::Plain { asked: true }, Shape::Plain(of), Visibility::Clear) => {
                 Kinds::showing(of).and(Kinds::NULL)
             }
-            (Content::One(Some(_)), _, Visibility::Clear) => Kinds::NULL,
+            (Content::One(Some(_)), _, Visibility::Clear) if !table.in_place => Kinds::NULL,
             _ => Kinds::NONE,
         }
     }

@@ -17,6 +17,7 @@ pub(super) fn dialect(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) ->
         raw::Dialect::Rest => rest(api, known, reader).map(Dialect::Rest),
         raw::Dialect::Odata => super::odata::odata(api, reader).map(Dialect::Odata),
         raw::Dialect::Pocketbase => Some(Dialect::Pocketbase(pocketbase(api, reader))),
+        raw::Dialect::Directus => Some(Dialect::Directus(super::directus::directus(api, known, reader))),
     }
 }
 

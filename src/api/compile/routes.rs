@@ -112,8 +112,9 @@ fn live(raw: &raw::Opaque, reader: &mut Reader) -> Option<Live> {
 fn preset(api: &raw::Api, name: &Text, table: &raw::Table, word: &Text, reader: &mut Reader) -> Option<Text> {
     match api.dialect? {
         raw::Dialect::Odata => super::odata::route(api, name, table, word, reader),
+        raw::Dialect::Directus => super::directus::route(name, table, word, reader),
         raw::Dialect::Rest | raw::Dialect::Pocketbase => {
-            let message = "only the dialect `odata` has routes of its own";
+            let message = "only the dialects `odata` and `directus` have routes of their own";
             reader.error("bad-route", &word.span, message).help =
                 Some("write each with its method and path, for example list: GET /v1/contacts".to_owned());
             None

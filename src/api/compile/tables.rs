@@ -41,6 +41,7 @@ pub(super) fn table(
         absent_is_null: raw.absent_is_null,
         empty_is_null: is_pocketbase,
         container: is_pocketbase.then(|| Pocketbase::CONTAINER.into()),
+        in_place: described.dialect == Some(raw::Dialect::Directus),
         race: raw.race,
         inexact_paging: raw.inexact_paging,
     })
@@ -100,14 +101,20 @@ fn compile_field(
 }
 
 /// How a server compares whose ways are known. PocketBase is SQLite with numbers that are floats and instants that are
-/// texts of one form.
+/// texts of one form. Directus makes floats of numbers and milliseconds of instants, and dates are days of a time zone
+/// that only the server knows; its texts are those of whichever database it has.
 fn known_push(described: &raw::Api, of: &Type) -> Option<Push> {
     match (described.dialect?, of) {
         (raw::Dialect::Rest | raw::Dialect::Odata, _) => None,
         (raw::Dialect::Pocketbase, Type::String) => Some(Push::Ordered),
         (raw::Dialect::Pocketbase, Type::Int | Type::Decimal) => Some(Push::Double),
         (raw::Dialect::Pocketbase, Type::Double | Type::Bool | Type::Timestamp | Type::Date) => Some(Push::Exact),
-        (raw::Dialect::Pocketbase, Type::Duration | Type::List(_) | Type::Map(_) | Type::Json) => None,
+        (raw::Dialect::Directus, Type::String) => Some(described.directus.as_ref().map_or(Push::Loose, |of| of.texts)),
+        (raw::Dialect::Directus, Type::Int | Type::Decimal) => Some(Push::Double),
+        (raw::Dialect::Directus, Type::Double | Type::Bool) => Some(Push::Exact),
+        (raw::Dialect::Directus, Type::Timestamp) => Some(Push::Milliseconds),
+        (raw::Dialect::Directus, Type::Date) => None,
+        (_, Type::Duration | Type::List(_) | Type::Map(_) | Type::Json) => None,
     }
 }
 

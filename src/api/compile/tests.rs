@@ -3,6 +3,7 @@
 use super::*;
 
 const POCKETBASE: &str = include_str!("../../../config/apis/pocketbase.yaml");
+const DIRECTUS: &str = include_str!("../../../config/apis/directus.yaml");
 const DEMO: &str = include_str!("../../../config/apis/demo-crm.yaml");
 
 fn names(words: &[&str]) -> Vec<Name> {
@@ -82,6 +83,54 @@ fn records_one_a_line_have_no_envelope() {
         panic!("not `rest`")
     };
     assert_eq!(rest.list, crate::api::Records::Lines);
+}
+
+#[test]
+fn what_directus_cant_say_of_a_table_is_a_mistake() {
+    use crate::api::Push;
+    let described = DIRECTUS.replace("upstream: directus", "upstream: crm");
+    let (catalog, warnings) =
+        compile(&described).unwrap_or_else(|errors| panic!("{}", diagnostic::render(&errors, false)));
+    assert_eq!(warnings, []);
+    let contacts = catalog.table_named("contacts").expect("a table");
+    assert!(contacts.in_place && contacts.container.is_none());
+    let paths: Vec<String> =
+        catalog.apis().next().expect("one").1.routes.iter().map(|route| route.path.to_string()).collect();
+    assert!(
+        paths.contains(&"/items/people/{id}".to_owned()) && paths.contains(&"/items/accounts".to_owned()),
+        "{paths:?}"
+    );
+    let push = |catalog: &Catalog, name: &str| {
+        let contacts = catalog.table_named("contacts").expect("a table");
+        contacts.field(contacts.field_named(name).expect("a field")).push
+    };
+    for (name, expected) in [
+        ("name", Some(Push::Exact)),
+        ("id", Some(Push::Double)),
+        ("last_seen", Some(Push::Milliseconds)),
+        ("born", None),
+        ("active", Some(Push::Exact)),
+        ("account_record", None),
+    ] {
+        assert_eq!(push(&catalog, name), expected, "{name}");
+    }
+    let (loose, _) = compile(&described.replacen("  texts: exact", "", 1)).expect("a description");
+    assert_eq!(push(&loose, "name"), Some(Push::Loose), "in doubt");
+    for (from, to, code) in [
+        ("      active: bool", "      _active: bool", "bad-name"),
+        ("      active: bool", "      not-a-word: bool", "bad-name"),
+        ("      active: bool", "      again: { table: accounts, by: account }", "bad-relation"),
+        ("      account_record:", "      revenue:", "bad-relation"),
+        ("    race: accept", "    tenant_filter: { o: organization_id }\n    race: accept", "bad-tenant"),
+        ("set: people", "set: people/1", "bad-name"),
+        ("routes: [list, read]", "routes: [list, export]", "bad-route"),
+        ("texts: exact", "texts: ordered", "unknown-word"),
+        ("max: 1000", "max: 10", "bad-limit"),
+        ("dialect: directus", "dialect: odata", "unknown-key"),
+    ] {
+        let errors = compile(&described.replacen(from, to, 1)).expect_err(to);
+        assert!(errors.iter().any(|error| error.code == code), "{to}: {}", diagnostic::render(&errors, false));
+    }
 }
 
 #[test]

@@ -107,8 +107,13 @@ fn compared(table: &Table, comparison: &Comparison) -> String {
         Operator::EndsWith => function("endswith"),
         Operator::Null if comparison.value == "true" => format!("{name} eq null"),
         Operator::Null => format!("{name} ne null"),
-        // Invariant: neither the parser nor `add` makes lists of one comparison. Nothing is wider than nothing.
-        Operator::In | Operator::NotIn => "false".to_owned(),
+        // Invariant: neither the parser nor `add` makes lists of one comparison, or folds letters. Nothing is wider than
+        // nothing.
+        Operator::In
+        | Operator::NotIn
+        | Operator::StartsWithAnyCase
+        | Operator::EndsWithAnyCase
+        | Operator::ContainsAnyCase => "false".to_owned(),
     }
 }
 

@@ -219,6 +219,7 @@ proptest! {
             sort: sort.into_iter().map(|field| (FieldId(field), descending)).collect(),
             fields: fields.map(|fields| fields.into_iter().map(FieldId).collect()),
             expand: expand.into_iter().map(FieldId).collect(),
+            chosen: Vec::new(),
             limit,
             offset,
             page: None,

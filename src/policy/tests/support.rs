@@ -108,6 +108,7 @@ fn catalog() -> Catalog {
             absent_is_null: *name == "tickets",
             empty_is_null: false,
             container: None,
+            in_place: false,
             race: Race::Accept,
             inexact_paging: InexactPaging::Refill,
         }

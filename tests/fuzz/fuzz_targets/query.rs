@@ -1,9 +1,11 @@
-//! Any query is refused, or reads back from what is printed upstream, where the tenant stands once and first; in OData,
-//! beside whatever else is asked.
+//! Any query is refused, or reads back from what is printed upstream, where the tenant stands once and first; in OData and
+//! Directus, beside whatever else is asked.
 #![no_main]
 
+use std::collections::HashMap;
+
 use libfuzzer_sys::fuzz_target;
-use scrim::api::Odata;
+use scrim::api::{Directus, Odata};
 use scrim::dialect::{Condition, Language, rest};
 use scrim_fuzz::{WORLD, bounded};
 
@@ -56,10 +58,30 @@ fn odata(text: &str) {
     }
 }
 
+/// A text as a filter, or as any parameters.
+fn directus(text: &str) {
+    let world = &*WORLD;
+    let (server, table) = (Directus::new(50, 100, HashMap::new()), world.contacts());
+    for asked in [vec![("filter".to_owned(), text.to_owned())], pairs(text)] {
+        let Ok(query) = server.parse(table, &asked) else { continue };
+        let printed = server.print(table, &query, &world.tenant, true);
+        let mut sent = pairs(&printed);
+        // A client may not rename what it asks for, as the gateway does.
+        sent.retain(|(name, _)| !matches!(name.as_str(), "fields" | "alias" | "deep"));
+        let again = server.parse(table, &sent).expect("what is printed can be read");
+        let own: Vec<_> = again.filter.comparisons().iter().take(2).map(|own| own.value.clone()).collect();
+        assert_eq!(own, ["acme", "shop"], "{printed}");
+        assert!(matches!(again.filter, Condition::And(_)), "{printed}");
+        assert!(again.filter.comparisons().len() <= query.filter.comparisons().len() + own.len(), "{printed}");
+        assert!(again.sort.starts_with(&query.sort), "{printed}");
+    }
+}
+
 fn hold(text: &str) {
     let world = &*WORLD;
     let (dialect, table) = (world.dialect(), world.contacts());
     odata(text);
+    directus(text);
     let Ok(query) = rest::parse(dialect, table, &pairs(text)) else { return };
     let printed = rest::print(dialect, table, &query, &world.tenant, true);
     let rest = printed.strip_prefix(TENANT).expect("the tenant's filter comes first");

@@ -157,6 +157,7 @@ impl Server {
             absent_is_null: table.absent_is_null,
             empty_is_null: false,
             container: None,
+            in_place: false,
             race: table.race,
             inexact_paging: table.inexact_paging,
         };
@@ -275,9 +276,9 @@ impl Server {
             Operator::GreaterOrEqual => order(Sign::GreaterOrEqual),
             Operator::Null if comparison.value == "true" => Test::Null,
             Operator::Null => Test::NotNull,
-            Operator::StartsWith => text(Part::Start),
-            Operator::EndsWith => text(Part::End),
-            Operator::Contains => text(Part::Anywhere),
+            Operator::StartsWith | Operator::StartsWithAnyCase => text(Part::Start),
+            Operator::EndsWith | Operator::EndsWithAnyCase => text(Part::End),
+            Operator::Contains | Operator::ContainsAnyCase => text(Part::Anywhere),
         };
         let held = row.columns.get(&column[..]);
         // Where it is not said that it drops them, null may be unlike and less than anything.

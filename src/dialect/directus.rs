@@ -1,0 +1,246 @@
+//! The `directus` dialect: filters as JSON or in brackets, pages by number or offset, related records in their column's place.
+//!
+//! The client's filter is read into a tree, understood, and printed anew beside the tenant's and the policies'. Columns are
+//! always asked for one by one. Filters and orders by other tables' columns, functions, `search`, `aggregate`, `groupBy`,
+//! `deep`, `alias`, `version` and `export` are not judged, so they are refused; so are values that the server would read as
+//! something else, such as `$CURRENT_USER`.
+
+mod filter;
+mod own;
+mod print;
+mod raw;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use http::StatusCode;
+
+use crate::api::{Directus, FieldId, Push, Shape, Table, Tenancy};
+use crate::dialect::pairs::number;
+use crate::dialect::{Added, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, value as spelling};
+use crate::model::filter::Sieve;
+use crate::model::value::Type;
+use crate::model::{Reason, TenantScope};
+use raw::Node;
+
+/// Pages and records that may be skipped.
+const MAX_SKIP: u64 = 1_000_000_000;
+/// Names of one list, such as `fields`.
+const MAX_NAMES: usize = 200;
+/// Bytes of a client's filter as it is sent.
+const MAX_FILTER: usize = 6 * 1024;
+
+impl Language for Directus {
+    fn parse(&self, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
+        self.query(table, pairs).ok_or(Reason::QueryNotAllowed)
+    }
+
+    fn add(&self, table: &Table, sieve: &Sieve, _client: &Query) -> Added {
+        own::add(table, sieve)
+    }
+
+    fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
+        print::query(self, table, query, list.then_some(tenant))
+    }
+
+    /// Only where the database tells apart what differs: another would find other tenants' records, and count them.
+    fn is_tenant_pushed(&self, table: &Table) -> bool {
+        match &table.tenant {
+            Tenancy::Shared => true,
+            Tenancy::Via(_) => false,
+            Tenancy::Columns(columns) => columns.iter().all(|(_, column)| {
+                let column = table.field(*column);
+                match (&column.shape, column.push) {
+                    (Shape::Plain(Type::Int), Some(_)) => true,
+                    (_, push) => matches!(push, Some(Push::Exact | Push::Ordered)),
+                }
+            }),
+        }
+    }
+
+    fn envelope(&self) -> Envelope<'_> {
+        Envelope { list: &self.list, record: &self.record, totals: &self.totals, keep: &[] }
+    }
+
+    fn paging(&self) -> Paging {
+        Paging { limit: Some(PageSize { default: self.page, max: self.max_page }), by: Some(PagedBy::Offset) }
+    }
+
+    fn expands(&self) -> bool {
+        true
+    }
+
+    fn selects(&self) -> bool {
+        true
+    }
+
+    /// The server doesn't tell what isn't there from what its credential may not see.
+    fn absence(&self) -> Option<StatusCode> {
+        Some(StatusCode::FORBIDDEN)
+    }
+}
+
+/// Where a client's filter stands. Two would be merged.
+#[derive(Default)]
+enum Written<'p> {
+    #[default]
+    Nowhere,
+    Json(&'p str),
+    Brackets(Vec<(&'p str, &'p str)>),
+}
+
+impl Directus {
+    fn query(&self, table: &Table, pairs: &[(String, String)]) -> Option<Query> {
+        let mut query = Query::default();
+        let mut written = Written::default();
+        let (mut fields, mut sort) = (List::default(), List::default());
+        for (number_of, (name, text)) in pairs.iter().enumerate() {
+            // Invariant of `Canonical`, held here too: the server makes a list of two of one name.
+            if pairs.iter().take(number_of).any(|(earlier, _)| earlier == name) {
+                return None;
+            }
+            let (name, brackets) = name.find('[').map_or(Some((name.as_str(), "")), |at| name.split_at_checked(at))?;
+            match (name, brackets) {
+                ("filter", "") => match written {
+                    Written::Nowhere => written = Written::Json(text),
+                    Written::Json(_) | Written::Brackets(_) => return None,
+                },
+                ("filter", brackets) => match &mut written {
+                    Written::Nowhere => written = Written::Brackets(vec![(brackets, text)]),
+                    Written::Brackets(all) => all.push((brackets, text)),
+                    Written::Json(_) => return None,
+                },
+                ("fields", _) => fields.take(brackets, text)?,
+                ("sort", _) => sort.take(brackets, text)?,
+                ("limit", "") => query.limit = Some(number(text).filter(|n| (1..=self.max_page).contains(n))?),
+                ("offset", "") => query.offset = Some(number(text).filter(|n| *n <= MAX_SKIP)?),
+                ("page", "") => query.page = Some(number(text).filter(|n| (1..=MAX_SKIP).contains(n))?),
+                ("meta", "") => query.count = counts(text)?,
+                _ => return None,
+            }
+        }
+        // Which of them the server takes is its own choice.
+        if query.offset.is_some() && query.page.is_some() {
+            return None;
+        }
+        query.filter = match written {
+            Written::Nowhere => Condition::default(),
+            // An empty parameter is none to the server.
+            Written::Json("") => Condition::default(),
+            Written::Json(text) => filter::condition(table, &Node::parse(text)?)?,
+            Written::Brackets(pairs) => filter::condition(table, &Node::of_brackets(pairs)?)?,
+        };
+        if own::length(table, &query.filter) > MAX_FILTER {
+            return None;
+        }
+        query.sort = sorted(table, &sort.names()?)?;
+        self.choose(table, &fields.names()?, &mut query)?;
+        Some(query)
+    }
+
+    /// What is chosen of a record: columns by name, or all with `*`; of a related record `*` or its columns, one level deep.
+    fn choose(&self, table: &Table, names: &[&str], query: &mut Query) -> Option<()> {
+        if names.is_empty() {
+            return Some(());
+        }
+        let (mut fields, mut all): (Vec<FieldId>, bool) = (Vec::new(), false);
+        for name in names {
+            let Some((relation, column)) = name.split_once('.') else {
+                if *name == "*" {
+                    all = true;
+                    continue;
+                }
+                // A to-many relation alone would come as the keys of its records, seen by nobody.
+                let field = table.field_named(name).filter(|id| matches!(table.field(*id).shape, Shape::Plain(_)))?;
+                if fields.contains(&field) {
+                    return None;
+                }
+                fields.push(field);
+                continue;
+            };
+            let field = related(table, relation)?;
+            let of = match table.field(field).shape {
+                Shape::One { table, .. } | Shape::Many { table } => table,
+                Shape::Plain(_) => return None,
+            };
+            let is_known = query.expand.contains(&field);
+            let known = query.chosen.iter_mut().find(|(of, _)| *of == field);
+            match (column, known) {
+                ("*", None) if !is_known => query.expand.push(field),
+                // Beside a `*`, a name would be chosen without being judged.
+                ("*", _) => return None,
+                (_, None) if is_known => return None,
+                (column, known) => {
+                    let (_, column) = self.columns(of).iter().find(|(known, _)| **known == *column)?;
+                    match known {
+                        Some((_, columns)) if columns.contains(column) => return None,
+                        Some((_, columns)) => columns.push(*column),
+                        None => {
+                            query.expand.push(field);
+                            query.chosen.push((field, vec![*column]));
+                        }
+                    }
+                }
+            }
+        }
+        if all && !fields.is_empty() {
+            return None;
+        }
+        query.fields = (!all).then_some(fields);
+        Some(())
+    }
+}
+
+/// A relation as a client names it: a to-one by its column, a to-many by itself.
+fn related(table: &Table, name: &str) -> Option<FieldId> {
+    let many = |field: &FieldId| matches!(table.field(*field).shape, Shape::Many { .. });
+    table.relation_by(name).or_else(|| table.field_named(name).filter(many))
+}
+
+fn sorted(table: &Table, names: &[&str]) -> Option<Vec<(FieldId, bool)>> {
+    let mut sort: Vec<(FieldId, bool)> = Vec::new();
+    for name in names {
+        let (name, descending) = name.strip_prefix('-').map_or((*name, false), |name| (name, true));
+        let field = table.field_named(name).filter(|id| spelling::is_scalar(&table.field(*id).shape))?;
+        if sort.iter().any(|(known, _)| *known == field) {
+            return None;
+        }
+        sort.push((field, descending));
+    }
+    Some(sort)
+}
+
+/// Whether the matching records are to be counted. What counts all there are would count those of others, so it is left
+/// out of a list and refused alone.
+fn counts(text: &str) -> Option<bool> {
+    match text {
+        "*" | "filter_count" | "filter_count,total_count" | "total_count,filter_count" => Some(true),
+        "" => Some(false),
+        _ => None,
+    }
+}
+
+/// Names under one parameter: with commas, or in brackets numbered from 0 or not at all.
+#[derive(Default)]
+struct List<'p>(Vec<(&'p str, &'p str)>);
+
+impl<'p> List<'p> {
+    fn take(&mut self, brackets: &'p str, text: &'p str) -> Option<()> {
+        self.0.push((brackets, text));
+        (self.0.len() <= MAX_NAMES).then_some(())
+    }
+
+    fn names(&self) -> Option<Vec<&'p str>> {
+        let split = |text: &'p str| text.split(',').map(|name| name.trim_matches(' ')).collect::<Vec<_>>();
+        let names = match self.0.as_slice() {
+            [] | [("", "")] => Vec::new(),
+            [("" | "[]", text)] => split(text),
+            numbered => {
+                let at = |number: usize| numbered.iter().find(|(brackets, _)| *brackets == format!("[{number}]"));
+                let parts = (0..numbered.len()).map(|number| at(number).map(|(_, text)| split(text)));
+                parts.collect::<Option<Vec<_>>>()?.concat()
+            }
+        };
+        (names.len() <= MAX_NAMES).then_some(names)
+    }
+}

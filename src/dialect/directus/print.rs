@@ -1,0 +1,176 @@
+//! A query in Directus' words: a filter as JSON, and every column by its name.
+
+use super::raw::Node;
+use super::{filter, value};
+use crate::api::{Directus, FieldId, Operator, Shape, Table, Tenancy};
+use crate::dialect::pairs::Pairs;
+use crate::dialect::{Comparison, Condition, Query};
+use crate::model::{Name, TenantScope};
+
+/// `tenant`: for a list.
+pub(super) fn query(directus: &Directus, table: &Table, query: &Query, tenant: Option<&TenantScope>) -> String {
+    let mut out = Pairs::default();
+    if let Some(tenant) = tenant {
+        let own = tenants(table, tenant);
+        let parts: Vec<Node> = own.into_iter().chain(condition(table, &query.filter)).collect();
+        if let Some(filter) = joined("_and", parts) {
+            out.pair("filter", &filter.to_string());
+        }
+    }
+    projection(&mut out, directus, table, query);
+    if tenant.is_some() {
+        // Rows that are alike would change their pages between two requests.
+        let key = (!query.sort.iter().any(|(field, _)| *field == table.key)).then_some((table.key, false));
+        let by = |(field, down): &(FieldId, bool)| format!("{}{}", if *down { "-" } else { "" }, name(table, *field));
+        out.pair("sort", &query.sort.iter().chain(&key).map(by).collect::<Vec<_>>().join(","));
+        out.pair("limit", &query.limit.unwrap_or(directus.page).min(directus.max_page).to_string());
+        if let Some(offset) = query.offset.filter(|offset| *offset > 0) {
+            out.pair("offset", &offset.to_string());
+        }
+        if let Some(page) = query.page {
+            out.pair("page", &page.to_string());
+        }
+        if query.count {
+            out.pair("meta", "filter_count");
+        }
+    }
+    out.0
+}
+
+/// Every column that is to move. A to-one relation comes under its own name beside its column, as rules read them; of a
+/// to-many one all records are asked for, or those that are hidden would take places.
+fn projection(out: &mut Pairs, directus: &Directus, table: &Table, query: &Query) {
+    let plain = |field: &FieldId| matches!(table.field(*field).shape, Shape::Plain(_));
+    let mut fields: Vec<String> = match &query.fields {
+        Some(fields) => fields.iter().copied().filter(plain).map(|field| name(table, field).to_owned()).collect(),
+        None => table.field_ids().filter(plain).map(|field| name(table, field).to_owned()).collect(),
+    };
+    let (mut aliases, mut deep) = (Vec::new(), Vec::new());
+    for relation in &query.expand {
+        let known = name(table, *relation);
+        let related = match table.field(*relation).shape {
+            Shape::One { table: related, by } => {
+                aliases.push((known.to_owned(), Node::Text(name(table, by).to_owned())));
+                related
+            }
+            Shape::Many { table: related } => {
+                let all = Node::Object(vec![("_limit".to_owned(), Node::Number("-1".to_owned()))]);
+                deep.push((known.to_owned(), all));
+                related
+            }
+            Shape::Plain(_) => continue,
+        };
+        fields.extend(directus.columns(related).iter().map(|(column, _)| format!("{known}.{column}")));
+    }
+    out.pair("fields", &fields.join(","));
+    if !aliases.is_empty() {
+        out.pair("alias", &Node::Object(aliases).to_string());
+    }
+    if !deep.is_empty() {
+        out.pair("deep", &Node::Object(deep).to_string());
+    }
+}
+
+fn name(table: &Table, field: FieldId) -> &str {
+    &table.field(field).name
+}
+
+/// One tenant's records.
+fn tenants(table: &Table, tenant: &TenantScope) -> Vec<Node> {
+    let Tenancy::Columns(columns) = &table.tenant else { return Vec::new() };
+    let own = |(dimension, column): &(Name, FieldId)| {
+        let value = tenant.value(dimension).map_or("", |value| value);
+        let sayable = match &table.field(*column).shape {
+            Shape::Plain(kind) => !value.is_empty() && value::is_sayable(kind, value),
+            Shape::One { .. } | Shape::Many { .. } => false,
+        };
+        // A tenant that can't be said owns nothing.
+        if !sayable {
+            return nothing(table);
+        }
+        let comparison = Comparison { field: *column, operator: Operator::Equal, value: value.to_owned() };
+        compared(table, &comparison, true)
+    };
+    columns.iter().map(own).collect()
+}
+
+/// A filter that no record passes: none is without a key.
+fn nothing(table: &Table) -> Node {
+    test(name(table, table.key), "_null", Node::Bool(true))
+}
+
+fn test(column: &str, operator: &str, value: Node) -> Node {
+    Node::Object(vec![(column.to_owned(), Node::Object(vec![(operator.to_owned(), value)]))])
+}
+
+fn joined(word: &str, mut parts: Vec<Node>) -> Option<Node> {
+    match parts.len() {
+        0 | 1 => parts.pop(),
+        _ => Some(Node::Object(vec![(word.to_owned(), Node::List(parts))])),
+    }
+}
+
+/// `None`: it lets everything through. Recursion is bounded by the parser, and by the depth of rules.
+pub(super) fn condition(table: &Table, of: &Condition) -> Option<Node> {
+    match of {
+        Condition::And(parts) => {
+            let all = || joined("_and", parts.iter().filter_map(|part| condition(table, part)).collect());
+            list(table, parts, Operator::NotEqual, "_nin").or_else(all)
+        }
+        Condition::Or(parts) => {
+            if let Some(list) = list(table, parts, Operator::Equal, "_in") {
+                return Some(list);
+            }
+            // Beside what lets everything through, no other part matters.
+            let parts: Vec<Node> = parts.iter().map(|part| condition(table, part)).collect::<Option<_>>()?;
+            Some(joined("_or", parts).unwrap_or_else(|| nothing(table)))
+        }
+        Condition::Not(part) => Some(match &**part {
+            Condition::Is(comparison) => compared(table, comparison, false),
+            _ => nothing(table),
+        }),
+        Condition::Is(comparison) => Some(compared(table, comparison, true)),
+    }
+}
+
+/// Two or more comparisons of one column as a list of values. Of bools the server takes none.
+fn list(table: &Table, parts: &[Condition], operator: Operator, word: &str) -> Option<Node> {
+    let [Condition::Is(Comparison { field, .. }), _, ..] = parts else { return None };
+    let shape = &table.field(*field).shape;
+    let value = |part: &Condition| match part {
+        Condition::Is(one) if one.field == *field && one.operator == operator => Some(value::node(shape, &one.value)),
+        _ => None,
+    };
+    let values: Vec<Node> = parts.iter().map(value).collect::<Option<_>>()?;
+    (!values.iter().any(|value| matches!(value, Node::Bool(_))))
+        .then(|| test(name(table, *field), word, Node::List(values)))
+}
+
+/// What has no words finds nothing.
+fn compared(table: &Table, comparison: &Comparison, expected: bool) -> Node {
+    let field = table.field(comparison.field);
+    let of = value::node(&field.shape, &comparison.value);
+    let is_empty = comparison.value.is_empty();
+    let word = match comparison.operator {
+        // Elsewhere than in a list, the server takes no empty text.
+        Operator::Equal if expected && is_empty => return test(&field.name, "_in", Node::List(vec![of])),
+        Operator::NotEqual if expected && is_empty => return test(&field.name, "_nin", Node::List(vec![of])),
+        Operator::Equal if expected => "_eq",
+        Operator::NotEqual if expected => "_neq",
+        Operator::Less if expected => "_lt",
+        Operator::LessOrEqual if expected => "_lte",
+        Operator::Greater if expected => "_gt",
+        Operator::GreaterOrEqual if expected => "_gte",
+        Operator::Null if expected => {
+            return test(&field.name, if comparison.value == "true" { "_null" } else { "_nnull" }, Node::Bool(true));
+        }
+        pattern => {
+            let known = filter::PATTERNS.iter().find(|(operator, ..)| *operator == pattern);
+            match known.map(|(_, found, not_found)| if expected { *found } else { *not_found }) {
+                Some(word) if !word.is_empty() => word,
+                _ => return nothing(table),
+            }
+        }
+    };
+    test(&field.name, word, of)
+}
