@@ -41,8 +41,9 @@ free_port() {
 }
 
 # Waits until the upstream, which is `upstream_pid`, answers.
-await_upstream() { # name url log
-    for _ in {1..300}; do
+await_upstream() { # name url log [tenths of a second]
+    local left
+    for ((left = ${4:-300}; left > 0; left--)); do
         kill -0 "$upstream_pid" 2>/dev/null || fail "$1 ended: $(tail -n 5 "$3")"
         if curl -s --noproxy '*' -o /dev/null --max-time 1 "$2"; then
             return

@@ -1,0 +1,372 @@
+#!/usr/bin/env python3
+"""The cases for Directus: what each person sees and may change through the gateway, and what nobody gets out of it.
+
+`client.py prepare` makes the identity provider's key. `client.py serving` runs the cases and appends a line for each to the
+file of results.
+"""
+
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import httpx
+
+import attacks
+import harness
+import hostile
+import identity
+import model
+import queries
+import residuals
+import rules
+import seed
+import writes
+from harness import WORK, Failed, case, expect, plain, same
+from identity import PEOPLE
+
+SEED = int(os.environ["E2E_SEED"])
+# Lists under random policies.
+LISTS_ASKED = int(os.environ.get("E2E_LISTS", 320))
+# Of each person under each of the random policies.
+QUERIES = 5
+TABLES = ["accounts", "contacts", "deals"]
+
+
+class Run(harness.Run):
+    def __init__(self):
+        super().__init__()
+        self.server = seed.Server()
+        self.admin = httpx.Client(base_url=os.environ["E2E_ADMIN"], timeout=30, trust_env=False)
+
+    def page(self, who, table, query="", version=1):
+        answer = self.get(who, f"/items/{table}?{query}", version=version)
+        expect(set(answer) <= {"data", "meta"} and set(answer.get("meta") or {}) <= {"filter_count"}, list(answer), answer.get("meta"))
+        return answer
+
+    def pages(self, who, table, query="", size=7, by="page", counted=True):
+        """A whole list, page by page, and whether it said how long it is."""
+        found, totals = [], set()
+        for number in range(200):
+            start = f"page={number + 1}" if by == "page" else f"offset={number * size}"
+            part = self.page(who, table, f"limit={size}&{start}{query}")
+            found += part["data"]
+            totals.add((part.get("meta") or {}).get("filter_count"))
+            expect(len(part["data"]) <= size, "a page is too long")
+            if len(part["data"]) < size:
+                break
+        else:
+            raise Failed("the list does not end")
+        expect(len(totals) == 1, "totals that differ from page to page:", totals)
+        told = totals.pop()
+        expect(told is None or (counted and told == len(found)), told, "is not", len(found))
+        return found, told is not None
+
+    def metric(self, name):
+        lines = self.admin.get("/metrics").text.splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}(\{{| )", line))
+
+    def rule(self, policies):
+        """Puts policies for `notes` in force. Whether they are: a condition that can't hold is refused as a mistake."""
+        before = self.metric("scrim_reloads_total")
+        (Path(os.environ["E2E_POLICIES"]) / "notes.yaml").write_text(policies.text)
+        os.kill(int(os.environ["E2E_GATEWAY_PID"]), signal.SIGHUP)
+        for _ in range(200):
+            if self.metric("scrim_reloads_total") > before:
+                break
+            time.sleep(0.02)
+        return self.metric("scrim_last_reload_ok") == 1
+
+    def database(self):
+        return {table: self.server.records(table) for table in ["users", *TABLES]}
+
+
+def keyed(records):
+    return {record["id"]: record for record in records}
+
+
+def ordered(records):
+    return sorted(records, key=lambda record: str(record["id"]))
+
+
+# What people see.
+
+LISTS = [
+    ("ana", "contacts"), ("ana", "accounts"), ("ana", "deals"), ("ana", "activities"), ("ana", "users"),
+    ("marta", "contacts"), ("marta", "accounts"), ("marta", "users"), ("support", "contacts"),
+    ("support", "accounts"), ("auditor", "deals"), ("auditor", "activities"), ("vic", "contacts"),
+]
+
+
+def add_lists():
+    for who, table in LISTS:
+        def listed(run, who=who, table=table):
+            expected = run.rows.views(table, who)
+            expect(expected, "the case is empty")
+            for size, by in [(7, "page"), (7, "offset"), (200, "page")]:
+                found, told = run.pages(who, table, "&meta=*", size=size, by=by)
+                same(ordered(found), ordered(expected))
+                expect(told, "has no total, although Directus can say what the policy says")
+            same(run.page(who, table, "", version=2)["data"], found[:25])
+
+        harness.add("serving", f"{who} lists {table}, page by page, as the policy says", listed)
+
+        def read(run, who=who, table=table):
+            views = keyed(run.rows.views(table, who))
+            for row in run.rows.database[table]:
+                answer = run.ask(who, "GET", f"/items/{table}/{row['id']}")
+                if row["id"] in views:
+                    expect(answer.status_code == 200 and answer.json() == {"data": views[row["id"]]}, answer.text)
+                else:
+                    run.refused(answer, 404, "not_found")
+
+        harness.add("serving", f"{who} reads each of the {table} that the list shows and no other", read)
+
+
+add_lists()
+
+
+@case("serving")
+def what_a_policy_lets_through_is_what_the_server_is_asked_for(run):
+    for who, table in [("ana", "accounts"), ("marta", "contacts"), ("auditor", "deals"), ("ana", "activities")]:
+        answer = run.ask(who, "GET", f"/items/{table}?limit=200")
+        shown = len(answer.json()["data"])
+        outcome = run.outcome(answer)
+        expect(outcome["pushed"] and outcome["rows_dropped"] == 0, outcome)
+        expect((outcome["rows_returned"], outcome["upstream_requests"]) == (shown, 1), outcome)
+        claims = PEOPLE[who]
+        scope = f"filter[organization_id][_eq]={claims['org_id']}&filter[app_id][_eq]={claims['app_id']}"
+        whole = run.server.client.get(f"/items/{table}?limit=-1&{scope}")
+        expect(shown < len(whole.json()["data"]), "the case shows nothing")
+        less = len(answer.content) / len(whole.content)
+        print(f"{who} lists {table}: {shown} of {len(whole.json()['data'])} rows of the tenant, {less:.0%} of the bytes", flush=True)
+
+
+@case("serving")
+def expansions_follow_the_other_tables_policy(run):
+    accounts = keyed(run.rows.views("accounts", "ana"))
+    expected = [view | {"accountId": accounts.get(view["accountId"])} for view in run.rows.views("contacts", "ana")]
+    found, _ = run.pages("ana", "contacts", "&fields=*,accountId.*")
+    same(found, expected)
+    expect({row["accountId"] is None for row in found} == {True, False}, "the case shows both")
+    key = next(row["id"] for row in found if row["accountId"])
+    one = run.get("ana", f"/items/contacts/{key}?fields=id,accountId.name", version=2)["data"]
+    expect(one == {"id": key, "accountId": {"name": keyed(found)[key]["accountId"]["name"]}}, one)
+    # To-many: the elements that show, in the table's own words.
+    contacts = run.rows.views("contacts", "ana")
+    of = lambda account: [{"id": row["id"], "name": row["name"]} for row in contacts if row["accountId"] == account]
+    found, _ = run.pages("ana", "accounts", "&fields=id,contacts.id,contacts.name")
+    same([row | {"contacts": ordered(row["contacts"])} for row in found], [{"id": key, "contacts": ordered(of(key))} for key in accounts])
+
+
+@case("serving")
+def a_filter_with_characters_of_the_upstreams_syntax_is_a_value(run):
+    for text in ['EMEA"}},{"id":{"_nnull":true', "EMEA' OR 1=1 --", "{}", "[]", "%", "\\", "EMEA\\", "a,b", "(1)"]:
+        answer = run.get("ana", f"/items/contacts?filter={quote(json.dumps({'region': {'_eq': text}}), safe='')}")
+        expect(answer["data"] == [], text, answer)
+
+
+# Random policies and random queries.
+
+
+@case("serving")
+def random_policies_and_queries_find_what_the_rows_say(run):
+    rows, deals = run.rows.database["notes"], keyed(run.rows.database["deals"])
+    chance = random.Random(SEED)
+    asked = refused = with_totals = shown = rounds = 0
+    drawn = ((seed_, rules.draw(rows, deals, seed_)) for seed_ in itertools.count(SEED))
+    in_force = ((seed_, policies) for seed_, policies in drawn if run.rule(policies))
+    for number, policies in in_force:
+        if asked >= LISTS_ASKED:
+            break
+        rounds += 1
+        for who in ("ana", "marta", "support", "auditor", "vic"):
+            claims = PEOPLE[who]
+            mine = run.rows.of("notes", who)
+            pairs = [(row, policies.view(row, claims)) for row in mine]
+            visible = [(row, view) for row, view in pairs if view is not None]
+            for row, view in pairs[:8]:
+                answer = run.ask(who, "GET", f"/items/notes/{row['id']}")
+                told = answer.json()["data"] if answer.status_code == 200 else None
+                expect(told == view, f"policies {number}", who, row, answer.text)
+            if run.ask(who, "GET", "/items/notes").status_code == 404:
+                # Conditions that can't hold for somebody hide the table from them.
+                expect(not any(policies.view(row, claims) for row in rows), f"policies {number}", who, "sees no table", policies.text)
+                continue
+            clear = policies.clear(claims)
+            for _ in range(QUERIES):
+                query = queries.draw(mine, clear, chance)
+                by = chance.choice(["page", "offset"])
+                found, told = run.pages(who, "notes", query.text, size=query.size, by=by, counted=query.total)
+                expected = query.finds(visible)
+                told_of = (f"seed {SEED}, policies {number}, {who}:", unquote(query.text), len(found), "records, not", len(expected))
+                expect(found == expected, *told_of, found[:2], expected[:2], policies.text)
+                asked, with_totals, shown = asked + 1, with_totals + told, shown + len(found)
+            hidden = ["hidden", *policies.hidden(claims, rows)]
+            for name in chance.sample(hidden, min(2, len(hidden))):
+                parameter, text = chance.choice([("filter", '{{"{}":{{"_nnull":true}}}}'), ("sort", "{}"), ("fields", "{}"),
+                                                 ("filter", '{{"_or":[{{"id":1}},{{"{}":{{"_nempty":true}}}}]}}')])
+                # What isn't clear may be shown all the same.
+                if parameter == "fields" and name != "hidden":
+                    continue
+                target = f"/items/notes?{parameter}="
+                answer = run.ask(who, "GET", target + quote(text.format(name), safe=""))
+                run.refused(answer, 400, "query_not_allowed")
+                other = run.ask(who, "GET", target + quote(text.format("nothing"), safe=""))
+                expect(plain(answer) == plain(other), "a hidden field is told from none:", parameter, text)
+                refused += 1
+    print(f"{asked} lists under {rounds} policies, seed {SEED}: 0 differences; {shown} records, {with_totals} with totals; {refused} refused", flush=True)
+    expect(asked >= 300 and refused > 40 and with_totals > 20, "too few were asked")
+
+
+@case("serving")
+def random_conditions_are_pushed_without_a_loss(run):
+    chance = random.Random(SEED + 3)
+    # As the database holds them, which knows no more of an instant than it does.
+    rows = [row for row in run.server.records("samples") if row["organization_id"] == "acme"]
+    kept = ["id", "text", "word", "loose", "unsaid", "whole", "day", "flag"]
+    for row, given in zip(rows, residuals.rows()):
+        expect(all(row[name] == given[name] for name in kept), row, given)
+    exact = asked = 0
+    for number, (text, passes) in enumerate(residuals.conditions(SEED)):
+        for _ in range(3):
+            regions = chance.sample(residuals.TEXTS, chance.randrange(4))
+            run.tokens["residual"] = identity.signed(WORK, identity.person("ana-acme-shop", [f"r{number}"], regions=regions))
+            answer = run.ask("residual", "GET", f"/items/samples?limit={residuals.OWN}&meta=filter_count")
+            expected = [row["id"] for row in rows if passes(row, regions) is True]
+            told = (text, regions, f"seed {SEED}:")
+            if answer.status_code == 404:
+                expect(not expected, *told, "hides", expected)
+                continue
+            expect(answer.status_code == 200, *told, answer.text)
+            found = answer.json()
+            ids = [row["id"] for row in found["data"]]
+            expect(ids == expected, *told, ids, "is not", expected)
+            asked += 1
+            if "filter_count" in (found.get("meta") or {}):
+                exact += 1
+                expect(found["meta"]["filter_count"] == len(expected), *told, found["meta"], "of", len(expected))
+    print(f"{asked} random conditions, seed {SEED}: nothing lost; {exact} were said exactly", flush=True)
+    expect(asked > 250 and asked > exact > asked / 10, asked, exact)
+
+
+# What nobody gets.
+
+
+hostile.add(attacks.READS, attacks.WRITES, lambda run: run.database())
+
+
+@case("serving")
+def a_binary_search_of_a_hidden_value_learns_nothing(run):
+    """Whatever is guessed, the answer is the same: by filter, order, count, cursor, error and validator."""
+    guesses = ["SECRET-ID-000", "SECRET-ID-019", "A", "Z", "SECRET-", "0"]
+    for spell in [
+        'filter={{"national_id":{{"_gte":"{}"}}}}', 'filter={{"national_id":{{"_starts_with":"{}"}}}}', 'filter={{"id":1,"national_id":{{"_lt":"{}"}}}}',
+        'filter={{"_or":[{{"national_id":{{"_neq":"{}"}}}}]}}', 'filter={{"national_id":{{"_in":["{}"]}}}}', "filter[national_id][_eq]={}",
+        'filter={{"national_id":{{"_eq":"{}"}}}}&meta=filter_count&limit=1', 'sort=national_id&filter={{"name":{{"_neq":"{}"}}}}', "search={}",
+        'filter={{"accountId":{{"internal_note":{{"_gte":"{}"}}}}}}', "deep[accountId][_filter][internal_note][_eq]={}&fields=accountId.name",
+        'filter={{"accountId":{{"contacts":{{"_some":{{"national_id":{{"_eq":"{}"}}}}}}}}}}', "aggregate[count]=*&filter[national_id][_gt]={}",
+        "groupBy=national_id&filter[national_id][_gt]={}", "version={}", 'filter={{"year(birthday)":{{"_eq":"{}"}}}}', "alias[x]={}",
+    ]:
+        answers = set()
+        for guess in guesses:
+            target = quote(spell.format(guess), safe="=&[]")
+            answers.add(str(plain(run.ask("ana", "GET", f"/items/contacts?{target}"))))
+        expect(len(answers) == 1, spell, "tells guesses apart:", answers)
+
+
+@case("serving")
+def hidden_rows_take_no_place_in_pages_and_totals(run):
+    mine = {row["id"] for row, _ in run.rows.visible("contacts", "ana")}
+    nobody = plain(run.ask("ana", "GET", "/items/contacts/99999"))
+    for row in run.rows.database["contacts"]:
+        answer = run.page("ana", "contacts", f"filter[id][_eq]={row['id']}&meta=*")
+        expect(len(answer["data"]) == (row["id"] in mine) and answer["meta"] == {"filter_count": len(answer["data"])}, row["id"], answer)
+        if row["id"] not in mine:
+            expect(plain(run.ask("ana", "GET", f"/items/contacts/{row['id']}")) == nobody, row["id"])
+
+
+@case("serving")
+def validators_and_ranges_of_the_upstream_are_no_oracle(run):
+    whole = run.ask("ana", "GET", "/items/contacts/1")
+    etag = run.server.client.get("/items/contacts/1").headers["etag"]
+    for headers in [{"If-None-Match": "*"}, {"If-None-Match": etag}, {"If-Modified-Since": "Wed, 21 Oct 2099 07:28:00 GMT"},
+                    {"Range": "bytes=0-9"}, {"Cache-Control": "no-store"}]:
+        answer = run.ask("ana", "GET", "/items/contacts/1", headers=headers)
+        expect(plain(answer) == plain(whole), answer.status_code, answer.headers)
+
+
+# Clients that others wrote.
+
+
+@case("serving")
+def directus_own_client_works_within_its_rights(run):
+    script = Path(__file__).parent / "sdk.mjs"
+    environment = os.environ | {"NODE_EXTRA_CA_CERTS": str(WORK / "gateway.pem"), "E2E_TOKEN": run.tokens["marta"]}
+    done = subprocess.run(["node", str(script)], env=environment, capture_output=True, timeout=60, check=False)
+    expect(done.returncode == 0, done.stdout.decode(), done.stderr.decode()[-500:])
+    expect("SECRET-" not in done.stdout.decode(), done.stdout)
+
+
+# What people change. These come last: from here on the upstream differs from the original rows.
+
+
+@case("serving")
+def random_writes_leave_what_the_policies_say(run):
+    chance = writes.chance_of(SEED)
+    rows = model.Rows({table: run.server.records(table) for table in TABLES})
+    allowed = 0
+    for number in range(100):
+        who, method, table, key, body = write = writes.draw(rows, chance)
+        expected = writes.after(rows, *write)
+        target = f"/items/{table}" if key is None else f"/items/{table}/{key}"
+        answer = run.ask(who, method, target, body=body, version=1 + number % 2)
+        told = (write, f"seed {SEED}, write {number}:", answer.status_code, answer.text)
+        kept = rows.database[table]
+        if expected is False:
+            expect(answer.status_code in (403, 404), *told, "is not refused")
+        else:
+            allowed += 1
+            expect(answer.status_code in (200, 201, 204), *told, "is refused")
+            if method == "POST":
+                key = expected["id"] = answer.json()["data"]["id"]
+            kept[:] = [row for row in kept if row["id"] != key]
+            if expected:
+                expect(answer.json()["data"] == model.VIEWS[table](expected, PEOPLE[who]), *told)
+                kept.append(expected)
+                kept.sort(key=lambda row: row["id"])
+        for name in TABLES:
+            found = run.server.records(name)
+            wrong = [(one, other) for one, other in zip(found, rows.database[name]) if one != other][:1]
+            expect(len(found) == len(rows.database[name]) and not wrong, *told, name, wrong)
+    print(f"100 random writes, seed {SEED}: {allowed} allowed, 0 differences in the database", flush=True)
+    expect(15 <= allowed <= 85, allowed, "were allowed")
+
+
+@case("serving")
+def nothing_of_another_tenant_has_changed(run):
+    def others(rows):
+        return [row for row in rows if (row["organization_id"], row["app_id"]) not in (("acme", "shop"), ("globex", "shop"))]
+
+    for table, rows in run.rows.database.items():
+        expect(ordered(others(run.server.records(table))) == ordered(others(rows)), "a row of another tenant changed in", table)
+
+
+@case("serving")
+def the_metrics_of_what_must_never_be_are_zero(run):
+    for name in ("scrim_tenant_violations_total", "scrim_pushdown_leaks_total"):
+        expect(f"# TYPE {name} counter" in run.admin.get("/metrics").text, name, "is not told")
+        expect(run.metric(name) == 0, name, run.metric(name))
+
+
+case("serving")(harness.no_row_came_back_that_was_not_asked_for)
+case("serving")(harness.the_audit_log_and_the_log_hold_no_secrets)
+
+if __name__ == "__main__":
+    harness.main(Run)

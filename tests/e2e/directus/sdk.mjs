@@ -1,0 +1,60 @@
+// Directus' own client, unmodified, as the manager marta: lists, pages, filters, expansions, and a record's whole life.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+
+const require = createRequire(pathToFileURL(process.env.E2E_PACKAGES + '/').href);
+const sdk = await import(pathToFileURL(require.resolve('@directus/sdk')).href);
+const { createDirectus, rest, staticToken, readItems, readItem, createItem, updateItem, deleteItem, readMe, readFields, readCollections } = sdk;
+
+const client = createDirectus(process.env.E2E_GATEWAY).with(staticToken(process.env.E2E_TOKEN)).with(rest());
+const list = (query, table = 'contacts') => client.request(readItems(table, query));
+
+const all = [];
+for (let page = 1; ; page += 1) {
+    const part = await list({ sort: ['-name'], limit: 10, page, fields: ['id', 'name', 'region', 'accountId'] });
+    all.push(...part);
+    if (part.length < 10) break;
+}
+assert.ok(all.length > 20);
+assert.equal(new Set(all.map((one) => one.id)).size, all.length);
+assert.deepEqual(all.map((one) => one.name), all.map((one) => one.name).sort().reverse());
+assert.equal((await list({ limit: 200 })).length, all.length);
+assert.deepEqual((await list({ limit: 5, offset: 5, sort: '-name', fields: ['id'] })), all.slice(5, 10).map(({ id }) => ({ id })));
+
+const filter = { _or: [{ name: { _eq: all[0].name } }, { _and: [{ region: { _in: ["it's", '"'] } }, { id: { _neq: 5 } }] }] };
+assert.deepEqual((await list({ filter, fields: ['id'] })), [{ id: all[0].id }]);
+assert.deepEqual((await list({ filter: { name: { _starts_with: all[3].name }, id: { _between: [1, 1000] } } })).map((one) => one.id), [all[3].id]);
+
+// Related records come in the place of their column, with what was asked for of them.
+const expanded = await list({ fields: ['id', { accountId: ['id', 'name'] }], limit: 200, sort: '-name' });
+assert.equal(expanded.length, all.length);
+for (const [number, one] of expanded.entries()) {
+    assert.deepEqual(Object.keys(one).sort(), ['accountId', 'id']);
+    if (one.accountId) assert.deepEqual([Object.keys(one.accountId).sort(), one.accountId.id], [['id', 'name'], all[number].accountId]);
+}
+assert.ok(expanded.some((one) => one.accountId) && expanded.some((one) => one.accountId === null));
+const whole = await client.request(readItem('contacts', expanded.find((one) => one.accountId).id, { fields: ['*', 'accountId.*'] }));
+assert.ok(whole.accountId.name && whole.name && !('internal_note' in whole.accountId) && !('account' in whole));
+const accounts = await list({ fields: ['id', { contacts: ['id', 'name'] }] }, 'accounts');
+assert.ok(accounts.some((one) => one.contacts.length > 1));
+const one = await client.request(readItem('contacts', all[0].id, { fields: ['id', 'name'] }));
+assert.deepEqual(one, { id: all[0].id, name: all[0].name });
+
+const made = await client.request(createItem('contacts', { name: 'From the client', stage: 'lead', region: 'EMEA', email: 'c@c.example' }));
+assert.equal(made.owner_id, 'marta-acme-shop');
+assert.equal((await client.request(updateItem('contacts', made.id, { stage: 'qualified', phone: '+15550009999' }))).stage, 'qualified');
+assert.equal((await client.request(readItem('contacts', made.id))).phone, '+15550009999');
+await client.request(deleteItem('contacts', made.id));
+
+const refusal = async (command, status) => {
+    await assert.rejects(client.request(command), (error) => error.response?.status === status);
+};
+await refusal(readItem('contacts', made.id), 404);
+await refusal(readItem('contacts', 3), 404);
+await refusal(readItems('contacts', { filter: { national_id: { _nempty: true } } }), 400);
+await refusal(readItems('contacts', { search: 'SECRET' }), 400);
+await refusal(updateItem('contacts', all[0].id, { national_id: 'x' }), 403);
+await refusal(readMe(), 404);
+await refusal(readFields(), 404);
+await refusal(readCollections(), 404);
