@@ -310,7 +310,7 @@ def directus_own_client_works_within_its_rights(run):
     script = Path(__file__).parent / "sdk.mjs"
     environment = os.environ | {"NODE_EXTRA_CA_CERTS": str(WORK / "gateway.pem"), "E2E_TOKEN": run.tokens["marta"]}
     done = subprocess.run(["node", str(script)], env=environment, capture_output=True, timeout=60, check=False)
-    expect(done.returncode == 0, done.stdout.decode(), done.stderr.decode()[-500:])
+    expect(done.returncode == 0, done.stdout.decode(), done.stderr.decode()[-800:])
     expect("SECRET-" not in done.stdout.decode(), done.stdout)
 
 
