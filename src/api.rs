@@ -53,7 +53,16 @@ impl Catalog {
     }
 
     /// A catalog of parts that are known to fit together: ids are positions, names are unique.
-    pub fn from_parts(apis: Vec<Api>, tables: Vec<Table>) -> Self {
+    pub fn from_parts(apis: Vec<Api>, mut tables: Vec<Table>) -> Self {
+        let own = |table: &Table| Related { key: table.key, fields: Arc::clone(&table.fields) };
+        let known: Vec<Related> = tables.iter().map(own).collect();
+        for table in &mut tables {
+            let related = |field: &Field| match field.shape {
+                Shape::One { table, .. } => known.get(usize::from(table.0)).cloned(),
+                Shape::Plain(_) | Shape::Many { .. } => None,
+            };
+            table.related = table.fields.iter().map(related).collect();
+        }
         let by_name = tables.iter().map(|table| (Name::clone(&table.name), table.id)).collect();
         let names = |table: &Table| Names::new(table.fields.iter().map(|field| Name::clone(&field.name)));
         let fields = tables.iter().map(names).collect();
@@ -373,7 +382,9 @@ pub struct Table {
     pub tenant: Tenancy,
     /// The query parameters that restrict a list to one tenant: (parameter, dimension). Empty: the upstream cannot.
     pub tenant_filter: Vec<(Name, Name)>,
-    pub fields: Vec<Field>,
+    pub fields: Arc<[Field]>,
+    /// By field, the table that a to-one relation leads to. Made by the catalog.
+    pub related: Vec<Option<Related>>,
     /// Whether a declared field that is missing means null; otherwise it is an error.
     pub absent_is_null: bool,
     /// Whether an empty text in a nullable field means null.
@@ -395,7 +406,33 @@ impl Table {
     }
 
     pub fn field_named(&self, name: &str) -> Option<FieldId> {
-        self.fields.iter().position(|field| &*field.name == name).map(|index| FieldId(index as u16))
+        position(&self.fields, name)
+    }
+
+    /// What a to-one relation leads to.
+    pub fn related(&self, relation: FieldId) -> Option<&Related> {
+        self.related.get(usize::from(relation.0))?.as_ref()
+    }
+
+    /// A field of its own or, with a relation before it, one of the record that it leads to. `None`: there is none.
+    pub fn reached(&self, through: Option<FieldId>, id: FieldId) -> Option<&Field> {
+        let fields = match through {
+            None => &self.fields,
+            Some(relation) => &self.related(relation)?.fields,
+        };
+        fields.get(usize::from(id.0))
+    }
+
+    /// The same by its names from the record on. `None`: it leads somewhere else.
+    pub fn column(&self, names: &[Name]) -> Option<(Option<FieldId>, FieldId)> {
+        match names {
+            [name] => Some((None, self.field_named(name)?)),
+            [relation, name] => {
+                let relation = self.field_named(relation)?;
+                Some((Some(relation), position(&self.related(relation)?.fields, name)?))
+            }
+            _ => None,
+        }
     }
 
     /// The to-one relation whose key is in a column.
@@ -409,6 +446,17 @@ impl Table {
     pub fn field_ids(&self) -> impl Iterator<Item = FieldId> + use<> {
         (0..self.fields.len() as u16).map(FieldId)
     }
+}
+
+/// The columns of a related record, and which of them is its key.
+#[derive(Clone, Debug)]
+pub struct Related {
+    pub key: FieldId,
+    pub fields: Arc<[Field]>,
+}
+
+fn position(fields: &[Field], name: &str) -> Option<FieldId> {
+    fields.iter().position(|field| &*field.name == name).map(|index| FieldId(index as u16))
 }
 
 #[derive(Debug)]

@@ -17,7 +17,7 @@ pub(crate) use value::is_spelled;
 
 use http::StatusCode;
 
-use crate::api::{Api, Dialect, FieldId, Operator, Place, Records, Table};
+use crate::api::{Api, Dialect, Field, FieldId, Operator, Place, Records, Table};
 use crate::model::filter::Sieve;
 use crate::model::{Reason, TenantScope};
 
@@ -29,6 +29,11 @@ pub trait Language {
 
     /// A sieve in the words of the dialect, beside a client's query.
     fn add(&self, table: &Table, sieve: &Sieve, client: &Query) -> Added;
+
+    /// Whether a filter is no longer than the upstream takes beside what is added to it.
+    fn takes(&self, _table: &Table, _filter: &Condition) -> bool {
+        true
+    }
 
     /// Prints a query, percent-encoded, without a leading `?`: of a `list`, with the tenant of the table and a limit where
     /// the dialect has them; of one record, the fields and expansions alone.
@@ -163,11 +168,20 @@ pub enum Condition {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
+    /// The to-one relation whose record's field it is. `None`: the table's own.
+    pub through: Option<FieldId>,
     pub field: FieldId,
     pub operator: Operator,
     /// As a parameter says it: one value of the field's type, or `true` or `false` beside [`Operator::Null`]. Lists of
     /// [`Operator::In`] and [`Operator::NotIn`] are separated by commas.
     pub value: String,
+}
+
+impl Comparison {
+    /// The field that it compares. `None`: it is of another table than it was made for.
+    pub fn read<'t>(&self, table: &'t Table) -> Option<&'t Field> {
+        table.reached(self.through, self.field)
+    }
 }
 
 impl Default for Condition {
@@ -234,9 +248,12 @@ pub struct Added {
 impl Added {
     /// The fields that are compared and how, without what with.
     pub fn names(&self, table: &Table) -> Vec<String> {
-        let name =
-            |comparison: &Comparison| format!("{} {}", table.field(comparison.field).name, comparison.operator.word());
-        let mut names: Vec<String> = self.condition.comparisons().into_iter().map(name).collect();
+        let name = |comparison: &Comparison| {
+            let field = &comparison.read(table)?.name;
+            let through = comparison.through.map(|relation| format!("{}.", table.field(relation).name));
+            Some(format!("{}{field} {}", through.unwrap_or_default(), comparison.operator.word()))
+        };
+        let mut names: Vec<String> = self.condition.comparisons().into_iter().filter_map(name).collect();
         names.dedup();
         names
     }
@@ -249,7 +266,8 @@ mod tests {
     #[test]
     fn conditions_that_say_nothing_leave_no_trace() {
         let is = |value: &str| {
-            Condition::Is(Comparison { field: FieldId(0), operator: Operator::Equal, value: value.to_owned() })
+            let (through, field, operator) = (None, FieldId(0), Operator::Equal);
+            Condition::Is(Comparison { through, field, operator, value: value.to_owned() })
         };
         let either = Condition::Or(vec![is("a"), is("b")]);
         let nothing = Condition::default;

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::api::template::Segment;
 use crate::api::{Api, Catalog, FieldId, InexactPaging, Live, Records, Route, RouteKind, Shape, Table, TableId};
-use crate::dialect::{self, Continuation, Language, PagedBy, Query};
+use crate::dialect::{self, Added, Condition, Continuation, Language, PagedBy, Query};
 use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace, percent};
 use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
 use crate::redact::{Frame, Lens, Plan, Relations};
@@ -253,7 +253,12 @@ impl<'a> Case<'a> {
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
         let query = language.parse(table, pairs)?;
-        let added = language.add(table, &pushdown::narrow(residual.sieve(), table), &query);
+        let guarded = query::guard::guarded(self, table, &residual, language, &query)?;
+        let query = Query { filter: guarded.filter, ..query };
+        let added = match guarded.is_visible {
+            true => Added { condition: Condition::default(), exact: true },
+            false => language.add(table, &pushdown::narrow(residual.sieve(), table), &query),
+        };
         let tenant = language.is_tenant_pushed(table);
         let exact = added.exact && tenant;
         query::check(&query, table, Some(&residual), exact)?;
@@ -274,7 +279,7 @@ impl<'a> Case<'a> {
         let accept = HeaderValue::from_static(frame.media_type());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), &query)?);
         let mut sent = query::complete(&query, table, &residual, language);
-        let pushed = added.names(table);
+        let pushed: Vec<String> = guarded.names.into_iter().chain(added.names(table)).collect();
         sent.filter = sent.filter.and(added.condition);
         // Nobody would read it.
         sent.count &= exact && !exports;

@@ -22,6 +22,7 @@ pub(super) fn contacts(fields: impl IntoIterator<Item = (String, Shape, bool)>) 
         tenant: Tenancy::Columns(vec![("organization_id".into(), FieldId(1))]),
         tenant_filter: Vec::new(),
         fields: fields.into_iter().map(field).collect(),
+        related: Vec::new(),
         absent_is_null: false,
         empty_is_null: false,
         container: None,

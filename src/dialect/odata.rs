@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use crate::api::{FieldId, Odata, Shape, Table, Tenancy};
 use crate::dialect::pairs::number;
-use crate::dialect::{Added, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query, value};
+use crate::dialect::{Added, Condition, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query, value};
 use crate::model::filter::Sieve;
 use crate::model::value::Type;
 use crate::model::{Reason, TenantScope};
@@ -32,6 +32,10 @@ impl Language for Odata {
 
     fn add(&self, table: &Table, sieve: &Sieve, _: &Query) -> Added {
         add::add(table, sieve)
+    }
+
+    fn takes(&self, table: &Table, filter: &Condition) -> bool {
+        print::condition(table, filter).len() <= token::MAX_TEXT
     }
 
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {

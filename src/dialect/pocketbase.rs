@@ -2,8 +2,8 @@
 //!
 //! The client's filter is read by [`grammar`] and printed anew, beside the tenant's and the policies', each in parentheses of
 //! its own. The server compares texts byte by byte (but folds ASCII letters for `~`), holds numbers as 64-bit floats and
-//! instants as texts in whole milliseconds, and has no null: what is empty is the empty text. Relations in filters and
-//! sorts, modifiers and macros are not judged, so they are refused.
+//! instants as texts in whole milliseconds, and has no null: what is empty is the empty text. One step
+//! along a to-one relation is understood in a filter; in a sort it is refused, as modifiers and macros are everywhere.
 
 pub mod grammar;
 mod own;
@@ -30,6 +30,12 @@ impl Language for Pocketbase {
 
     fn add(&self, table: &Table, sieve: &Sieve, _client: &Query) -> Added {
         own::add(table, sieve)
+    }
+
+    fn takes(&self, table: &Table, filter: &Condition) -> bool {
+        let fits = |text: String| text.len() <= grammar::MAX_FILTER;
+        let printed = expression(table, filter).map(|filter| grammar::print(&filter).is_some_and(fits));
+        printed.unwrap_or(true) && filter.comparisons().len() <= grammar::MAX_COMPARISONS
     }
 
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
@@ -171,12 +177,19 @@ fn key_is_empty(table: &Table) -> Expression {
 }
 
 fn compared(table: &Table, comparison: &Comparison, sign: Sign) -> Expression {
-    let field = table.field(comparison.field);
+    let Some(field) = comparison.read(table) else { return key_is_empty(table) };
     let literal = match comparison.operator {
         Operator::Null => Literal::Null,
         _ => value::literal(&field.shape, &comparison.value),
     };
-    Expression::Comparison(grammar::Comparison { path: field.name.to_string(), sign, literal })
+    let path = match comparison.through {
+        None => field.name.to_string(),
+        Some(relation) => match expansion(table, relation) {
+            Some(column) => format!("{column}.{}", field.name),
+            None => return key_is_empty(table),
+        },
+    };
+    Expression::Comparison(grammar::Comparison { path, sign, literal })
 }
 
 struct Reading<'a> {
@@ -237,10 +250,9 @@ impl Reading<'_> {
     }
 
     fn comparison(&self, comparison: &grammar::Comparison) -> Option<Condition> {
-        // A path through a relation is no field's name.
-        let field = self.table.field_named(&comparison.path)?;
-        let Shape::Plain(kind) = &self.table.field(field).shape else { return None };
-        let is = |operator, value: String| Condition::Is(Comparison { field, operator, value });
+        let (through, field) = self.column(&comparison.path)?;
+        let Shape::Plain(kind) = &self.table.reached(through, field)?.shape else { return None };
+        let is = |operator, value: String| Condition::Is(Comparison { through, field, operator, value });
         let value = match &comparison.literal {
             Literal::Null => {
                 let null = match comparison.sign {
@@ -263,6 +275,13 @@ impl Reading<'_> {
             Sign::NotLike if value::is_text(kind) => Condition::Not(Box::new(is(Operator::Contains, value))),
             Sign::Like | Sign::NotLike => return None,
         })
+    }
+
+    /// A field by its name or, behind the name of a relation's column and a dot, one of the related record.
+    fn column(&self, path: &str) -> Option<(Option<FieldId>, FieldId)> {
+        let Some((column, name)) = path.split_once('.') else { return Some((None, self.table.field_named(path)?)) };
+        let relation = &self.table.field(self.relation(column)?).name;
+        self.table.column(&[Name::clone(relation), name.into()])
     }
 
     fn sort(&self, text: &str) -> Option<Vec<(FieldId, bool)>> {

@@ -182,7 +182,7 @@ impl Reading<'_> {
             }
             let Shape::Plain(kind) = &self.table.field(field).shape else { return None };
             value::fits(kind, operator, text)
-                .then(|| comparisons.push(Comparison { field, operator, value: text.clone() }))?;
+                .then(|| comparisons.push(Comparison { through: None, field, operator, value: text.clone() }))?;
         }
         query.filter = comparisons.into_iter().collect();
         Some(query)

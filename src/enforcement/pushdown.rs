@@ -10,7 +10,7 @@ mod outward;
 #[cfg(test)]
 mod tests;
 
-use crate::api::{FieldId, Push, Shape, Table};
+use crate::api::{Push, Shape, Table};
 use crate::model::filter::{Filter, Leaf, Sieve, Sign, Test};
 use crate::model::value::Type;
 use outward::{around, is_short};
@@ -31,17 +31,10 @@ fn part(filter: &Filter, table: &Table) -> Sieve {
     }
 }
 
-/// The field that a column is. `None`: it is a related record's.
-pub(super) fn field(leaf: &Leaf, table: &Table) -> Option<FieldId> {
-    match &*leaf.column {
-        [name] => table.field_named(name),
-        _ => None,
-    }
-}
-
 /// `None`: nothing is known of how the upstream compares the column.
 fn trusted(leaf: &Leaf, table: &Table) -> Option<Sieve> {
-    let field = table.field(field(leaf, table)?);
+    let (through, id) = table.column(&leaf.column)?;
+    let field = table.reached(through, id)?;
     let (Shape::Plain(kind), Some(push)) = (&field.shape, field.push) else { return None };
     let said = |test: Test| Sieve::exact(Filter::leaf(&leaf.column, test));
     let valued = || said(Test::NotNull).loosened();

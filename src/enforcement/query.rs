@@ -1,28 +1,28 @@
 //! Which parts of a client's query may be asked, and what the upstream must be asked besides.
 //!
-//! A field may be filtered or sorted by only if it is readable in clear on every row that the query may touch; otherwise
-//! the answer's rows, their order or their number would tell its values. Hidden, unreadable and unknown fields are refused
-//! with one and the same answer.
+//! A field may be sorted by only if it is readable in clear on every row that the query may touch; otherwise the answer's
+//! rows, their order or their number would tell its values. One that is clear on some rows may be filtered by on these:
+//! [`guard`] sees to that. Hidden, unreadable and unknown fields are refused with one and the same answer.
+
+pub(super) mod guard;
 
 use crate::api::{FieldId, InexactPaging, Shape, Table, Tenancy};
 use crate::dialect::{Language, PagedBy, Query};
 use crate::model::Reason;
 use crate::policy::{Layout, Residual};
 
-/// Checks a client's query under a residual; under none, no field may be named. `whole`: the upstream's pages hold no rows
-/// that will be dropped.
+/// Checks all of a client's query but its filter under a residual; under none, no field may be named. `whole`: the upstream's
+/// pages hold no rows that will be dropped.
 pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>, whole: bool) -> Result<(), Reason> {
     let tells_order = !query.filter.is_empty() || !query.sort.is_empty();
-    let filtered = query.filter.comparisons().into_iter().map(|comparison| comparison.field);
-    let compared = filtered.chain(query.sort.iter().map(|(field, _)| *field));
     let shown = query.fields.iter().flatten().chain(&query.expand);
     let allowed = match residual {
-        None => compared.count() == 0 && shown.count() == 0,
+        None => !tells_order && shown.count() == 0,
         Some(residual) => {
             // A short page tells that a hidden row took a place; with a filter or an order it would tell its values too.
             let silent = whole || table.inexact_paging != InexactPaging::Short || !tells_order;
             silent
-                && compared.into_iter().all(|f| residual.is_clear_everywhere(f))
+                && query.sort.iter().all(|(f, _)| residual.is_clear_everywhere(*f))
                 && shown.into_iter().all(|f| residual.may_show(*f))
         }
     };

@@ -138,6 +138,11 @@ impl Residual {
         self.inner.is_clear_everywhere(field)
     }
 
+    /// The records that show the field in clear; the tenant is no part of it. `None`: none does.
+    pub fn clear_where(&self, field: FieldId) -> Option<Sieve> {
+        self.inner.clear_where(field)
+    }
+
     /// Whether some grant may let the caller write the field.
     pub fn may_write(&self, field: FieldId) -> bool {
         self.inner.may_write(field)

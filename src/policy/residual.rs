@@ -184,6 +184,13 @@ impl Inner {
         !self.is_hidden(field) && (everywhere || (!self.grants.is_empty() && self.grants.iter().all(clear)))
     }
 
+    pub(super) fn clear_where(&self, field: FieldId) -> Option<Sieve> {
+        let clear = |live: &&Live| self.shows(live, field) == Some(&Visibility::Clear);
+        let mut clear = self.grants.iter().filter(clear).map(|live| live.rows.expr()).peekable();
+        clear.peek().filter(|_| !self.is_hidden(field))?;
+        Some(normal::sieve(self.denials.iter().map(|(_, rows)| rows.expr()), clear))
+    }
+
     pub(super) fn may_write(&self, field: FieldId) -> bool {
         let lives = if self.is_owner(field) { &self.transfers } else { &self.grants };
         lives.iter().any(|live| self.grant(live.index).is_some_and(|grant| grant.write.contains(&field)))

@@ -92,6 +92,7 @@ fn table(id: TableId, name: &str, fields: Vec<(String, Shape)>) -> Table {
         tenant: Tenancy::Shared,
         tenant_filter: Vec::new(),
         fields: fields.into_iter().map(field).collect(),
+        related: Vec::new(),
         absent_is_null: false,
         empty_is_null: false,
         container: None,

@@ -38,6 +38,7 @@ pub(super) fn table(
         tenant: tenant?,
         tenant_filter: tenant_filter.collect(),
         fields: fields.into_iter().collect::<Option<_>>()?,
+        related: Vec::new(),
         absent_is_null: raw.absent_is_null,
         empty_is_null: is_pocketbase,
         container: is_pocketbase.then(|| Pocketbase::CONTAINER.into()),

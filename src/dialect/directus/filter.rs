@@ -107,7 +107,7 @@ impl Of<'_, '_> {
     fn said(&mut self, operator: Operator, value: String) -> Option<Condition> {
         self.reading.comparisons += 1;
         let is_room = self.reading.comparisons <= MAX_COMPARISONS;
-        is_room.then_some(Condition::Is(Comparison { field: self.field, operator, value }))
+        is_room.then_some(Condition::Is(Comparison { through: None, field: self.field, operator, value }))
     }
 
     fn is(&mut self, operator: Operator, node: &Node) -> Option<Condition> {

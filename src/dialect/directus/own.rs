@@ -31,7 +31,7 @@ fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
     let id = table.field_named(name)?;
     let field = table.field(id);
     let Shape::Plain(kind) = &field.shape else { return None };
-    let is = |operator, value: String| Condition::Is(Comparison { field: id, operator, value });
+    let is = |operator, value: String| Condition::Is(Comparison { through: None, field: id, operator, value });
     let each = |operator, values: &[Value]| -> Option<Vec<Condition>> {
         let is_short = values.len() <= Parameters::LIST;
         is_short.then(|| values.iter().map(|value| Some(is(operator, spelled(kind, value)?))).collect())?
@@ -67,7 +67,7 @@ fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
 }
 
 fn null(field: FieldId, is_null: bool) -> Condition {
-    Condition::Is(Comparison { field, operator: Operator::Null, value: is_null.to_string() })
+    Condition::Is(Comparison { through: None, field, operator: Operator::Null, value: is_null.to_string() })
 }
 
 /// A value that the server reads as what it is. `None`: there is no way to say it. Of an instant it reads milliseconds.

@@ -88,7 +88,8 @@ fn tenants(table: &Table, tenant: &TenantScope) -> Vec<Node> {
         if !sayable {
             return nothing(table);
         }
-        let comparison = Comparison { field: *column, operator: Operator::Equal, value: value.to_owned() };
+        let comparison =
+            Comparison { through: None, field: *column, operator: Operator::Equal, value: value.to_owned() };
         compared(table, &comparison, true)
     };
     columns.iter().map(own).collect()
@@ -135,10 +136,12 @@ pub(super) fn condition(table: &Table, of: &Condition) -> Option<Node> {
 
 /// Two or more comparisons of one column as a list of values. Of bools the server takes none.
 fn list(table: &Table, parts: &[Condition], operator: Operator, word: &str) -> Option<Node> {
-    let [Condition::Is(Comparison { field, .. }), _, ..] = parts else { return None };
+    let [Condition::Is(Comparison { through: None, field, .. }), _, ..] = parts else { return None };
     let shape = &table.field(*field).shape;
     let value = |part: &Condition| match part {
-        Condition::Is(one) if one.field == *field && one.operator == operator => Some(value::node(shape, &one.value)),
+        Condition::Is(one) if (one.through, one.field) == (None, *field) && one.operator == operator => {
+            Some(value::node(shape, &one.value))
+        }
         _ => None,
     };
     let values: Vec<Node> = parts.iter().map(value).collect::<Option<_>>()?;
@@ -148,6 +151,9 @@ fn list(table: &Table, parts: &[Condition], operator: Operator, word: &str) -> O
 
 /// What has no words finds nothing.
 fn compared(table: &Table, comparison: &Comparison, expected: bool) -> Node {
+    if comparison.through.is_some() {
+        return nothing(table);
+    }
     let field = table.field(comparison.field);
     let of = value::node(&field.shape, &comparison.value);
     let is_empty = comparison.value.is_empty();

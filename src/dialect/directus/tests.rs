@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::{FieldId, Operator, TableId};
+use crate::api::{Field, FieldId, Operator, TableId};
 use crate::dialect::{Comparison, described, parse_record};
 use crate::model::filter::{Filter, Part, Sign, Test};
 use crate::model::{Name, Value};
@@ -33,9 +33,13 @@ fn table() -> Table {
         ("account".to_owned(), Shape::One { table: TableId(1), by: FieldId(9) }, false),
         ("notes".to_owned(), Shape::Many { table: TableId(2) }, false),
     ];
-    let mut table = described::contacts(fields);
-    table.fields.iter_mut().for_each(|field| field.push = Some(Push::Exact));
-    Table { in_place: true, ..table }
+    Table { in_place: true, ..pushing(described::contacts(fields), Some(Push::Exact)) }
+}
+
+/// The same table, all of whose columns are compared so.
+fn pushing(table: Table, push: Option<Push>) -> Table {
+    let fields = table.fields.iter().map(|field| Field { push, ..field.clone() }).collect();
+    Table { fields, ..table }
 }
 
 fn server() -> Directus {
@@ -152,11 +156,7 @@ fn a_list_is_cut_to_the_tenant_whatever_its_name() {
 
 #[test]
 fn the_tenant_counts_as_asked_for_only_where_the_database_tells_texts_apart() {
-    let with = |push| {
-        let mut table = table();
-        table.fields.iter_mut().for_each(|field| field.push = push);
-        table
-    };
+    let with = |push| pushing(table(), push);
     assert!(server().is_tenant_pushed(&with(Some(Push::Exact))));
     assert!(!server().is_tenant_pushed(&with(Some(Push::Loose))), "`ACME` would be `acme`");
     assert!(!server().is_tenant_pushed(&with(None)));
@@ -473,8 +473,10 @@ fn comparison() -> impl Strategy<Value = Condition> {
     use Operator::*;
     let of = |field: u16, operators: &'static [Operator], value: BoxedStrategy<String>| {
         let pair = (prop::sample::select(operators), value);
-        pair.prop_map(move |(operator, value)| Condition::Is(Comparison { field: FieldId(field), operator, value }))
-            .boxed()
+        pair.prop_map(move |(operator, value)| {
+            Condition::Is(Comparison { through: None, field: FieldId(field), operator, value })
+        })
+        .boxed()
     };
     let truth = || prop::sample::select(vec!["true".to_owned(), "false".to_owned()]).boxed();
     let text = "[a\"'{}\\[\\]:,$%\\\\\u{e4}]{0,6}".prop_filter("means itself", |text| value::is_literal(text));

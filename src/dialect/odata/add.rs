@@ -1,6 +1,6 @@
 //! A sieve in OData's words.
 
-use crate::api::{FieldId, Operator, Parameters, Shape, Table};
+use crate::api::{Operator, Parameters, Shape, Table};
 use crate::dialect::{Added, Comparison, Condition, sieve, value};
 use crate::model::Value;
 use crate::model::filter::{Leaf, Part, Sieve, Sign, Test};
@@ -23,14 +23,14 @@ fn length(table: &Table, condition: &Condition) -> usize {
 /// Exactly what the test means, in a language in which nothing compares with null but `eq null` and `ne null`. `None`: it
 /// has no words.
 fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
-    let [name] = &*leaf.column else { return None };
-    let id = table.field_named(name)?;
-    let field = table.field(id);
+    let (through, id) = table.column(&leaf.column)?;
+    let field = table.reached(through, id)?;
     let Shape::Plain(kind) = &field.shape else { return None };
     let spelled = |value: &Value| super::plain(kind, value::spelled(kind, value)?);
-    let is = |operator, value: String| Condition::Is(Comparison { field: id, operator, value });
+    let is = |operator, value: String| Condition::Is(Comparison { through, field: id, operator, value });
+    let null = |is_null: bool| is(Operator::Null, is_null.to_string());
     let said = match &leaf.test {
-        Test::Null | Test::NotNull => return Some(null(id, leaf.test == Test::Null)),
+        Test::Null | Test::NotNull => return Some(null(leaf.test == Test::Null)),
         Test::OneOf(values) | Test::NoneOf(values) if values.len() > Parameters::LIST => return None,
         Test::OneOf(values) => {
             let one = |value: &Value| Some(is(Operator::Equal, spelled(value)?));
@@ -63,10 +63,7 @@ fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
         Test::Text { expected: false, .. } => return None,
     };
     // To some services null is unlike anything, to others it is not even that.
-    let may_be_null = field.nullable && !matches!(leaf.test, Test::OneOf(_));
-    Some(if may_be_null { said.and(null(id, false)) } else { said })
-}
-
-fn null(field: FieldId, is_null: bool) -> Condition {
-    Condition::Is(Comparison { field, operator: Operator::Null, value: is_null.to_string() })
+    // Nothing of a record that isn't there has a value.
+    let may_be_null = (field.nullable || through.is_some()) && !matches!(leaf.test, Test::OneOf(_));
+    Some(if may_be_null { said.and(null(false)) } else { said })
 }

@@ -1,4 +1,5 @@
-//! A client's `$filter`, parsed: a tree of comparisons of the table's own properties with literals of their types.
+//! A client's `$filter`, parsed: a tree of comparisons of properties with literals of their types. Properties are the table's
+//! own or, one step along a to-one navigation property, the related record's.
 //!
 //! Precedence is OData's: `not` before `and` before `or` (OData 4.01, URL conventions, section 5.1.1.14). Depth and number of
 //! comparisons are bounded, and so is what is said of a text that doesn't parse: nothing.
@@ -6,6 +7,7 @@
 use super::token::{Token, tokens};
 use crate::api::{FieldId, Operator, Shape, Table};
 use crate::dialect::{Comparison, Condition, value};
+use crate::model::Name;
 use crate::model::value::Type;
 
 /// Parentheses and negations within each other.
@@ -100,12 +102,12 @@ impl<'a, 't> Parser<'a, 't> {
     fn search(&mut self, operator: Operator) -> Option<Condition> {
         self.expect(&Token::Open)?;
         let Token::Word(word) = self.next()? else { return None };
-        let field = self.scalar(word)?;
+        let of = self.scalar(word)?;
         self.expect(&Token::Comma)?;
         let text = self.next()?;
         self.expect(&Token::Close)?;
         let Token::Text(text) = text else { return None };
-        let found = self.is(field, operator, text)?;
+        let found = self.is(of, operator, text)?;
         let equals = self.takes(&Token::Word("eq"));
         if !equals && !self.takes(&Token::Word("ne")) {
             return Some(found);
@@ -119,25 +121,25 @@ impl<'a, 't> Parser<'a, 't> {
     }
 
     /// What follows a property; alone it is a bool.
-    fn comparison(&mut self, field: FieldId) -> Option<Condition> {
+    fn comparison(&mut self, of: Property<'a>) -> Option<Condition> {
         let operator = match self.peek() {
             Some(Token::Word("in")) => {
                 self.next();
-                return self.among(field);
+                return self.among(of);
             }
             Some(Token::Word(word)) => match operator(word) {
                 Some(operator) => operator,
-                None => return self.bool(field),
+                None => return self.bool(of),
             },
-            _ => return self.bool(field),
+            _ => return self.bool(of),
         };
         self.next();
         let literal = self.next()?;
-        self.compared(field, operator, literal)
+        self.compared(of, operator, literal)
     }
 
-    fn bool(&mut self, field: FieldId) -> Option<Condition> {
-        self.is_of(field, &Type::Bool).then(|| self.is(field, Operator::Equal, "true"))?
+    fn bool(&mut self, of: Property<'a>) -> Option<Condition> {
+        of.is(&Type::Bool).then(|| self.is(of, Operator::Equal, "true"))?
     }
 
     /// `7 lt amount`.
@@ -151,16 +153,16 @@ impl<'a, 't> Parser<'a, 't> {
             same => same,
         };
         let Token::Word(word) = self.next()? else { return None };
-        let field = self.scalar(word)?;
-        self.compared(field, operator, literal)
+        let of = self.scalar(word)?;
+        self.compared(of, operator, literal)
     }
 
-    fn among(&mut self, field: FieldId) -> Option<Condition> {
+    fn among(&mut self, of: Property<'a>) -> Option<Condition> {
         self.expect(&Token::Open)?;
         let mut parts = Vec::new();
         loop {
             let literal = self.next()?;
-            parts.push(self.compared(field, Operator::Equal, literal)?);
+            parts.push(self.compared(of, Operator::Equal, literal)?);
             match self.next()? {
                 Token::Comma => {}
                 Token::Close => return Some(Condition::Or(parts)),
@@ -169,35 +171,50 @@ impl<'a, 't> Parser<'a, 't> {
         }
     }
 
-    fn compared(&mut self, field: FieldId, operator: Operator, literal: &Token<'_>) -> Option<Condition> {
-        let is_text = self.is_of(field, &Type::String);
+    fn compared(&mut self, of: Property<'a>, operator: Operator, literal: &Token<'_>) -> Option<Condition> {
+        let is_text = of.is(&Type::String);
         match literal {
-            Token::Text(text) if is_text => self.is(field, operator, text),
-            Token::Bare(text) if !is_text => self.is(field, operator, text),
-            Token::Word(text @ ("true" | "false")) if self.is_of(field, &Type::Bool) => self.is(field, operator, text),
+            Token::Text(text) if is_text => self.is(of, operator, text),
+            Token::Bare(text) if !is_text => self.is(of, operator, text),
+            Token::Word(text @ ("true" | "false")) if of.is(&Type::Bool) => self.is(of, operator, text),
             Token::Word("null") => match operator {
-                Operator::Equal => self.is(field, Operator::Null, "true"),
-                Operator::NotEqual => self.is(field, Operator::Null, "false"),
+                Operator::Equal => self.is(of, Operator::Null, "true"),
+                Operator::NotEqual => self.is(of, Operator::Null, "false"),
                 _ => None,
             },
             _ => None,
         }
     }
 
-    fn is(&mut self, field: FieldId, operator: Operator, text: &str) -> Option<Condition> {
-        let Shape::Plain(kind) = &self.table.field(field).shape else { return None };
+    fn is(&mut self, of: Property<'a>, operator: Operator, text: &str) -> Option<Condition> {
+        let Property { through, field, kind } = of;
         self.comparisons += 1;
         let fits = self.comparisons <= MAX_COMPARISONS && value::fits(kind, operator, text);
         let value = fits.then(|| super::plain(kind, text.to_owned()))??;
-        Some(Condition::Is(Comparison { field, operator, value }))
+        Some(Condition::Is(Comparison { through, field, operator, value }))
     }
 
-    fn scalar(&self, name: &str) -> Option<FieldId> {
-        self.table.field_named(name).filter(|field| value::is_scalar(&self.table.field(*field).shape))
+    fn scalar(&self, name: &str) -> Option<Property<'a>> {
+        let names: Vec<Name> = name.split('/').map(Name::from).collect();
+        let (through, field) = self.table.column(&names)?;
+        match &self.table.reached(through, field)?.shape {
+            shape @ Shape::Plain(kind) if value::is_scalar(shape) => Some(Property { through, field, kind }),
+            Shape::Plain(_) | Shape::One { .. } | Shape::Many { .. } => None,
+        }
     }
+}
 
-    fn is_of(&self, field: FieldId, kind: &Type) -> bool {
-        matches!(&self.table.field(field).shape, Shape::Plain(of) if of == kind)
+/// A property of a type that is compared.
+#[derive(Clone, Copy)]
+struct Property<'t> {
+    through: Option<FieldId>,
+    field: FieldId,
+    kind: &'t Type,
+}
+
+impl Property<'_> {
+    fn is(&self, kind: &Type) -> bool {
+        self.kind == kind
     }
 }
 

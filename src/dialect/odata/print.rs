@@ -50,7 +50,7 @@ pub(super) fn query(table: &Table, query: &Query, of: Option<(&Odata, &TenantSco
 fn tenant_filter(table: &Table, tenant: &TenantScope) -> Vec<String> {
     let Tenancy::Columns(columns) = &table.tenant else { return Vec::new() };
     let own = |field: FieldId, value: &str| {
-        let comparison = Comparison { field, operator: Operator::Equal, value: value.to_owned() };
+        let comparison = Comparison { through: None, field, operator: Operator::Equal, value: value.to_owned() };
         match &table.field(field).shape {
             Shape::Plain(kind) if value::is_spelled(kind, value) => compared(table, &comparison),
             // A tenant that the column can't hold owns nothing: no key is null.
@@ -63,6 +63,15 @@ fn tenant_filter(table: &Table, tenant: &TenantScope) -> Vec<String> {
 
 fn name(table: &Table, field: FieldId) -> &str {
     &table.field(field).name
+}
+
+/// A property's name, behind that of the navigation property that leads to it.
+fn path(table: &Table, comparison: &Comparison) -> String {
+    let property = comparison.read(table).map_or("", |field| &field.name);
+    match comparison.through {
+        Some(relation) => format!("{}/{property}", name(table, relation)),
+        None => property.to_owned(),
+    }
 }
 
 /// One that needs no parentheses beside `and`. Recursion is bounded by the parser, and by the depth of rules.
@@ -82,17 +91,19 @@ pub(super) fn condition(table: &Table, of: &Condition) -> String {
 
 /// Alternatives that are values of one property.
 fn list(table: &Table, parts: &[Condition]) -> Option<String> {
-    let Some(Condition::Is(Comparison { field, .. })) = parts.first() else { return None };
+    let Some(Condition::Is(first)) = parts.first() else { return None };
     let literal = |part: &Condition| match part {
-        Condition::Is(one) if one.field == *field && one.operator == Operator::Equal => Some(literal(table, one)),
+        Condition::Is(one) if (one.through, one.field) == (first.through, first.field) => {
+            (one.operator == Operator::Equal).then(|| literal(table, one))
+        }
         _ => None,
     };
     let literals: Vec<String> = parts.iter().map(literal).collect::<Option<_>>()?;
-    Some(format!("{} in ({})", name(table, *field), literals.join(",")))
+    Some(format!("{} in ({})", path(table, first), literals.join(",")))
 }
 
 fn compared(table: &Table, comparison: &Comparison) -> String {
-    let name = name(table, comparison.field);
+    let name = path(table, comparison);
     let with = |word: &str| format!("{name} {word} {}", literal(table, comparison));
     let function = |word: &str| format!("{word}({name},{})", literal(table, comparison));
     match comparison.operator {
@@ -119,8 +130,8 @@ fn compared(table: &Table, comparison: &Comparison) -> String {
 
 /// Invariant: a value is spelled as its property's type is, so that what isn't a text has no quote.
 fn literal(table: &Table, comparison: &Comparison) -> String {
-    match &table.field(comparison.field).shape {
-        Shape::Plain(kind) if *kind != Type::String => comparison.value.clone(),
+    match comparison.read(table).map(|field| &field.shape) {
+        Some(Shape::Plain(kind)) if *kind != Type::String => comparison.value.clone(),
         _ => format!("'{}'", comparison.value.replace('\'', "''")),
     }
 }

@@ -380,7 +380,9 @@ fn a_sieve_is_said_as_far_as_there_are_words() {
 fn comparison() -> impl Strategy<Value = Condition> {
     let of = |field: u16, operators: &'static [Operator], value: BoxedStrategy<String>| {
         (prop::sample::select(operators), value)
-            .prop_map(move |(operator, value)| Condition::Is(Comparison { field: FieldId(field), operator, value }))
+            .prop_map(move |(operator, value)| {
+                Condition::Is(Comparison { through: None, field: FieldId(field), operator, value })
+            })
             .boxed()
     };
     use Operator::*;
@@ -457,7 +459,7 @@ proptest! {
         };
         let sent = decoded(&odata().print(&table(), &query, &tenant(), true));
         let mut again = odata().parse(&table(), &sent).map_err(|_| TestCaseError::fail(format!("{sent:?} is refused")))?;
-        let own = Comparison { field: FieldId(1), operator: Operator::Equal, value: "o'neil & co".to_owned() };
+        let own = Comparison { through: None, field: FieldId(1), operator: Operator::Equal, value: "o'neil & co".to_owned() };
         let expected = plain(Condition::And(vec![Condition::Is(own.clone()), query.filter.clone()]));
         // The tenant stands at the top, first, and beside everything that the client says.
         let Condition::And(parts) = &again.filter else { return Err(TestCaseError::fail("no conjunction")) };

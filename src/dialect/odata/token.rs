@@ -8,7 +8,7 @@ pub(super) enum Token<'t> {
     Open,
     Close,
     Comma,
-    /// A name, an operator or a word such as `null`.
+    /// A name, an operator or a word such as `null`; with a slash in it, a path.
     Word(&'t str),
     /// A number, a date or an instant.
     Bare(&'t str),
@@ -34,7 +34,7 @@ pub(super) fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
             ',' => (Token::Comma, rest.get(1..)?),
             '\'' => quoted(rest.get(1..)?)?,
             c if c.is_ascii_alphabetic() || c == '_' => {
-                let (word, behind) = cut(rest, |c| c.is_ascii_alphanumeric() || c == '_')?;
+                let (word, behind) = cut(rest, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '/'))?;
                 (Token::Word(word), behind)
             }
             c if c.is_ascii_digit() || c == '-' => {

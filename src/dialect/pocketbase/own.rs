@@ -40,6 +40,16 @@ pub(super) fn add(table: &Table, sieve: &Sieve) -> Added {
         added.condition = added.condition.and(part.condition);
         added.exact &= part.exact;
     }
+    if let Condition::And(parts) = &mut added.condition {
+        // That a related record is there need be said once.
+        let mut said: Vec<Condition> = Vec::with_capacity(parts.len());
+        for part in std::mem::take(parts) {
+            if !said.contains(&part) {
+                said.push(part);
+            }
+        }
+        *parts = said;
+    }
     added
 }
 
@@ -90,15 +100,28 @@ fn say(table: &Table, filter: &Filter) -> Said {
 
 /// `None`: there are no words for it.
 fn leaf(table: &Table, leaf: &Leaf) -> Option<Said> {
-    let [name] = &*leaf.column else { return None };
-    let id = table.field_named(name)?;
-    let field = table.field(id);
+    let (through, id) = table.column(&leaf.column)?;
+    let field = table.reached(through, id)?;
     let Shape::Plain(kind) = &field.shape else { return None };
     if !value::is_scalar(kind) {
         return None;
     }
-    let tests = Tests { id, field, kind };
-    match &leaf.test {
+    let said = test(&Tests { through, id, field, kind }, &leaf.test)?;
+    match through {
+        // Where there is no related record, its fields are as good as empty.
+        Some(relation) if leaf.test != Test::Null => {
+            let (field, operator) = (table.related(relation)?.key, Operator::Null);
+            let exists = Condition::Is(Comparison { through, field, operator, value: false.to_string() });
+            Some(Said { condition: exists.and(said.condition), ..said })
+        }
+        _ => Some(said),
+    }
+}
+
+/// `None`: there are no words for it.
+fn test(tests: &Tests<'_>, test: &Test) -> Option<Said> {
+    let field = tests.field;
+    match test {
         Test::NotNull if !field.nullable => Some(Said::exact(Condition::default())),
         Test::Null => Some(Said::exact(tests.is(Operator::Null, "true"))),
         Test::NotNull => Some(Said::exact(tests.has_value())),
@@ -113,6 +136,7 @@ fn leaf(table: &Table, leaf: &Leaf) -> Option<Said> {
 }
 
 struct Tests<'t> {
+    through: Option<FieldId>,
     id: FieldId,
     field: &'t Field,
     kind: &'t Type,
@@ -120,7 +144,7 @@ struct Tests<'t> {
 
 impl Tests<'_> {
     fn is(&self, operator: Operator, value: &str) -> Condition {
-        Condition::Is(Comparison { field: self.id, operator, value: value.to_owned() })
+        Condition::Is(Comparison { through: self.through, field: self.id, operator, value: value.to_owned() })
     }
 
     fn has_value(&self) -> Condition {

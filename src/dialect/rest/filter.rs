@@ -218,8 +218,10 @@ impl Adding<'_> {
         }
         self.bytes += sent.len();
         self.names.push(name);
-        let mut said: Vec<_> =
-            values.iter().map(|value| Condition::Is(Comparison { field, operator, value: value.clone() })).collect();
+        let mut said: Vec<_> = values
+            .iter()
+            .map(|value| Condition::Is(Comparison { through: None, field, operator, value: value.clone() }))
+            .collect();
         self.added.push(if said.len() == 1 { said.remove(0) } else { Condition::Or(said) });
         true
     }

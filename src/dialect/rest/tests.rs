@@ -215,7 +215,7 @@ proptest! {
     ) {
         let rest = rest(if by_parameter { Direction::Parameter("order".into()) } else { Direction::Prefix });
         let query = Query {
-            filter: filter.into_iter().map(|(field, value)| Comparison { field, operator: Operator::NotEqual, value }).collect(),
+            filter: filter.into_iter().map(|(field, value)| Comparison { through: None, field, operator: Operator::NotEqual, value }).collect(),
             sort: sort.into_iter().map(|field| (FieldId(field), descending)).collect(),
             fields: fields.map(|fields| fields.into_iter().map(FieldId).collect()),
             expand: expand.into_iter().map(FieldId).collect(),

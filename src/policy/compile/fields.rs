@@ -17,7 +17,7 @@ pub(super) fn shows(read: &raw::Read, scope: &mut Scope<'_>) -> Vec<Option<Visib
     let mut shows = vec![None; scope.table.fields.len()];
     let mut named = vec![false; scope.table.fields.len()];
     if read.all {
-        for (shown, field) in shows.iter_mut().zip(&scope.table.fields) {
+        for (shown, field) in shows.iter_mut().zip(scope.table.fields.iter()) {
             *shown = (!field.is_secret()).then_some(Visibility::Clear);
         }
         for name in &read.except {

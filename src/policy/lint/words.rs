@@ -75,7 +75,7 @@ impl<'a> Lints<'a> {
         written.sort_by_key(|(.., span)| (span.range.start, span.range.end));
         written.dedup_by(|a, b| a.2 == b.2);
         let mut first: BTreeMap<(String, String), (&'a str, String)> = BTreeMap::new();
-        for field in &self.table.fields {
+        for field in self.table.fields.iter() {
             if let Some(Value::String(default)) = &field.default {
                 let key = (field.name.to_string(), default.to_lowercase());
                 first.insert(key, (default, "new records have".to_owned()));

@@ -105,6 +105,7 @@ fn catalog() -> Catalog {
             tenant,
             tenant_filter: Vec::new(),
             fields: fields.collect(),
+            related: Vec::new(),
             absent_is_null: *name == "tickets",
             empty_is_null: false,
             container: None,

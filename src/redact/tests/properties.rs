@@ -41,7 +41,7 @@ impl Dice {
     fn record(&mut self, table: TableId, depth: u64) -> Json {
         let mut record = Map::new();
         let catalog = catalog();
-        for field in &catalog.table(table).fields {
+        for field in catalog.table(table).fields.iter() {
             let value = match (&field.shape, &*field.name) {
                 _ if self.roll(4) == 0 => continue,
                 (_, "organization_id") => json!(self.pick(&["acme", "acme", "acme", "acme", "globex"])),

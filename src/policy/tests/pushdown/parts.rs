@@ -21,7 +21,7 @@ impl Pool {
     pub(super) fn new(choices: &mut Choices<'_>) -> Self {
         let mut layout = Layout::default();
         // All that a record is declared to hold, so that it can be told whether it does.
-        for field in &CATALOG.table_named("samples").expect("a table").fields {
+        for field in CATALOG.table_named("samples").expect("a table").fields.iter() {
             layout.insert(std::slice::from_ref(&field.name));
         }
         layout.insert(&["account".into(), "region".into()]);

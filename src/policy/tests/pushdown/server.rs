@@ -54,7 +54,7 @@ impl<'r> Row<'r> {
             is_declared &= held != Held::Wrong && (nullable || held != Held::Null);
             columns.insert(path, held);
         };
-        for field in &table.fields {
+        for field in table.fields.iter() {
             match &field.shape {
                 Shape::Plain(of) => {
                     let id = ["organization_id", "app_id", "account_id"].contains(&&*field.name);
@@ -154,6 +154,7 @@ impl Server {
             tenant: Tenancy::Shared,
             tenant_filter: vec![("organization_id".into(), "organization_id".into())],
             fields,
+            related: Vec::new(),
             absent_is_null: table.absent_is_null,
             empty_is_null: false,
             container: None,
@@ -186,7 +187,8 @@ impl Server {
             let field = self.table.field_named(name).expect("a field");
             let spelled = rest::spelling(&self.rest, &self.table, field, operator).is_some();
             if spelled && !query.filter.comparisons().iter().any(|known| known.field == field) {
-                query.filter = query.filter.and(Condition::Is(Comparison { field, operator, value: value.into() }));
+                query.filter =
+                    query.filter.and(Condition::Is(Comparison { through: None, field, operator, value: value.into() }));
             }
         }
         query

@@ -81,7 +81,7 @@ impl World {
         let mut layout = Layout::default();
         layout.insert(&["g".into()]);
         let table = self.catalog.table(id);
-        for field in &table.fields {
+        for field in table.fields.iter() {
             if field.shape == Shape::Plain(Type::Json) {
                 layout.insert(&[Arc::clone(&field.name), "k0".into()]);
             }
@@ -206,7 +206,7 @@ fn plan(dice: &mut Dice, table: &Table) -> Arc<FieldPlan> {
 /// Members in the declared order as a rule, some left out, some that are not declared and come more than once.
 fn record(dice: &mut Dice, world: &World, id: TableId) -> Vec<(String, Node)> {
     let mut members = Vec::new();
-    for field in &world.catalog.table(id).fields {
+    for field in world.catalog.table(id).fields.iter() {
         let name = field.name.to_string();
         let value = match (&*name, &field.shape) {
             ("g", _) => Node::Json(if dice.roll(9) == 0 { dice.any(1) } else { json!(dice.roll(4)) }),
