@@ -19,6 +19,7 @@ mod identity;
 mod lifecycle;
 mod live;
 mod odata;
+mod pages;
 mod pocketbase;
 mod process;
 mod proxies;
