@@ -37,7 +37,7 @@ stop KILL "$upstream_pid"
 "$python" "$client" gone
 drain_gateway
 start_upstream
-"$python" "$here/residuals.py" "$E2E_SEED" "$run"
+"$python" "$common/residuals.py" "$E2E_SEED" "$run" "$here/samples.yaml"
 start_gateway
 "$python" "$client" residuals
 drain_gateway

@@ -15,7 +15,8 @@ def cell(value):
     return str(value).lower() if isinstance(value, (bool, int)) else '"' + value.replace('"', '""') + '"'
 
 
-rows, folder = json.loads(Path(sys.argv[1]).read_text()) | {"samples": residuals.rows()}, Path(sys.argv[2])
+samples = residuals.Samples(Path(__file__).with_name("samples.yaml")).rows()
+rows, folder = json.loads(Path(sys.argv[1]).read_text()) | {"samples": samples}, Path(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
 for table, records in rows.items():
     lines = [";".join(records[0]), *(";".join(cell(value) for value in record.values()) for record in records)]

@@ -25,6 +25,8 @@ RESULTS = WORK / "results"
 HEADERS = {"cache-control", "connection", "content-length", "content-type", "date", "retry-after",
            "strict-transport-security", "www-authenticate", "x-content-type-options", "x-request-id"}
 CASES = {}
+# How many random conditions are pushed.
+RESIDUALS = int(os.environ.get("E2E_RESIDUALS", 1500))
 
 
 class Failed(Exception):
@@ -78,6 +80,13 @@ class Run:
         expect(answer.http_version == ("HTTP/2" if version == 2 else "HTTP/1.1"), answer.http_version)
         self.search(who, answer, sent.get("X-Scrim-Tenant"))
         return answer
+
+    def ask_as(self, claims, target):
+        """A list for somebody who is none of the cases' people; `None` if there is none. By several at a time."""
+        headers = {"Authorization": f"Bearer {identity.signed(WORK, claims)}"}
+        answer = self.clients[1].request("GET", "/", headers=headers, extensions={"target": target.encode()})
+        expect(answer.status_code in (200, 404), answer.status_code, answer.text)
+        return answer.json() if answer.status_code == 200 else None
 
     def search(self, who, answer, chosen=None):
         claims = PEOPLE.get(who, PEOPLE["ana"])

@@ -61,6 +61,19 @@ class Policies:
         mine = [set(grant.clear) for grant in self.grants if grant.role in claims["roles"]]
         return sorted(set.intersection(*mine)) if mine else []
 
+    def sometimes(self, claims):
+        """Fields that are clear on some of the rows that somebody may see, and where."""
+        mine = [grant for grant in self.grants if grant.role in claims["roles"]]
+        names = set().union(*(grant.clear for grant in mine)) - set(self.clear(claims)) if mine else set()
+        return {name: lambda row, name=name: self.is_clear(name, row, claims) for name in sorted(names)}
+
+    def is_clear(self, name, row, claims):
+        if any(denial.holds(row, claims) for denial in self.denials):
+            return False
+        return any(
+            name in grant.clear and grant.role in claims["roles"] and grant.rows.holds(row, claims) for grant in self.grants
+        )
+
     def hidden(self, claims, rows):
         """Fields that are not clear on some of these rows, if there is one that a grant without them shows."""
         mine = [grant for grant in self.grants if grant.role in claims["roles"]]
@@ -208,7 +221,7 @@ def written(policies):
             f"    roles: [{grant.role}]",
             "    actions: [list, read]",
             f"    rows: {json.dumps(grant.rows.text)}",
-            f"    read: {{ clear: [{', '.join(grant.clear)}]"
+            f"    read: {{ clear: [{', '.join([*grant.clear, *(['deal'] if 'dealId' in grant.clear else [])])}]"
             + "".join(f", constant: {{ {', '.join(f'{name}: {CONSTANT}' for name in grant.constant)} }}" if grant.constant else "" for _ in [0])
             + " }",
         ]

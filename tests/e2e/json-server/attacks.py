@@ -33,7 +33,8 @@ READS = [
     *queries("/contacts?_start=0&_end=500", "/contacts?_start=0&_limit=500", "/contacts?_limit=100000", "/contacts?_limit=0"),
     *queries("/contacts?_limit=-1", "/contacts?_page=0", "/contacts?_page=1e3", "/contacts?callback=steal"),
     *queries("/contacts?_sort=national_id", "/contacts?_sort=name&_order=sideways", "/contacts?_order=desc"),
-    *queries("/contacts?email_gte=a", "/contacts?_sort=email", "/contacts?birthday_lte=1960-01-01"),
+    *queries("/contacts?_sort=email", "/contacts?email_gte=a&owner_id=zoe-acme-shop", "/contacts?email_gte=a&_sort=email"),
+    *queries("/contacts?email_gte=a", "/contacts?birthday_lte=1960-01-01", who="support"),
     *queries("/contacts?phone=x", "/contacts?_sort=birthday", "/contacts?region=AMER", "/contacts?owner_id=ana-acme-shop", who="auditor"),
     *queries("/contacts?national_id=on%20file", "/contacts?email_ne=x", "/contacts?_expand=account", who="support"),
     # The gateway's own filters.

@@ -18,6 +18,8 @@ class Query:
     finds: Callable[[list], list]
     fields: Optional[list]
     total: bool
+    # Whether it compares what only some rows show: the gateway may have no words for where they do.
+    guarded: bool
 
 
 def literal(text, chance):
@@ -47,12 +49,33 @@ SIGNS = {
 }
 
 
-def comparison(rows, fields, chance):
-    name = chance.choice(fields)
-    value = chance.choice(rows)[name]
+class Fields:
+    """What somebody may compare: clear everywhere, or where a function of the row says so. `deals`: those that notes point to
+    as far as they show, by key; `related` says of which notes they show."""
+
+    def __init__(self, clear, sometimes, deals, related):
+        self.clear, self.sometimes, self.deals, self.related = clear, sometimes, deals, related
+        self.guarded = False
+
+    def draw(self, rows, chance):
+        kind = chance.random()
+        if self.deals and kind < 0.12:
+            self.guarded = True
+            text, passes = comparison(list(self.deals.values()), "stage", chance, "dealId.")
+            return text, lambda row: self.related(row) and row["dealId"] in self.deals and passes(self.deals[row["dealId"]])
+        if self.sometimes and kind < 0.4:
+            self.guarded = True
+            name = chance.choice(sorted(self.sometimes))
+            text, passes = comparison(rows, name, chance)
+            return text, lambda row: self.sometimes[name](row) and passes(row)
+        return comparison(rows, chance.choice(self.clear), chance)
+
+
+def comparison(rows, name, chance, before=""):
+    value, said = chance.choice(rows)[name], before + name
     if name in BOOLS:
         truth, sign = chance.random() < 0.5, chance.choice(["=", "!="])
-        return f"{name}{sign}{str(truth).lower()}", lambda row: SIGNS[sign](row[name], truth)
+        return f"{said}{sign}{str(truth).lower()}", lambda row: SIGNS[sign](row[name], truth)
     if name in NUMBERS:
         number, sign = value + chance.choice([0, 0, 1, 0.25]), chance.choice(list(SIGNS))
         written = f"{number:.9f}".rstrip("0").rstrip(".")
@@ -60,12 +83,12 @@ def comparison(rows, fields, chance):
             number = float(written)
         # A literal may stand on the left.
         turned = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(sign, sign)
-        text = f"{name} {sign} {written}" if chance.random() < 0.8 else f"{written}{turned}{name}"
+        text = f"{said} {sign} {written}" if chance.random() < 0.8 else f"{written}{turned}{said}"
         return text, lambda row: SIGNS[sign](row[name], number)
     kind = chance.random()
     if kind < 0.12:
         sign, none = chance.choice(["=", "!="]), chance.choice(["null", "''", "NULL", '""'])
-        return f"{name}{sign}{none}", lambda row: SIGNS[sign](row[name], "")
+        return f"{said}{sign}{none}", lambda row: SIGNS[sign](row[name], "")
     value = chance.choice([value, value, value, value.swapcase(), value + " ", value[:3], "nothing"])
     if not sayable(value):
         value = "other"
@@ -74,10 +97,10 @@ def comparison(rows, fields, chance):
         pattern = chance.choice([pattern, pattern[:2], pattern[:2] + "%", "%" + pattern[-2:]])
         negated = chance.random() < 0.4
         sign = "!~" if negated else "~"
-        return f"{name} {sign} {literal(pattern, chance)}", lambda row: like(row[name], pattern) != negated
+        return f"{said} {sign} {literal(pattern, chance)}", lambda row: like(row[name], pattern) != negated
     sign = chance.choice(["=", "=", "!=", "!=", *SIGNS])
     any_of = "?" if chance.random() < 0.1 else ""
-    return f"{name}{any_of}{sign}{literal(value, chance)}", lambda row: SIGNS[sign](row[name].encode(), value.encode())
+    return f"{said}{any_of}{sign}{literal(value, chance)}", lambda row: SIGNS[sign](row[name].encode(), value.encode())
 
 
 def condition(rows, fields, chance, depth=2):
@@ -89,16 +112,17 @@ def condition(rows, fields, chance, depth=2):
         return text, lambda row: whole(passes(row) for _, passes in parts)
     if depth and chance.random() < 0.2:
         # Without parentheses: `&&` binds tighter.
-        (a, first), (b, second), (c, third) = (comparison(rows, fields, chance) for _ in range(3))
+        (a, first), (b, second), (c, third) = (fields.draw(rows, chance) for _ in range(3))
         return f"{a} || {b} && {c}", lambda row: first(row) or (second(row) and third(row))
-    return comparison(rows, fields, chance)
+    return fields.draw(rows, chance)
 
 
-def draw(rows, clear, chance):
-    """A query of somebody to whom these fields are clear; `rows` are the whole tenant's, also the hidden ones."""
+def draw(rows, fields_of, chance):
+    """A query of somebody who may compare these fields; `rows` are the whole tenant's, also the hidden ones."""
+    clear, fields_of.guarded = fields_of.clear, False
     pairs, passes, order, fields, total = [], (lambda row: True), None, None, True
     if chance.random() < 0.8:
-        text, passes = condition(rows, clear, chance)
+        text, passes = condition(rows, fields_of, chance)
         pairs.append(("filter", text))
     if chance.random() < 0.5:
         name, down = chance.choice(clear), chance.random() < 0.5
@@ -122,4 +146,4 @@ def draw(rows, clear, chance):
         return [{name: view[name] for name in fields} if fields else view for _, view in found]
 
     text = "".join(f"&{name}={quote(value, safe='')}" for name, value in pairs)
-    return Query(text, chance.choice([3, 7, 25, 200]), finds, fields, total)
+    return Query(text, chance.choice([3, 7, 25, 200]), finds, fields, total, fields_of.guarded)

@@ -13,15 +13,17 @@ from pathlib import Path
 import httpx
 
 import data
+import residuals
 
 WORK = Path(os.environ["E2E_WORK_DIR"])
 ADMIN = {"identity": "admin@e2e.example", "password": os.environ.get("E2E_ADMIN_PASSWORD", "")}
-PREFIX = {"accounts": "acc", "contacts": "con", "deals": "dea", "activities": "act", "notes": "not"}
+PREFIX = {"accounts": "acc", "contacts": "con", "deals": "dea", "activities": "act", "notes": "not", "samples": "sam"}
 COLLECTIONS = {table: table for table in PREFIX} | {"users": "staff"}
-POINTS = {"accountId": "accounts", "dealId": "deals"}
-NUMBERS = {"revenue", "amount", "weight", "rank"}
-BOOLS = {"private", "done"}
-DATES = {"seen_at"}
+POINTS = {"accountId": "accounts", "dealId": "deals", "parentId": "samples"}
+NUMBERS = {"revenue", "amount", "weight", "rank", "number", "whole"}
+BOOLS = {"private", "done", "flag"}
+DATES = {"seen_at", "at"}
+SAMPLES = residuals.Samples(Path(__file__).with_name("samples.yaml"))
 
 
 def key(table, number):
@@ -40,6 +42,8 @@ def stored(table, row):
             made[name] = key(POINTS[name], value)
         elif name in DATES:
             made[name] = value.replace("T", " ")
+        elif name in NUMBERS:
+            made[name] = float(value) if isinstance(value, str) else value
         else:
             made[name] = value
     return made
@@ -77,10 +81,22 @@ class Server:
             fields = [field(name, ids) for name in all_rows[table][0]]
             collection = {"name": COLLECTIONS[table], "type": "base", "fields": fields}
             ids[table] = self.call("POST", "/api/collections", collection)["id"]
-            path = f"/api/collections/{COLLECTIONS[table]}/records"
-            requests = [{"method": "POST", "url": path, "body": row} for row in all_rows[table]]
-            for start in range(0, len(requests), 100):
-                self.call("POST", "/api/batch", {"requests": requests[start:start + 100]})
+            self.insert(table, all_rows[table])
+
+    def fill_samples(self):
+        """The table of awkward values, each of which may point to another one."""
+        given = [stored("samples", row) for row in SAMPLES.rows()]
+        fields = [field(name, {}) for name in given[0] if name not in POINTS]
+        made = self.call("POST", "/api/collections", {"name": "samples", "type": "base", "fields": fields})
+        pointing = [*made["fields"], field("parentId", {"samples": made["id"]})]
+        self.call("PATCH", f"/api/collections/{made['id']}", {"fields": pointing})
+        self.insert("samples", given)
+
+    def insert(self, table, given):
+        path = f"/api/collections/{COLLECTIONS[table]}/records"
+        requests = [{"method": "POST", "url": path, "body": row} for row in given]
+        for start in range(0, len(requests), 100):
+            self.call("POST", "/api/batch", {"requests": requests[start:start + 100]})
 
     def records(self, table):
         """Every record of a table as it stands, without what the server says of itself."""
@@ -106,6 +122,7 @@ if __name__ == "__main__":
         for table, expected in made.items():
             found = server.records(table)
             assert found == expected, (table, [pair for pair in zip(found, expected) if pair[0] != pair[1]][:2])
+        server.fill_samples()
         token = WORK / "crm-token"
         token.touch(mode=0o600)
         token.write_text(server.token)

@@ -21,7 +21,8 @@ entity deals : scoped {
 }
 entity samples : scoped {
   key id: Integer; text: String; word: String; loose: String; number: Decimal; whole: Integer; at: Timestamp; day: Date;
-  flag: Boolean; unsaid: String;
+  flag: Boolean; unsaid: String; parentId: Integer;
+  parent: Association to samples on parent.id = parentId;
 }
 entity activities : scoped {
   key id: Integer; owner_id: String; dealId: Integer; kind: String; private: Boolean; body: String;
