@@ -8,6 +8,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{Context, SHA256};
+
 use crate::diagnostic::{Diagnostic, Source, Span};
 
 /// No file that a person writes is longer; a longer one is a mistake.
@@ -33,6 +35,26 @@ pub fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {limit} bytes")));
     }
     Ok(bytes)
+}
+
+/// What files held: which could not be read is part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub fn of<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
+        let mut context = Context::new(&SHA256);
+        for path in paths {
+            let bytes = bytes(path, MAX_FILE).ok();
+            context.update(&[u8::from(bytes.is_some())]);
+            let bytes = bytes.unwrap_or_default();
+            context.update(&(bytes.len() as u64).to_be_bytes());
+            context.update(&bytes);
+        }
+        let mut hash = [0; 32];
+        hash.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        Self(hash)
+    }
 }
 
 pub fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {

@@ -13,9 +13,11 @@ pub mod upgrade;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
@@ -26,8 +28,9 @@ use pingora::protocols::tls::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
 use crate::config::{Coding, Credential, Limits, Scheme, Upstream};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{self, Diagnostic};
 use crate::enforcement::{Outgoing, Permit};
+use crate::files::Fingerprint;
 use crate::metrics::Metrics;
 use crate::model::{Name, Reason};
 use crate::pki::{self, Certified, Named};
@@ -89,7 +92,10 @@ pub struct Upstreams {
 }
 
 struct Peer {
-    connector: Connector,
+    /// With its pool; another one takes its place when the files have changed.
+    connector: ArcSwap<Connector>,
+    /// What it is trusted by, as it was last looked at, whatever came of it.
+    seen: Mutex<Fingerprint>,
     endpoints: Endpoints,
     breaker: Breaker,
     scheme: Scheme,
@@ -112,6 +118,26 @@ impl Upstreams {
         let by_name =
             upstreams.into_iter().map(|u| peer(u).map(|peer| (Arc::clone(&u.name), peer))).collect::<Result<_, _>>()?;
         Ok(Self { by_name, limits: limits.clone(), metrics: metrics.clone() })
+    }
+
+    /// Looks whether the files have changed by which an upstream is trusted and the gateway shows itself to it, and takes them
+    /// over for connections from now on. `None`: they have not.
+    pub fn renew(&self, upstream: &Upstream, now: Timestamp) -> Option<Renewed> {
+        let peer = self.by_name.get(&upstream.name)?;
+        let mut seen = peer.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of before they are read: what changes meanwhile is a change.
+        let fingerprint = Fingerprint::of(files(upstream));
+        if std::mem::replace(&mut *seen, fingerprint) == fingerprint {
+            return None;
+        }
+        let found = check(upstream, now);
+        let holds = !diagnostic::has_errors(&found);
+        let connector = holds.then(|| connector(upstream, &self.limits)).flatten();
+        let is_renewed = connector.is_some();
+        if let Some(connector) = connector {
+            peer.connector.store(Arc::new(connector));
+        }
+        Some(Renewed { is_renewed, found })
     }
 
     /// Sends a permitted request and reads the head of its answer. One retry: on a reused connection that turned out to be
@@ -162,7 +188,8 @@ impl Upstreams {
         let mut target = peer.target(lease.address(), &self.limits, http2);
         let (mut retried, mut moved) = (false, false);
         loop {
-            let (session, reused) = match peer.connector.get_http_session(&target).await {
+            let connector = peer.connector.load_full();
+            let (session, reused) = match connector.get_http_session(&target).await {
                 Ok(found) => found,
                 Err(error) => {
                     peer.endpoints.failed(&lease);
@@ -175,7 +202,7 @@ impl Upstreams {
                     return Err(failure_of(&error, Failure::Unreachable));
                 }
             };
-            let mut session = InUse::new(session, &self.metrics);
+            let mut session = InUse::new(session, connector, &self.metrics);
             match self.ask(&mut session, head, &outgoing.body).await {
                 Ok(()) => return Ok((session, lease, target)),
                 Err(Broken { failure, nothing_read }) => {
@@ -253,17 +280,14 @@ impl Peer {
             }
             Some(Credential::Header { name, value }) => Some((name.clone(), sensitive(value.expose())?)),
         };
-        let mut options = ConnectorOptions::new(limits.upstream_connections);
-        options.ca_file = upstream.ca.as_ref().map(|(path, _)| path.display().to_string());
-        let shown = |path: &std::path::Path| path.display().to_string();
-        options.cert_key_file = upstream.client_certificate.as_ref().map(|own| (shown(&own.cert), shown(&own.key)));
         (!upstream.server_name.is_empty()).then_some(())?;
-        // The library panics on files that changed since they were checked.
-        let connector = std::panic::catch_unwind(AssertUnwindSafe(|| Connector::new(Some(options)))).ok()?;
+        let seen = Mutex::new(Fingerprint::of(files(upstream)));
+        let connector = ArcSwap::from_pointee(connector(upstream, limits)?);
         let ejections = metrics.upstream_ejections.with_label_values(&[&upstream.name]);
         let open = metrics.upstream_circuit_open.with_label_values(&[&upstream.name]);
         Some(Self {
             connector,
+            seen,
             endpoints: Endpoints::new(upstream, limits.connect_time, ejections),
             breaker: Breaker::new(upstream.breaker, open),
             scheme: upstream.scheme,
@@ -307,6 +331,29 @@ impl Peer {
         }
         Some(head)
     }
+}
+
+/// Opens connections, trusting and showing what the files say. `None`: they do not hold, or no longer.
+fn connector(upstream: &Upstream, limits: &Limits) -> Option<Connector> {
+    let mut options = ConnectorOptions::new(limits.upstream_connections);
+    let shown = |path: &Path| path.display().to_string();
+    options.ca_file = upstream.ca.as_ref().map(|(path, _)| shown(path));
+    options.cert_key_file = upstream.client_certificate.as_ref().map(|own| (shown(&own.cert), shown(&own.key)));
+    // The library panics on files that changed since they were checked.
+    std::panic::catch_unwind(AssertUnwindSafe(|| Connector::new(Some(options)))).ok()
+}
+
+/// What came of files that had changed.
+pub struct Renewed {
+    /// Otherwise those that were in force stay.
+    pub is_renewed: bool,
+    pub found: Vec<Diagnostic>,
+}
+
+/// Every file by which an upstream is trusted and the gateway shows itself to it.
+pub fn files(upstream: &Upstream) -> impl Iterator<Item = &Path> {
+    let own = upstream.client_certificate.iter().flat_map(|own| [own.cert.as_path(), own.key.as_path()]);
+    upstream.ca.iter().map(|(path, _)| path.as_path()).chain(own)
 }
 
 /// What is wrong with the files by which an upstream is trusted and the gateway shows itself to it.

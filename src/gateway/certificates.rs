@@ -1,4 +1,5 @@
-//! The certificates of listeners: read with the configuration, and again by themselves when their files change.
+//! The certificates of listeners, and what upstreams are trusted by and shown: read with the configuration, and again by
+//! themselves when their files change.
 //!
 //! What is watched are folders, not files: a mounted secret changes by a link that is swapped beside it. A look once a minute
 //! finds what no event told of. A certificate without its key, as while both are being replaced, changes nothing: what is in
@@ -17,8 +18,10 @@ use super::{Shared, unplaced};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::diagnostic::{self, Diagnostic};
-use crate::listener::tls::{self, Fingerprint, Material, Tls};
+use crate::files::Fingerprint;
+use crate::listener::tls::{self, Material, Tls};
 use crate::metrics::Metrics;
+use crate::upstream::{self, Renewed};
 
 /// Between two looks where no event was told.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -116,7 +119,7 @@ async fn look(shared: &Shared) {
         let found = shared.certificates.0.iter().find(|(named, _)| *named == address);
         let (Some(named), Some((_, tls))) = (&listener.tls, found) else { continue };
         // Of before they are read: what changes meanwhile is a change.
-        let fingerprint = Fingerprint::of(named);
+        let fingerprint = Fingerprint::of(tls::files(named));
         if !tls.has_not_seen(&fingerprint) {
             continue;
         }
@@ -125,12 +128,7 @@ async fn look(shared: &Shared) {
         let outcome = if replaced { "ok" } else { "failed" };
         shared.metrics.certificate_reloads.with_label_values(&[outcome]).inc();
         let is_early = found.iter().any(|wrong| wrong.code == "certificate-not-yet-valid");
-        for diagnostic in found {
-            match diagnostic.severity {
-                diagnostic::Severity::Error => tracing::error!("{diagnostic}"),
-                diagnostic::Severity::Warning => tracing::warn!("{diagnostic}"),
-            }
-        }
+        say(found);
         if replaced {
             tell(index, material.as_ref(), &shared.metrics);
             tracing::info!(%address, "certificates were replaced");
@@ -140,6 +138,29 @@ async fn look(shared: &Shared) {
                 tls.saw(fingerprint);
             }
             tracing::error!(%address, "certificates were not replaced: those in force stay");
+        }
+    }
+    for upstream in snapshot.config.upstreams.values() {
+        let Some(Renewed { is_renewed, found }) = snapshot.upstreams.renew(upstream, shared.clock.now()) else {
+            continue;
+        };
+        let outcome = if is_renewed { "ok" } else { "failed" };
+        shared.metrics.certificate_reloads.with_label_values(&[outcome]).inc();
+        say(found);
+        let name = &upstream.name;
+        if is_renewed {
+            tracing::info!(upstream = %name, "certificates were replaced");
+        } else {
+            tracing::error!(upstream = %name, "certificates were not replaced: those in force stay");
+        }
+    }
+}
+
+fn say(found: Vec<Diagnostic>) {
+    for diagnostic in found {
+        match diagnostic.severity {
+            diagnostic::Severity::Error => tracing::error!("{diagnostic}"),
+            diagnostic::Severity::Warning => tracing::warn!("{diagnostic}"),
         }
     }
 }
@@ -188,7 +209,8 @@ impl Folders {
 
 /// Also where links lead to.
 fn folders(config: &Config) -> BTreeSet<PathBuf> {
-    let files = config.listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(tls::files);
+    let listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(tls::files);
+    let files = listeners.chain(config.upstreams.values().flat_map(upstream::files));
     let folder = |path: &Path| path.parent().map(Path::to_path_buf);
     let all = files.flat_map(|file| [folder(file), file.canonicalize().ok().as_deref().and_then(folder)]);
     all.flatten().map(|path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }).collect()

@@ -11,7 +11,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 use pingora::listeners::tls::{Acceptor, TlsSettings};
 use rustls::ServerConfig;
@@ -24,7 +23,7 @@ use rustls_pki_types::UnixTime;
 use crate::clock::Clock;
 use crate::config::{self, TlsVersion, UnknownName};
 use crate::diagnostic::Diagnostic;
-use crate::files::{self, MAX_FILE};
+use crate::files::Fingerprint;
 use crate::pki::{self, Certified, Named};
 use clients::{Clients, Remember};
 pub use clients::{Connection, Withdrawn};
@@ -54,10 +53,6 @@ pub struct Tls {
     tickets: Option<Arc<dyn ProducesTickets>>,
 }
 
-/// What a listener's files held: which files could not be read is part of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint([u8; 32]);
-
 /// Everything that a listener's TLS is made of, read and checked.
 pub struct Material {
     min_version: TlsVersion,
@@ -72,7 +67,7 @@ pub struct Material {
 impl Material {
     /// Reads everything that a listener names. `None` only beside an error; warnings come with the material, too.
     pub fn load(tls: &config::Tls, clock: &Clock) -> (Option<Self>, Vec<Diagnostic>) {
-        let fingerprint = Fingerprint::of(tls);
+        let fingerprint = Fingerprint::of(files(tls));
         let now = clock.now();
         let mut found = Vec::new();
         let mut loaded = Vec::new();
@@ -180,22 +175,6 @@ impl Tls {
 
     pub(super) fn acceptor(&self) -> Arc<Acceptor> {
         self.acceptor.load_full()
-    }
-}
-
-impl Fingerprint {
-    pub fn of(tls: &config::Tls) -> Self {
-        let mut context = Context::new(&SHA256);
-        for path in files(tls) {
-            let bytes = files::bytes(path, MAX_FILE).ok();
-            context.update(&[u8::from(bytes.is_some())]);
-            let bytes = bytes.unwrap_or_default();
-            context.update(&(bytes.len() as u64).to_be_bytes());
-            context.update(&bytes);
-        }
-        let mut hash = [0; 32];
-        hash.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
-        Self(hash)
     }
 }
 

@@ -5,8 +5,11 @@
 //! is handed out as it was before. Whether an end that came is the end that was announced is known here alone: a body
 //! that is cut short is an error in every framing that can tell.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
+use pingora::connectors::http::Connector;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 use prometheus::HistogramTimer;
@@ -285,9 +288,15 @@ impl Body<'_> {
     }
 
     async fn release(&mut self) {
-        if let Some(session) = self.session.take() {
-            let idle = Some(self.upstreams.limits.idle_time);
-            self.peer.connector.release_http_session(session, &self.target, idle).await;
+        if let Some(mut session) = self.session.take() {
+            let connector = &self.session.connector;
+            if Arc::ptr_eq(connector, &self.peer.connector.load()) {
+                let idle = Some(self.upstreams.limits.idle_time);
+                connector.release_http_session(session, &self.target, idle).await;
+            } else {
+                // It was trusted for what is no longer in force.
+                session.shutdown().await;
+            }
         }
     }
 
@@ -309,13 +318,15 @@ impl Drop for Body<'_> {
 /// A session that counts as in use until it is given back or closed; a dropped one closes its connection.
 pub(super) struct InUse<'u> {
     pub(super) session: Option<HttpSession>,
+    /// What opened it.
+    connector: Arc<Connector>,
     metrics: &'u Metrics,
 }
 
 impl<'u> InUse<'u> {
-    pub(super) fn new(session: HttpSession, metrics: &'u Metrics) -> Self {
+    pub(super) fn new(session: HttpSession, connector: Arc<Connector>, metrics: &'u Metrics) -> Self {
         metrics.upstream_in_use.inc();
-        Self { session: Some(session), metrics }
+        Self { session: Some(session), connector, metrics }
     }
 
     fn take(&mut self) -> Option<HttpSession> {

@@ -2,7 +2,7 @@
 //!
 //! A name is looked up again from time to time, by one request while the others use what is known; a resolver that fails
 //! takes nothing away. Whoever fails several times in a row is left alone for a while, longer each time, but never more than
-//! half of all; of the others the one with the fewest exchanges is asked.
+//! half of all, and then asked by one exchange before it is trusted again; of the others the one with the fewest is asked.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -121,7 +121,7 @@ impl Endpoints {
             usable.min_by_key(|endpoint| endpoint.in_use.load(Ordering::Relaxed))
         };
         let other = |endpoint: &Endpoint| Some(endpoint.address) != not;
-        let healthy = |endpoint: &Endpoint| other(endpoint) && !endpoint.record().is_ejected(now);
+        let healthy = |endpoint: &Endpoint| other(endpoint) && endpoint.may_be_asked(now);
         // Better one that failed than none.
         let chosen =
             least(&healthy).or_else(|| least(&other)).or_else(|| least(&|_| true)).ok_or(Failure::Unresolved)?;
@@ -213,6 +213,12 @@ impl Endpoint {
         })
     }
 
+    /// One that was left alone is asked by one exchange at a time until it has answered.
+    fn may_be_asked(&self, now: Instant) -> bool {
+        let record = self.record();
+        !record.is_ejected(now) && (record.ejections == 0 || self.in_use.load(Ordering::Relaxed) == 0)
+    }
+
     fn record(&self) -> Record {
         *self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -297,6 +303,25 @@ mod tests {
         single.failed(&lease);
         assert_eq!(single.ejections.get(), 0);
         assert_eq!(single.choose(Some(address(1))).await.unwrap().address(), address(1), "better than none");
+    }
+
+    #[tokio::test]
+    async fn who_was_left_alone_is_asked_once_before_it_is_trusted() {
+        let mut all = endpoints(2, 1);
+        all.health.time = Duration::ZERO;
+        let other = all.choose(Some(address(1))).await.unwrap();
+        let failing = all.choose(None).await.unwrap();
+        assert_eq!(failing.address(), address(1));
+        all.failed(&failing);
+        drop((failing, other));
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            held.push(all.choose(None).await.unwrap());
+        }
+        let (tries, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|lease| lease.address() == address(1));
+        assert_eq!((tries.len(), others.len()), (1, 9));
+        tries.iter().for_each(|lease| all.answered(lease));
+        assert_eq!(all.choose(None).await.unwrap().address(), address(1), "the least loaded again");
     }
 
     #[tokio::test]

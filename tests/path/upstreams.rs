@@ -133,6 +133,34 @@ async fn the_gateway_shows_its_own_certificate_where_one_is_declared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn changed_files_of_an_upstream_are_taken_over_by_themselves() {
+    let (servers, clients, others) = (Authority::new(), Authority::new(), Authority::new());
+    let tls = Tls::start(&servers.issue(&Wanted::dns(&["localhost"])), Some(&clients), &["http/1.1"]).await;
+    let (own, stranger) = (clients.issue(&Wanted::dns(&["scrim"])), others.issue(&Wanted::dns(&["scrim"])));
+    let keys = ", ca: ca.pem, client_certificate: { cert: own.pem, key: own.key }";
+    let files = [("ca.pem", &*servers.pem), ("own.pem", &*own.pem), ("own.key", &*own.key)];
+    let world = reaching(&tls, "localhost", keys, &files).await;
+    let rep = rep(&world);
+    let becomes = async |status: u16| while rep.get("/contacts/1").await.status != status {};
+    let put = |name: &str, text: &str| std::fs::write(world.folder.path().join(name), text).expect("written");
+    assert_eq!(rep.get("/contacts/1").await.status, 200);
+
+    // The connection that is kept was trusted for what no longer is.
+    put("ca.pem", &others.pem);
+    becomes(502).await;
+    put("ca.pem", &servers.pem);
+    becomes(200).await;
+    put("own.pem", &stranger.pem);
+    let failed = async || world.metric("scrim_certificate_reloads_total{outcome=\"failed\"}").await;
+    while failed().await == 0.0 {
+        assert_eq!(rep.get("/contacts/1").await.status, 200, "a certificate without its key changes nothing");
+    }
+    put("own.key", &stranger.key);
+    becomes(502).await;
+    assert_eq!(world.metric("scrim_policy_generation").await, 1.0, "nothing else was loaded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn http_2_is_spoken_where_both_sides_offer_it() {
     let authority = Authority::new();
     let own = authority.issue(&Wanted::dns(&["localhost"]));
