@@ -63,6 +63,7 @@ struct Shared {
     log: Arc<Log>,
     in_force: Arc<ArcSwapOption<Snapshot>>,
     certificates: Certificates,
+    places: Arc<Places>,
     stopping: watch::Receiver<bool>,
     /// Whether another process serves on the same sockets: idle connections stay open while this one drains.
     lingers: Arc<AtomicBool>,
@@ -108,7 +109,8 @@ impl Gateway {
             )]
         })?;
         let materials = certificates::read(config, &clock).inspect_err(|_| loaded(&metrics, false))?;
-        let places = Places::new(config.limits.connections_per_address, &metrics);
+        let places = Places::new(&config.limits, &metrics);
+        places.trust(config);
         let mut listeners = Vec::new();
         let mut sockets = Sockets::default();
         let mut secured = Vec::new();
@@ -153,6 +155,7 @@ impl Gateway {
             log: Arc::clone(&log),
             in_force: Arc::new(ArcSwapOption::empty()),
             certificates: secured,
+            places: Arc::clone(&places),
             stopping: stopping.clone(),
             lingers: Arc::default(),
             reloading: Mutex::new(()),
@@ -320,6 +323,7 @@ impl Shared {
             )]);
         }
         self.certificates.replace(&materials, &self.metrics);
+        self.places.trust(&snapshot.config);
         if let Some(old) = self.in_force.load().as_ref() {
             snapshot.admission.inherit(&old.admission);
         }
@@ -337,6 +341,8 @@ impl admin::Source for Arc<Shared> {
         let _alone = self.scraping.lock();
         let failures = &self.metrics.audit_failures;
         failures.inc_by(self.log.failures().saturating_sub(failures.get()));
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        self.metrics.tasks.set(tasks.try_into().unwrap_or(i64::MAX));
         self.metrics.render()
     }
 

@@ -6,10 +6,13 @@
 mod frames;
 mod handshake;
 mod messages;
+mod newcomers;
+mod outgoing;
 mod places;
 mod proxied;
 mod stream;
 pub mod tls;
+mod trailers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,8 +29,10 @@ use tokio::task::JoinSet;
 use crate::config::{self, Limits};
 use crate::metrics::Metrics;
 use handshake::Handshakes;
+use newcomers::Newcomer;
 use places::Place;
 pub use places::Places;
+use stream::Followed;
 use tls::Tls;
 
 /// A bound socket that does not accept yet.
@@ -40,6 +45,7 @@ pub struct Listener {
     /// Connections at the same time; further ones wait in the backlog.
     most: usize,
     handshake_time: Duration,
+    head_time: Duration,
 }
 
 /// What is done with each connection.
@@ -50,6 +56,7 @@ struct Opening {
     handshakes: Handshakes,
     metrics: Metrics,
     time: Duration,
+    head_time: Duration,
 }
 
 impl Listener {
@@ -62,7 +69,8 @@ impl Listener {
     ) -> io::Result<Self> {
         let address = socket.local_addr()?;
         let proxies = listener.proxy_protocol.clone();
-        Ok(Self { socket, address, tls, proxies, most: limits.connections, handshake_time: limits.handshake_time })
+        let (handshake_time, head_time) = (limits.handshake_time, limits.head_time);
+        Ok(Self { socket, address, tls, proxies, most: limits.connections, handshake_time, head_time })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -79,9 +87,9 @@ impl Listener {
         mut stop: watch::Receiver<bool>,
         mut cut: watch::Receiver<bool>,
     ) {
-        let Self { socket, tls, proxies, most, handshake_time, .. } = self;
+        let Self { socket, tls, proxies, most, handshake_time: time, head_time, .. } = self;
         let handshakes = Handshakes::new(&metrics);
-        let opening = Arc::new(Opening { tls, proxies, places, handshakes, metrics, time: handshake_time });
+        let opening = Arc::new(Opening { tls, proxies, places, handshakes, metrics, time, head_time });
         let room = Arc::new(Semaphore::new(most));
         let mut connections = JoinSet::new();
         loop {
@@ -102,10 +110,21 @@ impl Listener {
             // Closed without a word: an answer is what a flood is for.
             let Some(place) = opening.admit(peer) else { continue };
             let (app, opening, stop) = (Arc::clone(&app), Arc::clone(&opening), stop.clone());
+            let (newcomer, sent_away) = opening.places.newcomers.welcome();
             connections.spawn(async move {
-                if let Some((stream, place)) = opening.open(connection, peer, place).await {
-                    app.process_new(stream, &stop).await;
-                    drop(place);
+                let served = async {
+                    // What a handshake needs is given back before the connection waits for its first request.
+                    let opened = Box::pin(opening.open(connection, peer, place, newcomer)).await;
+                    drop(opening);
+                    if let Some((stream, place)) = opened {
+                        app.process_new(stream, &stop).await;
+                        drop(place);
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    () = sent_away.wait() => {}
+                    () = served => {}
                 }
                 drop(room);
             });
@@ -133,8 +152,14 @@ impl Opening {
     }
 
     /// Makes a connection ready for requests, in the time that there is for it.
-    async fn open(&self, connection: TcpStream, peer: SocketAddr, place: Option<Place>) -> Option<(Stream, Place)> {
-        let prepared = tokio::time::timeout(self.time, self.prepare(connection, peer, place)).await;
+    async fn open(
+        &self,
+        connection: TcpStream,
+        peer: SocketAddr,
+        place: Option<Place>,
+        newcomer: Newcomer,
+    ) -> Option<(Stream, Place)> {
+        let prepared = tokio::time::timeout(self.time, self.prepare(connection, peer, place, newcomer)).await;
         prepared.unwrap_or_else(|_| {
             if self.tls.is_some() {
                 self.handshakes.failed(peer, None);
@@ -148,6 +173,7 @@ impl Opening {
         mut connection: TcpStream,
         peer: SocketAddr,
         place: Option<Place>,
+        newcomer: Newcomer,
     ) -> Option<(Stream, Place)> {
         use std::os::fd::AsRawFd;
         connection.set_nodelay(true).ok()?;
@@ -173,6 +199,7 @@ impl Opening {
                 Box::new(shaken.inspect_err(|error| self.handshakes.failed(client, Some(&error.to_string()))).ok()?)
             }
         };
-        Some((Box::new(stream::Buffered::new(stream, self.time, &self.metrics)), place))
+        let followed = Followed::new(stream, newcomer, self.time, self.head_time, &self.metrics);
+        Some((Box::new(followed), place))
     }
 }

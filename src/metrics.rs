@@ -25,12 +25,16 @@ pub struct Handles {
     pub connections: IntGauge,
     /// Connections that were closed at once because there were too many from their address.
     pub connections_refused: IntCounter,
+    /// Connections that were closed for others because they had not asked for anything yet.
+    pub newcomers_sent_away: IntCounter,
     /// Connections on listeners for proxies that are of no trusted one or do not say whom they are for.
     pub proxies_refused: IntCounter,
     /// TLS handshakes that came to nothing, by `reason`: see `listener`.
     pub handshakes_failed: IntCounterVec,
     /// Connections that were cut for asking for work without end: see `listener`.
     pub floods: IntCounter,
+    /// Tasks of the gateway's own that run or wait, as of when it was asked.
+    pub tasks: IntGauge,
     /// Exchanges that wait for their turn.
     pub waiting: IntGauge,
     /// Refused credentials by `reason`; finer than `refusals`.
@@ -121,6 +125,10 @@ impl Metrics {
                 "scrim_connections_refused_total",
                 "Connections beyond those that one address may have.",
             ),
+            newcomers_sent_away: counter(
+                "scrim_connections_unused_total",
+                "Connections that were closed to make room, for they had not sent a request yet.",
+            ),
             proxies_refused: counter(
                 "scrim_proxies_refused_total",
                 "Connections on listeners for proxies that did not come from one or did not say whom they were for.",
@@ -131,6 +139,7 @@ impl Metrics {
                 &["reason"],
             ),
             floods: counter("scrim_floods_total", "HTTP/2 connections that were cut for too many frames without data."),
+            tasks: gauge("scrim_tasks", "Tasks that run or wait for something."),
             waiting: gauge("scrim_waiting", "Exchanges that wait for their turn."),
             credentials_refused: counters(
                 "scrim_credentials_refused_total",

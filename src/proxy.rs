@@ -404,7 +404,12 @@ impl HttpServerApp for Proxy {
         match read {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) | Err(_) => return None,
-            Ok(Err(_)) => {
+            Ok(Err(error)) => {
+                // A head that came too slowly: whoever sends it waits for no answer.
+                let io = error.root_cause().downcast_ref::<std::io::Error>();
+                if io.is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut) {
+                    return None;
+                }
                 let mut exchange =
                     Exchange::begin(self.clock.now(), client::address(&session), None, &self.log, &self.metrics);
                 session.set_keepalive(None);
@@ -421,7 +426,8 @@ impl HttpServerApp for Proxy {
                 return None;
             }
         }
-        if !self.exchange(&mut session, shutdown).await {
+        // An idle connection holds no room for it.
+        if !Box::pin(self.exchange(&mut session, shutdown)).await {
             session.shutdown().await;
             return None;
         }
@@ -442,6 +448,26 @@ impl HttpServerApp for Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a connection costs that waits for a request, beside its buffers and its TLS.
+    #[tokio::test]
+    async fn a_connection_that_is_idle_holds_no_room_for_an_exchange() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = crate::config::Audit {
+            file: folder.path().join("audit.jsonl"),
+            fsync: crate::config::Fsync::Never,
+            serve_without: false,
+        };
+        let log = Log::open(&config, Clock::system()).expect("a log");
+        let proxy = Arc::new(Proxy::new(Arc::new(ArcSwapOption::empty()), Clock::system(), log, Metrics::new()));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+        let stream = pingora::protocols::l4::stream::Stream::from(stream);
+        let (_stop, stopping) = tokio::sync::watch::channel(false);
+        let waits = proxy.process_new_http(ServerSession::new_http1(Box::new(stream)), &stopping);
+        let room = std::mem::size_of_val(&*waits);
+        assert!(room < 8 * 1024, "{room} bytes");
+    }
 
     #[tokio::test]
     async fn a_panic_is_the_failure_of_its_own_request() {

@@ -32,8 +32,11 @@ pub struct Limits {
     pub json_depth: usize,
     /// Connections of clients on one listener at a time; further ones wait to be accepted.
     pub connections: usize,
-    /// Of those on all listeners, from one address; of IPv6, from one network of 64 bits.
+    /// Of those on all listeners, from one address that is no trusted proxy's; of IPv6, from one network of 64 bits.
     pub connections_per_address: usize,
+    /// Of those on all listeners, the ones that have not sent the whole head of a request yet; for a further one, the oldest
+    /// is closed.
+    pub new_connections: usize,
     pub in_flight: usize,
     /// Exchanges of known callers that are served at a time; others wait for their turn. At most `in_flight`.
     pub concurrent: usize,
@@ -53,6 +56,8 @@ pub struct Limits {
     pub idle_time: Duration,
     /// For all that comes before a connection's first request: the PROXY protocol, TLS, the preface of HTTP/2.
     pub handshake_time: Duration,
+    /// For the head of a request, from its first byte; of a connection's first one, from when it may be sent.
+    pub head_time: Duration,
     pub connect_time: Duration,
     /// From the request's last byte to the answer's head.
     pub upstream_head_time: Duration,
@@ -88,8 +93,9 @@ impl Default for Limits {
             buffered_body: 64 * KIB,
             decoded_ratio: 200,
             json_depth: 64,
-            connections: 16_384,
-            connections_per_address: 4096,
+            connections: 8192,
+            connections_per_address: 1024,
+            new_connections: 512,
             in_flight: 1024,
             concurrent: 512,
             concurrent_per_tenant: 384,
@@ -104,6 +110,7 @@ impl Default for Limits {
             client_write_time: seconds(30),
             idle_time: seconds(60),
             handshake_time: seconds(5),
+            head_time: seconds(15),
             connect_time: seconds(2),
             upstream_head_time: seconds(15),
             upstream_read_time: seconds(15),
@@ -147,6 +154,7 @@ pub(super) fn limits(node: &Node, reader: &mut Reader) -> Limits {
         ("json_depth", "`json_depth`", 1, 96, &mut limits.json_depth),
         ("connections", "`connections`", 1, 1_000_000, &mut limits.connections),
         ("connections_per_address", "`connections_per_address`", 1, 1_000_000, &mut limits.connections_per_address),
+        ("new_connections", "`new_connections`", 1, 1_000_000, &mut limits.new_connections),
         ("upstream_connections", "`upstream_connections`", 1, 100_000, &mut limits.upstream_connections),
         ("live_connections", "`live_connections`", 1, 1_000_000, &mut limits.live_connections),
         ("live_rate", "`live_rate`", 1, 1_000_000, &mut limits.live_rate),
@@ -191,6 +199,7 @@ fn times(limits: &mut Limits, fields: &mut Fields<'_>, reader: &mut Reader) {
         ("client_write_time", "`client_write_time`", &mut limits.client_write_time),
         ("idle_time", "`idle_time`", &mut limits.idle_time),
         ("handshake_time", "`handshake_time`", &mut limits.handshake_time),
+        ("head_time", "`head_time`", &mut limits.head_time),
         ("queue_time", "`queue_time`", &mut limits.queue_time),
         ("connect_time", "`connect_time`", &mut limits.connect_time),
         ("upstream_head_time", "`upstream_head_time`", &mut limits.upstream_head_time),

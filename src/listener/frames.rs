@@ -4,13 +4,20 @@
 //! The framing below bounds streams, headers and windows, but answers any number of PING, SETTINGS and RESET. Here each frame
 //! that asks for work and brings no data costs a token; tokens come back with time, and with what the client has to
 //! acknowledge: it may speak of windows as often as it is sent data. A client that has none left is cut off.
+//!
+//! The framing below also passes over pseudo-headers in trailers. It refuses trailers that do not end their stream, so those
+//! which could hold one lose the flag that says so.
 
 use std::time::{Duration, Instant};
+
+use super::trailers;
 
 /// Bytes of an HTTP/2 client's preface (RFC 9113, section 3.4).
 pub(super) const PREFACE: usize = 24;
 /// Of every frame (section 4.1).
 const HEAD: usize = 9;
+/// Of those, the one with the flags.
+const FLAGS: usize = 4;
 /// Frames at once, and how often another one comes back.
 const BURST: u32 = 400;
 const EACH: Duration = Duration::from_millis(50);
@@ -19,7 +26,9 @@ const SENT_FOR_ONE: usize = 2048;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
 
 /// Counts the frames that a client sends on one connection.
 pub(super) struct Frames {
@@ -32,11 +41,46 @@ pub(super) struct Frames {
     refilled: Instant,
     /// Bytes sent that have not earned a token yet.
     sent: usize,
+    /// Whether the end of a head is missing that has begun.
+    in_head: bool,
+    /// Whether a whole head has come.
+    has_asked: bool,
+    /// The last stream that was begun.
+    last_stream: u32,
+    trailers: Option<Trailers>,
+}
+
+/// Trailers that are coming in.
+struct Trailers {
+    flags: u8,
+    payload: Vec<u8>,
+    /// Where their flags are among the bytes that are being read; `None`: they have passed.
+    flags_at: Option<usize>,
 }
 
 impl Frames {
     pub(super) fn new(now: Instant) -> Self {
-        Self { skip: PREFACE, head: [0; HEAD], known: 0, tokens: BURST, refilled: now, sent: 0 }
+        Self {
+            skip: PREFACE,
+            head: [0; HEAD],
+            known: 0,
+            tokens: BURST,
+            refilled: now,
+            sent: 0,
+            in_head: false,
+            has_asked: false,
+            last_stream: 0,
+            trailers: None,
+        }
+    }
+
+    /// Whether a request was made, to the end of its head.
+    pub(super) fn has_asked(&self) -> bool {
+        self.has_asked
+    }
+
+    pub(super) fn in_head(&self) -> bool {
+        self.in_head
     }
 
     pub(super) fn sent(&mut self, bytes: usize) {
@@ -45,33 +89,74 @@ impl Frames {
         self.earn((sent / SENT_FOR_ONE).try_into().unwrap_or(BURST));
     }
 
-    /// Takes what was read. Errors: there was too much of what costs the client nothing.
-    pub(super) fn received(&mut self, mut bytes: &[u8], now: Instant) -> Result<(), Flood> {
-        while !bytes.is_empty() {
-            let (_, rest) = bytes.split_at(self.skip.min(bytes.len()));
-            self.skip -= bytes.len() - rest.len();
+    /// Takes what was read, and spoils trailers that can't be told to be good. Errors: it goes no further.
+    pub(super) fn received(&mut self, bytes: &mut [u8], now: Instant) -> Result<(), Cut> {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let passed = rest.get(..self.skip.min(rest.len())).unwrap_or_default();
+            if let Some(trailers) = &mut self.trailers {
+                trailers.payload.extend_from_slice(passed);
+            }
+            at += passed.len();
+            self.skip -= passed.len();
+            if self.skip > 0 {
+                break;
+            }
+            self.judge_trailers(bytes)?;
+            let rest = bytes.get(at..).unwrap_or_default();
             let missing = self.head.get_mut(self.known..).unwrap_or_default();
-            let (head, rest) = rest.split_at(missing.len().min(rest.len()));
-            if self.skip > 0 || head.is_empty() {
-                return Ok(());
+            let part = rest.get(..missing.len().min(rest.len())).unwrap_or_default();
+            if let Some(place) = missing.get_mut(..part.len()) {
+                place.copy_from_slice(part);
             }
-            if let Some(place) = missing.get_mut(..head.len()) {
-                place.copy_from_slice(head);
-            }
-            self.known += head.len();
+            let flags_at = (at + FLAGS).checked_sub(self.known).filter(|_| self.known <= FLAGS);
+            self.known += part.len();
+            at += part.len();
             if self.known == HEAD {
                 self.known = 0;
-                let [high, middle, low, kind, flags, ..] = self.head;
+                let [high, middle, low, kind, flags, stream @ ..] = self.head;
                 let length = u32::from_be_bytes([0, high, middle, low]);
                 self.skip = length as usize;
                 self.frame(kind, length, flags, now)?;
+                if kind == HEADERS {
+                    self.head_of(u32::from_be_bytes(stream) & (u32::MAX >> 1), flags, flags_at);
+                }
+                if self.skip == 0 {
+                    self.judge_trailers(bytes)?;
+                }
             }
-            bytes = rest;
+        }
+        if let Some(trailers) = &mut self.trailers {
+            trailers.flags_at = None;
         }
         Ok(())
     }
 
-    fn frame(&mut self, kind: u8, length: u32, flags: u8, now: Instant) -> Result<(), Flood> {
+    /// A head begins: the first of its stream, or trailers.
+    fn head_of(&mut self, stream: u32, flags: u8, flags_at: Option<usize>) {
+        if stream > self.last_stream {
+            self.last_stream = stream;
+        } else {
+            self.trailers = Some(Trailers { flags, payload: Vec::new(), flags_at });
+        }
+    }
+
+    /// Of those that are whole.
+    fn judge_trailers(&mut self, bytes: &mut [u8]) -> Result<(), Cut> {
+        let Some(Trailers { flags, payload, flags_at }) = self.trailers.take() else { return Ok(()) };
+        if flags & END_HEADERS != 0 && trailers::are_plain(&payload, flags) {
+            return Ok(());
+        }
+        let flags = flags_at.and_then(|at| bytes.get_mut(at)).ok_or(Cut::Trailers)?;
+        *flags &= !END_STREAM;
+        Ok(())
+    }
+
+    fn frame(&mut self, kind: u8, length: u32, flags: u8, now: Instant) -> Result<(), Cut> {
+        if matches!(kind, HEADERS | CONTINUATION) {
+            self.in_head = flags & END_HEADERS == 0;
+            self.has_asked |= !self.in_head;
+        }
         // Requests and their bodies are bounded where they are served. Data without a byte moves nothing but the end.
         let is_free = match kind {
             HEADERS => true,
@@ -86,7 +171,7 @@ impl Frames {
             self.refilled += EACH * back;
             self.earn(back);
         }
-        self.tokens = self.tokens.checked_sub(1).ok_or(Flood)?;
+        self.tokens = self.tokens.checked_sub(1).ok_or(Cut::Flood)?;
         Ok(())
     }
 
@@ -95,10 +180,16 @@ impl Frames {
     }
 }
 
-/// More frames than a client has a use for.
+/// Why a connection goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many frames that bring no data")]
-pub(super) struct Flood;
+pub(super) enum Cut {
+    /// More frames than a client has a use for.
+    #[error("too many frames that bring no data")]
+    Flood,
+    /// They came in pieces, so that it is too late to refuse them alone.
+    #[error("trailers that may hold a pseudo-header")]
+    Trailers,
+}
 
 #[cfg(test)]
 mod tests {
@@ -121,8 +212,8 @@ mod tests {
     fn taken(frame: &[u8], most: usize) -> usize {
         let now = Instant::now();
         let mut frames = Frames::new(now);
-        frames.received(&preface(), now).expect("no frame yet");
-        (0..most).take_while(|_| frames.received(frame, now).is_ok()).count()
+        frames.received(&mut preface(), now).expect("no frame yet");
+        (0..most).take_while(|_| frames.received(&mut frame.to_vec(), now).is_ok()).count()
     }
 
     #[test]
@@ -147,19 +238,57 @@ mod tests {
     fn tokens_come_back_with_time_and_with_what_was_sent() {
         let start = Instant::now();
         let spent = || Frames { skip: 0, tokens: 0, ..Frames::new(start) };
-        let ping = frame(6, 0, 8);
-        assert_eq!(spent().received(&ping, start + EACH / 2), Err(Flood));
+        let mut ping = frame(6, 0, 8);
+        assert_eq!(spent().received(&mut ping, start + EACH / 2), Err(Cut::Flood));
         let mut frames = spent();
-        frames.received(&ping, start + EACH).expect("one is back");
-        assert_eq!(frames.received(&ping, start + EACH), Err(Flood));
+        frames.received(&mut ping, start + EACH).expect("one is back");
+        assert_eq!(frames.received(&mut ping, start + EACH), Err(Cut::Flood));
         let mut frames = spent();
         frames.sent(SENT_FOR_ONE - 1);
         frames.sent(1);
-        frames.received(&frame(8, 0, 4), start).expect("it acknowledges data");
-        assert_eq!(frames.received(&frame(8, 0, 4), start), Err(Flood));
+        frames.received(&mut frame(8, 0, 4), start).expect("it acknowledges data");
+        assert_eq!(frames.received(&mut frame(8, 0, 4), start), Err(Cut::Flood));
         let mut frames = spent();
         frames.sent(usize::MAX / 2);
         assert_eq!(frames.tokens, BURST, "nobody can save up for a flood");
+    }
+
+    fn head(stream: u8, flags: u8, block: &[u8]) -> Vec<u8> {
+        [&[0, 0, u8::try_from(block.len()).unwrap(), HEADERS, flags, 0, 0, 0, stream][..], block].concat()
+    }
+
+    #[test]
+    fn trailers_that_may_hold_a_pseudo_header_do_not_end_their_stream() {
+        let now = Instant::now();
+        let both = END_HEADERS | END_STREAM;
+        let begun = [preface(), head(1, END_HEADERS, b"\x82"), frame(DATA, 0, 3)].concat();
+        let good = head(1, both, b"\x00\x01a\x011");
+        for (bad, is_refused) in [
+            (good.clone(), false),
+            (head(1, both, b"\x84"), true),
+            (head(1, END_STREAM, b"\x00\x01a\x011"), true),
+            (head(1, both, b""), false),
+            (head(3, both, b"\x84"), false),
+        ] {
+            let mut frames = Frames::new(now);
+            let mut bytes = [&begun[..], &bad, &frame(6, 0, 8)].concat();
+            let before = bytes.clone();
+            frames.received(&mut bytes, now).expect("no flood");
+            let mut wanted = before;
+            if is_refused {
+                wanted[begun.len() + FLAGS] &= !END_STREAM;
+            }
+            assert_eq!(bytes, wanted, "{bad:02x?}");
+            // What was passed on before it was whole can't be refused alone.
+            for cut in 1..bad.len() {
+                let mut frames = Frames::new(now);
+                let (first, second) = bad.split_at(cut);
+                frames.received(&mut [&begun[..], first].concat(), now).expect("not whole");
+                let mut second = second.to_vec();
+                let rest = frames.received(&mut second, now);
+                assert_eq!(rest, if is_refused && cut > FLAGS { Err(Cut::Trailers) } else { Ok(()) }, "{cut}");
+            }
+        }
     }
 
     proptest! {
@@ -171,13 +300,18 @@ mod tests {
         ) {
             let now = Instant::now();
             let mut bytes = preface();
-            sizes.iter().for_each(|(kind, flags, length)| bytes.extend(frame(*kind, *flags, *length)));
+            for (stream, (kind, flags, length)) in (1..).zip(&sizes) {
+                // Each of another stream: none brings trailers.
+                let mut frame = frame(*kind, *flags, *length);
+                frame[HEAD - 1] = stream;
+                bytes.extend(frame);
+            }
             let mut whole = Frames::new(now);
-            prop_assert_eq!(whole.received(&bytes, now), Ok(()));
+            prop_assert_eq!(whole.received(&mut bytes, now), Ok(()));
             let mut pieces = Frames::new(now);
-            let (mut rest, mut cuts) = (&bytes[..], cuts.into_iter().cycle());
+            let (mut rest, mut cuts) = (&mut bytes[..], cuts.into_iter().cycle());
             while !rest.is_empty() {
-                let (piece, after) = rest.split_at(cuts.next().unwrap_or(1).min(rest.len()));
+                let (piece, after) = rest.split_at_mut(cuts.next().unwrap_or(1).min(rest.len()));
                 prop_assert_eq!(pieces.received(piece, now), Ok(()));
                 rest = after;
             }

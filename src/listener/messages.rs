@@ -22,6 +22,8 @@ pub(super) struct Messages {
     head: Framing,
     /// Bytes of the trailers so far.
     trailers: usize,
+    /// Whether a whole head has come.
+    has_asked: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +71,16 @@ impl Messages {
     /// Errors: nothing more may be read.
     pub(super) fn may_go_on(&self) -> Result<(), Ambiguous> {
         if self.at == (At::Broken { within: true }) { Err(Ambiguous) } else { Ok(()) }
+    }
+
+    /// Whether a request was made, to the end of its head.
+    pub(super) fn has_asked(&self) -> bool {
+        self.has_asked
+    }
+
+    /// Whether the end of a head is missing that has begun.
+    pub(super) fn in_head(&self) -> bool {
+        self.at == At::Header || (self.at == At::RequestLine && !self.line.is_empty())
     }
 
     /// Takes what was read, and wipes what breaks the rules.
@@ -159,12 +171,15 @@ impl Messages {
                 self.head = Framing::None;
                 At::Header
             }
-            At::Header if line.is_empty() => match self.head {
-                Framing::None | Framing::Length(0) => At::RequestLine,
-                Framing::Length(length) => At::Body(length),
-                Framing::Chunked => At::Size,
-                Framing::Unknown => At::Unknown,
-            },
+            At::Header if line.is_empty() => {
+                self.has_asked = true;
+                match self.head {
+                    Framing::None | Framing::Length(0) => At::RequestLine,
+                    Framing::Length(length) => At::Body(length),
+                    Framing::Chunked => At::Size,
+                    Framing::Unknown => At::Unknown,
+                }
+            }
             At::Header => {
                 self.head = self.head.and(line);
                 At::Header

@@ -4,13 +4,21 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+
+use super::newcomers::Newcomers;
+use crate::config::{self, Config, Limits};
 use crate::metrics::Metrics;
 use crate::model::network;
 
 /// How many connections there are from each [`network`].
 pub struct Places {
     most: usize,
+    /// Proxies, whose connections are those of many.
+    unbounded: ArcSwap<Vec<IpNet>>,
     taken: Mutex<HashMap<IpAddr, usize>>,
+    pub(super) newcomers: Arc<Newcomers>,
     metrics: Metrics,
 }
 
@@ -21,9 +29,18 @@ pub(super) struct Place {
 }
 
 impl Places {
-    /// `most`: connections from one address at a time.
-    pub fn new(most: usize, metrics: &Metrics) -> Arc<Self> {
-        Arc::new(Self { most, taken: Mutex::default(), metrics: metrics.clone() })
+    pub fn new(limits: &Limits, metrics: &Metrics) -> Arc<Self> {
+        let newcomers = Newcomers::new(limits.new_connections, metrics);
+        let most = limits.connections_per_address;
+        let (unbounded, taken) = (ArcSwap::default(), Mutex::default());
+        Arc::new(Self { most, unbounded, taken, newcomers, metrics: metrics.clone() })
+    }
+
+    /// Those of these proxies are bounded by what a listener takes in all. A client that a proxy names at the beginning of a
+    /// connection is none of them.
+    pub fn trust(&self, config: &Config) {
+        let proxies = config.trusted_proxies.as_ref().map(|proxies| proxies.from.clone());
+        self.unbounded.store(Arc::new(proxies.unwrap_or_default()));
     }
 
     /// `None`: there are too many from there already.
@@ -31,7 +48,7 @@ impl Places {
         let of = network(client);
         let mut taken = self.taken();
         let count = taken.entry(of).or_default();
-        if *count >= self.most {
+        if *count >= self.most && !config::contains(&self.unbounded.load(), client) {
             self.metrics.connections_refused.inc();
             return None;
         }
@@ -65,7 +82,7 @@ mod tests {
     #[test]
     fn a_network_has_its_places_and_leaves_the_others_theirs() {
         let metrics = Metrics::new();
-        let places = Places::new(2, &metrics);
+        let places = Places::new(&Limits { connections_per_address: 2, ..Limits::default() }, &metrics);
         let take = |address: &str| places.take(address.parse().expect("an address"));
         let held = [take("2001:db8::1"), take("2001:db8::ffff:2")];
         assert!(held.iter().all(Option::is_some));

@@ -1,11 +1,13 @@
-//! A client's connection with a write buffer, so that the head and the body of an answer leave in one TLS record and one
-//! system call. pingora flushes at the end of each answer; its own buffer can be sized only through its own listeners.
+//! A client's connection as it is before and after TLS is done: what it sends is followed and counted before a parser has it,
+//! heads have their time, and what leaves is gathered. pingora flushes at the end of each answer; its own buffer can be sized
+//! only through its own listeners, and is held by idle connections, too.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -15,167 +17,194 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
     UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::frames::{Frames, PREFACE};
+use super::frames::{Cut, Frames, PREFACE};
 use super::messages::Messages;
+use super::newcomers::Newcomer;
+use super::outgoing::Outgoing;
 use crate::metrics::Metrics;
 
-/// As large as one TLS record can be.
-const WRITE_BUFFER: usize = 16 * 1024;
-
-pub(super) struct Buffered {
-    stream: BufWriter<Stream>,
-    /// Bytes that are missing of the preface of HTTP/2, which pingora waits for without a limit, and when they must be here.
-    preface: Option<(usize, Pin<Box<Sleep>>)>,
-    /// Of HTTP/2.
-    frames: Option<Frames>,
-    /// Of HTTP/1.
-    messages: Option<Messages>,
+pub(super) struct Followed {
+    stream: Stream,
+    outgoing: Outgoing,
+    /// Bytes that are missing of the preface of HTTP/2, which pingora waits for without a limit.
+    preface: usize,
+    speaks: Speaks,
+    /// Until it has asked for something.
+    newcomer: Option<Newcomer>,
+    /// When what is awaited must be here: the preface of HTTP/2, the first head, or the rest of a later one.
+    deadline: Option<Pin<Box<Sleep>>>,
+    head_time: Duration,
     metrics: Metrics,
 }
 
-impl Buffered {
-    /// `greeting`: how long an HTTP/2 client may take for its preface.
-    pub(super) fn new(stream: Stream, greeting: Duration, metrics: &Metrics) -> Self {
+enum Speaks {
+    Http1(Messages),
+    Http2(Frames),
+}
+
+impl Followed {
+    /// `greeting`: how long an HTTP/2 client may take for its preface; `head_time`: and any client for the head of a request.
+    pub(super) fn new(
+        stream: Stream,
+        newcomer: Newcomer,
+        greeting: Duration,
+        head_time: Duration,
+        metrics: &Metrics,
+    ) -> Self {
         let is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
-        let preface = is_http2.then(|| (PREFACE, Box::pin(tokio::time::sleep(greeting))));
-        let frames = is_http2.then(|| Frames::new(Instant::now()));
-        let messages = (!is_http2).then(Messages::default);
-        let stream = BufWriter::with_capacity(WRITE_BUFFER, stream);
-        Self { stream, preface, frames, messages, metrics: metrics.clone() }
-    }
-}
-
-impl Buffered {
-    fn sent(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &polled) {
-            frames.sent(*bytes);
+        let speaks =
+            if is_http2 { Speaks::Http2(Frames::new(Instant::now())) } else { Speaks::Http1(Messages::default()) };
+        Self {
+            stream,
+            outgoing: Outgoing::default(),
+            preface: if is_http2 { PREFACE } else { 0 },
+            speaks,
+            newcomer: Some(newcomer),
+            deadline: Some(Box::pin(tokio::time::sleep(if is_http2 { greeting } else { head_time }))),
+            head_time,
+            metrics: metrics.clone(),
         }
-        polled
+    }
+
+    /// Looks at what was read before a parser does. Errors: it goes no further.
+    fn received(&mut self, read: &mut [u8]) -> io::Result<()> {
+        let had_preface = self.preface == 0;
+        self.preface = self.preface.saturating_sub(read.len());
+        let (has_asked, in_head) = match &mut self.speaks {
+            Speaks::Http1(messages) => {
+                messages.received(read);
+                (messages.has_asked(), messages.in_head())
+            }
+            Speaks::Http2(frames) => {
+                if let Err(cut) = frames.received(read, Instant::now()) {
+                    if cut == Cut::Flood {
+                        self.metrics.floods.inc();
+                    }
+                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, cut));
+                }
+                (frames.has_asked(), frames.in_head())
+            }
+        };
+        if has_asked && self.newcomer.take().is_some_and(|newcomer| !newcomer.asks()) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        if self.newcomer.is_none() && !in_head {
+            self.deadline = None;
+        } else if self.deadline.is_none() || (!had_preface && self.preface == 0) {
+            self.deadline = Some(Box::pin(tokio::time::sleep(self.head_time)));
+        }
+        Ok(())
     }
 }
 
-impl fmt::Debug for Buffered {
+impl fmt::Debug for Followed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Buffered")
+        f.write_str("Followed")
     }
 }
 
-impl AsyncRead for Buffered {
+impl AsyncRead for Followed {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if let Some(messages) = &this.messages {
+        if let Speaks::Http1(messages) = &this.speaks {
             messages.may_go_on()?;
         }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if let Some((missing, deadline)) = &mut this.preface {
-            if polled.is_pending() && deadline.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-            *missing = missing.saturating_sub(buffer.filled().len() - before);
-            if *missing == 0 {
-                this.preface = None;
-            }
+        let read = buffer.filled_mut().get_mut(before..).unwrap_or_default();
+        if !read.is_empty() {
+            this.received(read)?;
         }
-        if let Some(messages) = &mut this.messages {
-            messages.received(buffer.filled_mut().get_mut(before..).unwrap_or_default());
-        }
-        let read = buffer.filled().get(before..).unwrap_or_default();
-        if let Some(frames) = this.frames.as_mut().filter(|_| !read.is_empty())
-            && let Err(flood) = frames.received(read, Instant::now())
+        if polled.is_pending()
+            && let Some(deadline) = &mut this.deadline
+            && deadline.as_mut().poll(context).is_ready()
         {
-            this.metrics.floods.inc();
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, flood)));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         polled
     }
 }
 
-impl AsyncWrite for Buffered {
+impl AsyncWrite for Followed {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.sent(polled)
+        let this = &mut *self;
+        let written = ready!(this.outgoing.poll_write(&mut this.stream, context, bytes))?;
+        if let Speaks::Http2(frames) = &mut this.speaks {
+            frames.sent(written);
+        }
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let this = &mut *self;
+        ready!(this.outgoing.poll_empty(&mut this.stream, context))?;
+        Pin::new(&mut this.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.sent(polled)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        let this = &mut *self;
+        ready!(this.outgoing.poll_empty(&mut this.stream, context))?;
+        Pin::new(&mut this.stream).poll_shutdown(context)
     }
 }
 
 #[async_trait]
-impl Shutdown for Buffered {
+impl Shutdown for Followed {
     async fn shutdown(&mut self) {
         // A peer that is gone takes no more.
-        self.stream.flush().await.ok();
-        <dyn IO as Shutdown>::shutdown(self.stream.get_mut().as_mut()).await;
+        poll_fn(|context| Pin::new(&mut *self).poll_flush(context)).await.ok();
+        <dyn IO as Shutdown>::shutdown(self.stream.as_mut()).await;
     }
 }
 
-impl UniqueID for Buffered {
+impl UniqueID for Followed {
     fn id(&self) -> UniqueIDType {
-        self.stream.get_ref().id()
+        self.stream.id()
     }
 }
 
-impl Ssl for Buffered {
+impl Ssl for Followed {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.stream.get_ref().get_ssl_digest()
+        self.stream.get_ssl_digest()
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.stream.get_ref().selected_alpn_proto()
+        self.stream.selected_alpn_proto()
     }
 }
 
-impl GetTimingDigest for Buffered {
+impl GetTimingDigest for Followed {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_ref().get_timing_digest()
+        self.stream.get_timing_digest()
     }
 }
 
-impl GetProxyDigest for Buffered {
+impl GetProxyDigest for Followed {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.stream.get_ref().get_proxy_digest()
+        self.stream.get_proxy_digest()
     }
 
     fn set_proxy_digest(&mut self, digest: ProxyDigest) {
-        self.stream.get_mut().set_proxy_digest(digest);
+        self.stream.set_proxy_digest(digest);
     }
 }
 
-impl GetSocketDigest for Buffered {
+impl GetSocketDigest for Followed {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_ref().get_socket_digest()
+        self.stream.get_socket_digest()
     }
 
     fn set_socket_digest(&mut self, digest: SocketDigest) {
-        self.stream.get_mut().set_socket_digest(digest);
+        self.stream.set_socket_digest(digest);
     }
 }
 
 #[async_trait]
-impl Peek for Buffered {}
+impl Peek for Followed {}

@@ -122,3 +122,26 @@ async fn an_address_has_so_many_connections_and_no_more() {
     assert_eq!(fourth.answer().await.expect("an answer").0, 404);
     clean(&world, 3).await;
 }
+
+/// Nothing bounds what one address may have, but what is unused has bounds of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_have_not_asked_make_room_for_others() {
+    let world = setup("new_connections: 2").start().await;
+    let address = world.gateway.addresses()[0];
+    let mut used = Dialogue::open(address).await;
+    used.send(request(&world, "GET /nothing", "", "")).await;
+    assert_eq!(used.answer().await.expect("an answer").0, 404);
+    let mut begun = Dialogue::open(address).await;
+    begun.send("GET /nothing HTTP/1.1\r\nhost: crm\r\n").await;
+    while world.gateway.metrics().connections.get() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let mut held = [Dialogue::open(address).await, Dialogue::open(address).await];
+    assert!(begun.answer().await.is_none(), "the oldest that has not asked, although it has begun to");
+    for held in held.iter_mut().chain([&mut used]) {
+        held.send(request(&world, "GET /nothing", "", "")).await;
+        assert_eq!(held.answer().await.expect("an answer").0, 404);
+    }
+    assert_eq!(world.metric("scrim_connections_unused_total").await, 1.0);
+    clean(&world, 4).await;
+}

@@ -1,5 +1,7 @@
 //! What a client can do on HTTP/1.1: go away, dawdle, send too much, or several requests at once.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::wire::{Dialogue, Gate};
@@ -94,6 +96,23 @@ async fn a_slow_head_is_given_up() {
     assert!(client.answer().await.is_none());
     assert!(world.upstream.seen().is_empty());
     clean(&world, 0).await;
+}
+
+/// Whatever the idle time is: of a connection's first request, and of one that comes later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_has_a_time_of_its_own() {
+    let world = setup("head_time: 200ms").start().await;
+    let mut silent = open(&world).await;
+    assert!(silent.answer().await.is_none(), "nothing was asked");
+    let mut client = open(&world).await;
+    client.send(request(&world, "GET /nothing", "", "")).await;
+    assert_eq!(client.answer().await.expect("an answer").0, 404);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    client.send(request(&world, "GET /nothing", "", "")).await;
+    assert_eq!(client.answer().await.expect("between two requests there is the idle time").0, 404);
+    client.send("GET /nothing HTTP/1.1\r\nhost: crm").await;
+    assert!(client.answer().await.is_none());
+    clean(&world, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

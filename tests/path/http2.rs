@@ -11,11 +11,15 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 use super::source::{Ending, Script, Source, shown, shown_of};
 use super::tls::Identity;
+use super::wire::message;
 use super::{CREATION, clean, contact, contact_answers, seen, told, words};
 use crate::support::upstream::Then;
+use crate::support::world::API;
 use crate::support::{Answer, World};
 
 type Http2 = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -209,6 +213,42 @@ async fn a_stream_that_is_reset_in_the_middle_cancels_the_upstream() {
     clean(&world, 2).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn events_pass_on_their_stream_as_they_come_and_websockets_do_not() {
+    let far = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+    let identity = Identity::new();
+    let mut setup = identity.setup("");
+    setup.upstream = Some(far.local_addr().expect("bound"));
+    let opaque = "opaque:\n  events: { route: GET /events, roles: [rep], stream: sse }\n  \
+                  chat: { route: GET /chat, roles: [rep], upgrade: websocket }\n";
+    setup.api = API.replace("opaque:\n", opaque);
+    let world = setup.start().await;
+    let client = client(&identity);
+    let serve = async {
+        let (mut stream, _) = far.accept().await.expect("a connection");
+        message(&mut stream, &mut Vec::new()).await.expect("a request");
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        stream
+    };
+    let (response, mut stream) = tokio::join!(client.request(request(&world, "GET", "/events", "")), serve);
+    let response = response.expect("an answer");
+    assert_eq!((response.status().as_u16(), response.version()), (200, http::Version::HTTP_2));
+    let mut body = response.into_body();
+    for event in ["data: one\n\n", "data: two\n\n"] {
+        stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await.expect("sent");
+        let frame = body.frame().await.expect("a frame").expect("no error");
+        assert_eq!(frame.into_data().expect("data"), event, "before the next one is there");
+        // Another stream of the same connection goes on beside it.
+        assert_eq!(ask(&client, request(&world, "GET", "/chat", "")).await.0, 404);
+    }
+    drop(body);
+    while world.gateway.metrics().live.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    clean(&world, 3).await;
+}
+
 /// Whether the gateway ends a connection on which only these bytes are sent.
 async fn is_ended(world: &World, identity: &Identity, bytes: Vec<u8>) -> bool {
     let mut config = identity.client(&[&rustls::version::TLS13]);
@@ -246,6 +286,22 @@ async fn a_connection_without_a_stream_is_closed_after_the_idle_time() {
     let ended = tokio::join!(a, b, c);
     assert_eq!(ended, cases.map(|(what, _)| (what, true)).into());
     clean(world, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_in_pieces_has_a_time_of_its_own() {
+    let identity = Identity::new();
+    let mut setup = identity.setup("");
+    setup.limits = "head_time: 200ms".to_owned();
+    let world = setup.start().await;
+    let greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    // `:method: GET` and no end of the head, also behind another request.
+    let begun = b"\0\0\x01\x01\x01\0\0\0\x03\x82";
+    let whole = b"\0\0\x01\x01\x05\0\0\0\x01\x82";
+    for sent in [greeting.to_vec(), [&greeting[..], begun].concat(), [&greeting[..], whole, begun].concat()] {
+        assert!(is_ended(&world, &identity, sent).await);
+    }
+    clean(&world, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

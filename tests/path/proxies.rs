@@ -198,3 +198,26 @@ async fn a_proxy_behind_a_proxy_is_trusted_by_its_own_address() {
         assert_eq!(last_client(&world).await, client);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trusted_proxies_have_the_connections_of_all_their_clients() {
+    let bounded = setup("connections_per_address: 1");
+    let more = "trusted_proxies: { from: [127.0.0.1], header: forwarded }\n".to_owned();
+    let world = Setup { more, ..bounded }.start().await;
+    contact_answers(&world);
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut client = open(&world, b"").await;
+        assert_eq!(status(&world, &mut client).await, 200);
+        held.push(client);
+    }
+    // Who is trusted no more is one client.
+    let path = world.folder.path().join("gateway.yaml");
+    let text = std::fs::read_to_string(&path).expect("read").replace("from: [127.0.0.1]", "from: [192.0.2.1]");
+    std::fs::write(&path, text).expect("written");
+    world.gateway.reload().await.expect("it holds");
+    let mut one_more = open(&world, b"").await;
+    assert!(one_more.answer().await.is_none());
+    assert_eq!(world.gateway.metrics().connections_refused.get(), 1);
+    clean(&world, 3).await;
+}

@@ -114,7 +114,8 @@ fn status(block: &[u8]) -> u16 {
 
 fn hex(text: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).expect("a digit");
-    text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+    let text: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
+    text.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
 
 fn expand(text: &str, token: &str) -> String {
@@ -136,6 +137,7 @@ fn expand(text: &str, token: &str) -> String {
             "second" => second.to_owned(),
             "padded" => padded.clone(),
             "zeros" => "00".repeat(16_385),
+            "full" => "00".repeat(16_384),
             "x" => "x".repeat(count),
             "fields" => (0..count).map(|index| format!("+x-{index}=1; ")).collect::<String>() + "+x-last=1",
             other => panic!("{{{other}}} stands for nothing"),
@@ -245,7 +247,7 @@ async fn converse(world: &World, identity: &Identity, bytes: &[u8]) -> Outcome {
             HEADERS if on == 1 => outcome = Outcome::Status(status(&payload)),
             // After an answer it asks only that the rest be not sent.
             RST_STREAM if on == 1 && outcome == Outcome::Silence => outcome = Outcome::Reset,
-            PING if flags & 1 != 0 => return outcome,
+            PING if flags & 1 != 0 && payload == b"are you?" => return outcome,
             _ => {}
         }
         let over = on == 1 && (kind == RST_STREAM || (matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0));
@@ -305,6 +307,102 @@ async fn every_head_and_frame_is_refused_or_seen_as_it_was_authorised() {
     let good = frames("HEADERS 1 eh get", &token);
     assert_eq!(converse(&world, &identity, &good).await, Outcome::Status(200), "it serves on");
     every_exchange_is_whole(&world).await;
+}
+
+/// A client that reads an answer as slowly as its windows say.
+struct Slow(TlsStream<TcpStream>);
+
+impl Slow {
+    async fn open(world: &World, identity: &Identity, window: u32) -> Self {
+        let mut slow = Self(open(world, identity).await);
+        slow.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        slow.window(window).await;
+        slow
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.expect("sent");
+    }
+
+    /// What each stream begins with, also of those that there are.
+    async fn window(&mut self, bytes: u32) {
+        self.send(&frame(SETTINGS, 0, 0, &[&[0, 4][..], &bytes.to_be_bytes()].concat())).await;
+    }
+
+    async fn more(&mut self, stream: u32, bytes: u32) {
+        self.send(&frame(8, 0, stream, &bytes.to_be_bytes())).await;
+    }
+
+    /// The next frame of this kind.
+    async fn next(&mut self, kind: u8) -> (u32, Vec<u8>) {
+        let found = async {
+            loop {
+                let (found, _, stream, payload) = next(&mut self.0).await.expect("it goes on");
+                if found == kind {
+                    return (stream, payload);
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.expect("a frame")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_are_kept_to_the_byte() {
+    let strict = Strict::start(answers).await;
+    let identity = Identity::new();
+    let mut setup = identity.setup("");
+    setup.upstream = Some(strict.address);
+    let world = setup.start().await;
+    let token = world.identities.token("ann", &json!({ "roles": ["rep"] }));
+    let get = frames("HEADERS 1 eh get", &token);
+
+    let mut slow = Slow::open(&world, &identity, 100).await;
+    let (_, settings) = slow.next(SETTINGS).await;
+    assert!(
+        settings.chunks(6).all(|pair| pair[..2] != [0, 8]),
+        "no CONNECT for other protocols (RFC 8441): {settings:?}"
+    );
+    // Of several values in one frame, the last one holds.
+    slow.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 9, 0, 4, 0, 0, 0, 1])).await;
+    slow.send(&get).await;
+    assert_eq!(slow.next(DATA).await.1.len(), 1);
+    slow.more(1, 5).await;
+    assert_eq!(slow.next(DATA).await.1.len(), 5);
+
+    let mut slow = Slow::open(&world, &identity, 0).await;
+    slow.send(&get).await;
+    slow.next(HEADERS).await;
+    slow.window(1).await;
+    assert_eq!(slow.next(DATA).await.1.len(), 1);
+
+    let mut slow = Slow::open(&world, &identity, 3).await;
+    slow.send(&get).await;
+    assert_eq!(slow.next(DATA).await.1.len(), 3);
+    slow.window(2).await;
+    slow.more(1, 2).await;
+    assert_eq!(slow.next(DATA).await.1.len(), 1, "the window was below nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_beyond_those_that_are_allowed_are_refused_alone() {
+    let strict = Strict::start(answers).await;
+    let identity = Identity::new();
+    let mut setup = identity.setup("");
+    setup.upstream = Some(strict.address);
+    let world = setup.start().await;
+    let token = world.identities.token("ann", &json!({ "roles": ["rep"] }));
+    let mut client = Slow::open(&world, &identity, 65_535).await;
+    let (_, settings) = client.next(SETTINGS).await;
+    let allowed = settings.chunks(6).find(|pair| pair[..2] == [0, 3]).expect("a limit")[5];
+    let all: Vec<u8> = (0..=u32::from(allowed))
+        .flat_map(|number| frames(&format!("HEADERS {} h post", 2 * number + 1), &token))
+        .collect();
+    client.send(&all).await;
+    let (stream, code) = client.next(RST_STREAM).await;
+    assert_eq!((stream, code), (2 * u32::from(allowed) + 1, 7_u32.to_be_bytes().to_vec()));
+    client.send(&frame(DATA, END_STREAM, 1, CREATION.as_bytes())).await;
+    assert_eq!(client.next(HEADERS).await.0, 1, "the others go on");
 }
 
 #[test]
