@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Changes under constant load: policies and certificates are replaced, the upstream is killed and started again, and no
-request fails that the upstream has answered.
+"""Changes under constant load: policies and certificates are replaced, another process takes over, the upstream is killed and
+started again, and no request fails that the upstream has answered.
 
-    tests/e2e/floods/changes.py [--policies 50] [--certificates 20] [--upstreams 10] [--pause 0.5]
+    tests/e2e/floods/changes.py [--policies 50] [--certificates 20] [--handovers 5] [--upstreams 10] [--pause 0.5]
 
 Every request is for a record of its own, and the upstream notes each that it has given: a request that got no 200 although
 its record was given, or no answer at all, was failed by the gateway. SCRIM_BIN: the binary (default: target/release/scrim).
@@ -21,7 +21,7 @@ def policies(world, count):
     """Another policy, and SIGHUP."""
     reloads = world.count("the configuration was reloaded")
     world.policy(count)
-    world.gateway.send_signal(signal.SIGHUP)
+    world.signal(signal.SIGHUP)
     wait_for(lambda: world.count("the configuration was reloaded") > reloads)
 
 
@@ -38,8 +38,18 @@ def upstreams(world, _):
     world.start_upstream()
 
 
-# Name: what happens, and how often. A hand-over of the listening sockets to another process belongs here, too.
-CHANGES = {"policies": (policies, 50), "certificates": (certificates, 20), "upstreams": (upstreams, 10)}
+def handovers(world, _):
+    """The listening sockets go to another process."""
+    world.hand_over()
+
+
+# Name: what happens, and how often.
+CHANGES = {
+    "policies": (policies, 50),
+    "certificates": (certificates, 20),
+    "handovers": (handovers, 5),
+    "upstreams": (upstreams, 10),
+}
 
 
 def main():

@@ -1,5 +1,6 @@
 """Clients that ask for one record after the other on connections that they keep. Prints when each began, how long it took, its
-status (0: no answer) and the record's id, which is asked for once only."""
+status (0: no answer) and the record's id, which is asked for once only. With `all`, some ask for lists, write, are nobody or
+come on a connection of their own."""
 
 import asyncio
 import itertools
@@ -9,13 +10,27 @@ import sys
 import time
 
 HOST, PORT, KEY, CLIENTS, PAUSE = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5])
+ASKS = sys.argv[6]
 IDS = itertools.count(1)
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
 
 
 async def ask(reader, writer, key):
-    writer.write(f"GET /contacts/{key} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {KEY}\r\n\r\n".encode())
+    line, headers, body = f"GET /contacts/{key}", f"x-api-key: {KEY}\r\n", ""
+    match key % 16 if ASKS == "all" else 0:
+        case 1:
+            line = "GET /contacts?limit=200"
+        case 2:
+            line = "GET /contacts?limit=2000"
+        case 3:
+            line, body = "POST /contacts", '{"name":"Ada","note":"n"}'
+            headers += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        case 4:
+            headers = ""
+        case 5:
+            headers += "connection: close\r\n"
+    writer.write(f"{line} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n{body}".encode())
     await writer.drain()
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
     length = next((int(line[15:]) for line in head.split("\r\n") if line.startswith("content-length:")), 0)

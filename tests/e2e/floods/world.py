@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -65,7 +66,8 @@ def many_files():
 
 
 class World:
-    def __init__(self):
+    def __init__(self, more=""):
+        """`more`: further keys of the gateway's file."""
         many_files()
         self.folder = tempfile.TemporaryDirectory(prefix="scrim-floods-")
         self.path = Path(self.folder.name)
@@ -75,7 +77,7 @@ class World:
         self.write("api.yaml", API)
         self.write("hashing", "0123456789abcdef0123456789abcdef")
         self.write("keys.yaml", "keys: []\n")
-        self.write("gateway.yaml", GATEWAY.replace("PORT", str(free_port()), 1).replace("UPSTREAM", str(self.upstream_port)))
+        self.write("gateway.yaml", GATEWAY.replace("PORT", str(free_port()), 1).replace("UPSTREAM", str(self.upstream_port)) + more)
         self.policy(0)
         self.keys = {of: self.key(of) for of in ("acme", "globex")}
         self.start_upstream()
@@ -130,6 +132,7 @@ class World:
         self.gateway = subprocess.Popen(
             [binary(), "serve", "--config", "gateway.yaml"], cwd=self.path, stderr=self.log,
         )
+        self.pid = self.gateway.pid
         self.address = wait_for(lambda: self.said("listening"))
         self.admin = wait_for(lambda: self.said("admin: /metrics /healthz /readyz"))
 
@@ -137,27 +140,64 @@ class World:
         """The address in the first line of the log with this message."""
         if self.gateway.poll() is not None:
             sys.exit((self.path / "log").read_text())
-        for line in (self.path / "log").read_text().splitlines():
-            fields = json.loads(line)["fields"] if line.startswith("{") else {}
+        for fields in self.lines():
             if fields.get("message") == message:
                 host, port = fields["address"].rsplit(":", 1)
                 return host, int(port)
         return None
+
+    def signal(self, signal):
+        os.kill(self.pid, signal)
+
+    def hand_over(self):
+        """Has another process take over, and waits until the one before it has left."""
+        def takers():
+            return [fields["pid"] for fields in self.lines() if fields.get("message") == "taken over"]
+
+        before, taken = self.pid, len(takers())
+        self.signal(signal.SIGQUIT)
+        wait_for(lambda: len(takers()) > taken)
+        self.pid = takers()[-1]
+        wait_for(lambda: not runs(before))
+
+    def lines(self):
+        """What the gateway's log says."""
+        return [json.loads(line)["fields"] for line in (self.path / "log").read_text().splitlines() if line.startswith("{")]
 
     def count(self, message):
         return (self.path / "log").read_text().count(f'"message":"{message}"')
 
     def resident(self):
         """Bytes of the gateway in memory."""
-        status = Path(f"/proc/{self.gateway.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) * 1024
+
+    def files(self):
+        """Files that the gateway has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def metric(self, name):
+        host, port = self.admin
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return next((float(line.split()[1]) for line in lines if line.startswith(name + " ")), 0.0)
 
     def end(self):
         for process in (self.gateway, self.upstream):
             if process and process.poll() is None:
                 process.kill()
                 process.wait()
+        if self.gateway and self.pid != self.gateway.pid and runs(self.pid):
+            self.signal(signal.SIGKILL)
         self.folder.cleanup()
+
+
+def runs(pid):
+    """Whether a process does; one that has ended and waits for nobody but its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def free_port():
@@ -196,11 +236,11 @@ def tls(protocol="http/1.1"):
 class Load:
     """Legitimate clients, in a process of their own. A line for each request: when it began, seconds, status, id."""
 
-    def __init__(self, world, clients=8, pause=0.05):
+    def __init__(self, world, clients=8, pause=0.05, asks="records"):
         self.file = world.path / f"load-{time.monotonic_ns()}"
         host, port = world.address
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "load.py", host, str(port), world.keys["acme"], str(clients), str(pause)],
+            [sys.executable, HERE / "load.py", host, str(port), world.keys["acme"], str(clients), str(pause), asks],
             stdout=open(self.file, "wb"),
         )
 
