@@ -35,6 +35,11 @@ async def ask(reader, writer, key):
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
     length = next((int(line[15:]) for line in head.split("\r\n") if line.startswith("content-length:")), 0)
     await reader.readexactly(length)
+    while "transfer-encoding: chunked" in head:
+        size = int(await reader.readuntil(b"\r\n"), 16)
+        await reader.readexactly(size + 2)
+        if size == 0:
+            break
     return int(head.split(" ")[1]), "connection: close" not in head
 
 
@@ -44,7 +49,7 @@ async def client():
         key, start, status, stays = next(IDS), time.monotonic(), 0, False
         try:
             async with asyncio.timeout(20):
-                connection = connection or await asyncio.open_connection(HOST, PORT, ssl=CONTEXT)
+                connection = connection or await asyncio.open_connection(HOST, PORT, ssl=CONTEXT, limit=2**20)
                 status, stays = await ask(*connection, key)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             pass
