@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::listener::{Listener, Places};
 use crate::metrics::Metrics;
-use crate::proxy::Proxy;
+use crate::proxy::{Connections, Proxy};
 use crate::snapshot::Snapshot;
 use certificates::Certificates;
 use sockets::Sockets;
@@ -168,13 +168,19 @@ impl Gateway {
 
         let mut proxy = Proxy::new(Arc::clone(&shared.in_force), clock, log, metrics);
         proxy.lingers = Arc::clone(&shared.lingers);
-        let proxy = Arc::new(proxy);
+        let connections = Arc::new(Connections(Arc::new(proxy)));
         let addresses = listeners.iter().map(Listener::address).collect();
         let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
         let mut serving = JoinSet::new();
         for listener in listeners {
-            let (proxy, places) = (Arc::clone(&proxy), Arc::clone(&places));
-            serving.spawn(listener.serve(proxy, places, shared.metrics.clone(), stopping.clone(), cutting.clone()));
+            let (connections, places) = (Arc::clone(&connections), Arc::clone(&places));
+            serving.spawn(listener.serve(
+                connections,
+                places,
+                shared.metrics.clone(),
+                stopping.clone(),
+                cutting.clone(),
+            ));
         }
         let (mut watched, mut background) = (JoinSet::new(), JoinSet::new());
         if let Some(admin) = admin {

@@ -7,6 +7,7 @@
 
 mod changes;
 mod client;
+mod connection;
 mod delivery;
 mod encode;
 mod export;
@@ -22,18 +23,18 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::task::Poll;
 
 use arc_swap::ArcSwapOption;
-use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method};
-use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora::apps::HttpServerOptions;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use prometheus::IntGauge;
 
+pub use connection::Connections;
 use delivery::{Times, deliver};
 use extras::Extras;
 use negotiation::Format;
@@ -376,98 +377,9 @@ async fn unless_panicked<T>(mut work: Pin<&mut impl Future<Output = Result<T, Re
     .await
 }
 
-#[async_trait]
-impl HttpServerApp for Proxy {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        mut session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        // A request sent before the last one was answered waits its turn (RFC 9112, section 9.3.2).
-        session.set_pipelining_enabled(true);
-        let idle = self.in_force.load().as_ref().map(|snapshot| snapshot.config.limits.idle_time);
-        let mut stopping = shutdown.clone();
-        let closing = async {
-            // Whoever holds the other end is not gone before this.
-            stopping.wait_for(|stop| *stop).await.ok();
-            if self.lingers.load(Ordering::Acquire) {
-                std::future::pending::<()>().await;
-            }
-        };
-        let read = tokio::select! {
-            biased;
-            // The whole head must arrive within the idle time, however slowly it trickles.
-            read = tokio::time::timeout(idle.unwrap_or(client::FIRST_HEAD), session.read_request()) => read,
-            // An idle connection is closed at once when the gateway drains and nobody takes over.
-            () = closing => return None,
-        };
-        match read {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) | Err(_) => return None,
-            Ok(Err(error)) => {
-                // A head that came too slowly: whoever sends it waits for no answer.
-                let io = error.root_cause().downcast_ref::<std::io::Error>();
-                if io.is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut) {
-                    return None;
-                }
-                let mut exchange =
-                    Exchange::begin(self.clock.now(), client::address(&session), None, &self.log, &self.metrics);
-                session.set_keepalive(None);
-                let reason = exchange.announce().await.err().unwrap_or(Reason::MalformedRequest);
-                let rejection = Rejection::from(reason);
-                // Of a head that can't be read, it can't be told what it asks for: the refusal has a body.
-                let times = Times::new(self.in_force.load().as_deref());
-                let (reply, extras) = (Reply::refused(&rejection), Extras::default());
-                match deliver(&mut session, reply, &extras, false, &times, &mut exchange).await {
-                    Ok(()) => exchange.end(rejection.status.as_u16(), Some(reason)).await,
-                    Err(reason) => exchange.cut(reason).await,
-                }
-                session.shutdown().await;
-                return None;
-            }
-        }
-        // An idle connection holds no room for it.
-        if !Box::pin(self.exchange(&mut session, shutdown)).await {
-            session.shutdown().await;
-            return None;
-        }
-        // Who was told that the connection stays open may be about to use it.
-        if *shutdown.borrow() && !self.lingers.load(Ordering::Acquire) {
-            session.set_keepalive(None);
-        }
-        let settings = HttpPersistentSettings::for_session(&session);
-        let reusable = session.finish().await.ok().flatten()?;
-        Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
-    }
-
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.options)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What a connection costs that waits for a request, beside its buffers and its TLS.
-    #[tokio::test]
-    async fn a_connection_that_is_idle_holds_no_room_for_an_exchange() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let config = crate::config::Audit {
-            file: folder.path().join("audit.jsonl"),
-            fsync: crate::config::Fsync::Never,
-            serve_without: false,
-        };
-        let log = Log::open(&config, Clock::system()).expect("a log");
-        let proxy = Arc::new(Proxy::new(Arc::new(ArcSwapOption::empty()), Clock::system(), log, Metrics::new()));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let stream = tokio::net::TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
-        let stream = pingora::protocols::l4::stream::Stream::from(stream);
-        let (_stop, stopping) = tokio::sync::watch::channel(false);
-        let waits = proxy.process_new_http(ServerSession::new_http1(Box::new(stream)), &stopping);
-        let room = std::mem::size_of_val(&*waits);
-        assert!(room < 8 * 1024, "{room} bytes");
-    }
 
     #[tokio::test]
     async fn a_panic_is_the_failure_of_its_own_request() {

@@ -17,7 +17,7 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
     UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::frames::{Cut, Frames, PREFACE};
@@ -32,6 +32,8 @@ pub(super) struct Followed {
     /// Bytes that are missing of the preface of HTTP/2, which pingora waits for without a limit.
     preface: usize,
     speaks: Speaks,
+    /// The first byte of what comes next, if somebody waited for it. It was followed already.
+    peeked: Option<u8>,
     /// Until it has asked for something.
     newcomer: Option<Newcomer>,
     /// When what is awaited must be here: the preface of HTTP/2, the first head, or the rest of a later one.
@@ -62,6 +64,7 @@ impl Followed {
             outgoing: Outgoing::default(),
             preface: if is_http2 { PREFACE } else { 0 },
             speaks,
+            peeked: None,
             newcomer: Some(newcomer),
             deadline: Some(Box::pin(tokio::time::sleep(if is_http2 { greeting } else { head_time }))),
             head_time,
@@ -116,8 +119,13 @@ impl AsyncRead for Followed {
         if let Speaks::Http1(messages) = &this.speaks {
             messages.may_go_on()?;
         }
+        let peeked = if buffer.remaining() == 0 { None } else { this.peeked.take() };
+        buffer.put_slice(peeked.as_slice());
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        let mut polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if polled.is_pending() && peeked.is_some() {
+            polled = Poll::Ready(Ok(()));
+        }
         let read = buffer.filled_mut().get_mut(before..).unwrap_or_default();
         if !read.is_empty() {
             this.received(read)?;
@@ -207,4 +215,15 @@ impl GetSocketDigest for Followed {
 }
 
 #[async_trait]
-impl Peek for Followed {}
+impl Peek for Followed {
+    /// Waits for one byte, which is read again.
+    async fn try_peek(&mut self, first: &mut [u8]) -> io::Result<bool> {
+        let mut byte = [0];
+        self.read_exact(&mut byte).await?;
+        if let Some(first) = first.first_mut() {
+            [*first] = byte;
+        }
+        [self.peeked] = byte.map(Some);
+        Ok(true)
+    }
+}

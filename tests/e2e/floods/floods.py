@@ -25,7 +25,7 @@ from world import Load, World, many_files, open_tls, p99, tls
 
 NOISE = 0.025
 # What an idle connection may cost where nothing bounds how many there are.
-HELD = 24 * 1024
+HELD = 18 * 1024
 UNCAPPED = "limits: { new_connections: 100000, head_time: 10m, idle_time: 10m, connections: 100000 }\n"
 
 
