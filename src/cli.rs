@@ -5,6 +5,7 @@
 pub mod check;
 pub mod health;
 pub mod keys;
+pub mod secrets;
 pub mod serve;
 
 use std::path::PathBuf;
@@ -80,6 +81,31 @@ pub enum Command {
     /// Make API keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Keep secrets in a sealed file
+    ///
+    /// The file and its key are those that the configuration names under `sealed_secrets`. A value is read from stdin and
+    /// never shown. Examples:
+    ///
+    ///     scrim secrets set crm-token/acme < token
+    ///     scrim secrets list
+    #[command(subcommand, verbatim_doc_comment)]
+    Secrets(Secrets),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Secrets {
+    /// Print a new key, to be kept elsewhere than the file
+    Key,
+    /// Set a secret; its value is read from stdin, or asked for where that is a terminal
+    Set(secrets::Named),
+    /// Print the names of all secrets and when each was set
+    List(secrets::Of),
+    /// Remove a secret
+    Remove(secrets::Named),
+    /// Seal everything anew with the first of the keys
+    ///
+    /// To replace a key: put the new one before the old one in the key's file, run this, and remove the old one.
+    Rotate(secrets::Of),
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,17 +1,19 @@
 //! The gateway's own configuration, checked: listeners, upstreams, identity, tenancy, limits, audit.
 //!
 //! `raw` reads the file as written; `compile` checks it. Relative paths are resolved against the file's folder.
-//! Secrets are read when the configuration is loaded and never shown.
+//! Secrets are read when the configuration is loaded, those of a sealed file again when it changes, and never shown.
 
 mod browsers;
 mod coding;
 mod compile;
+mod credential;
 mod identity;
 mod limits;
 mod listeners;
 mod proxies;
 mod rates;
 mod raw;
+mod secrets;
 mod tokens;
 mod upstreams;
 
@@ -28,10 +30,12 @@ use crate::model::value::Type;
 use crate::secret::Secret;
 use crate::yaml::Text;
 pub use coding::Coding;
+pub use credential::{Choice, Credential, is_plain};
 pub use limits::Limits;
 pub use listeners::{CertificateFiles, ClientAuth, Listener, Tls, TlsVersion, UnknownName};
 pub use proxies::{Forwarding, TrustedProxies, contains};
-pub use upstreams::{ClientCertificate, Credential, Health, Scheme, Upstream};
+pub use secrets::{Fingerprint, Keyring, Sealed};
+pub use upstreams::{ClientCertificate, Health, Scheme, Upstream};
 
 #[derive(Debug)]
 pub struct Config {
@@ -41,6 +45,8 @@ pub struct Config {
     /// Without it, a request comes from whoever connected.
     pub trusted_proxies: Option<TrustedProxies>,
     pub upstreams: BTreeMap<Name, Upstream>,
+    /// What upstreams' credentials are made of.
+    pub keyring: Arc<Keyring>,
     pub principal: PrincipalSchema,
     pub places: Places,
     pub authn: Authn,

@@ -94,6 +94,8 @@ pub struct Outgoing {
     pub target: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Whose credential it bears, where each tenant has its own.
+    pub tenant: TenantScope,
 }
 
 impl<Purpose> Permit<Purpose> {
@@ -207,7 +209,8 @@ impl<'a> Case<'a> {
             target.push('?');
             target.push_str(query);
         }
-        Some(Outgoing { method: route.method.clone(), target, headers: self.headers(api)?, body: Bytes::new() })
+        let (method, tenant) = (route.method.clone(), self.tenant.clone());
+        Some(Outgoing { method, target, headers: self.headers(api)?, body: Bytes::new(), tenant })
     }
 
     /// How an answer with the records that a client asked for is redacted.
@@ -505,7 +508,8 @@ pub fn hierarchy(
     let path = list_route(api, table)?.upstream_path.expand(&[], tenant)?;
     let printed = language.print(table, &query, tenant, true);
     let target = if printed.is_empty() { path } else { format!("{path}?{printed}") };
-    let outgoing = Outgoing { method: Method::GET, target, headers: headers(api, tenant)?, body: Bytes::new() };
+    let (method, headers, tenant) = (Method::GET, headers(api, tenant)?, tenant.clone());
+    let outgoing = Outgoing { method, target, headers, body: Bytes::new(), tenant };
     Some(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Hierarchy })
 }
 

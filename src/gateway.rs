@@ -32,8 +32,9 @@ use sockets::Sockets;
 
 /// Between two looks where nothing sooner is asked for.
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
-/// Between two looks at the list of revocations. Its content is compared, so that it may be replaced in any way.
-const REVOCATIONS_EVERY: Duration = Duration::from_secs(1);
+/// Between two looks at the list of revocations and at sealed secrets. Their content is compared, so that they may be replaced
+/// in any way.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often callers who have not asked for long are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 /// For streams of HTTP/2, which run in tasks of their own, once their connections have ended.
@@ -232,7 +233,7 @@ impl Gateway {
         self.shared.reload().await
     }
 
-    /// Fetches key sets and hierarchy and reads revocations now, as the gateway does by itself at their intervals.
+    /// Fetches key sets and hierarchy and reads revocations and sealed secrets now, as the gateway does by itself at their intervals.
     pub async fn refresh(&self) {
         if let Some(snapshot) = self.shared.in_force.load_full() {
             for kept in Kept::ALL {
@@ -379,16 +380,22 @@ enum Kept {
     KeySets,
     Hierarchy,
     Revocations,
+    Secrets,
 }
 
 impl Kept {
-    const ALL: [Self; 3] = [Self::KeySets, Self::Hierarchy, Self::Revocations];
+    const ALL: [Self; 4] = [Self::KeySets, Self::Hierarchy, Self::Revocations, Self::Secrets];
 
     async fn refresh(self, snapshot: &Snapshot, metrics: &Metrics) {
         match self {
             Self::KeySets => snapshot.authenticator.refresh().await,
             Self::Hierarchy => snapshot.hierarchy.refresh(&snapshot.upstreams, metrics).await,
             Self::Revocations => snapshot.authenticator.read_revocations().await,
+            Self::Secrets => {
+                let upstreams = Arc::clone(&snapshot.upstreams);
+                // As files on a network do, it may take its time. A reading that panics changes nothing.
+                tokio::task::spawn_blocking(move || upstreams.read_secrets_again()).await.ok();
+            }
         }
     }
 
@@ -397,8 +404,9 @@ impl Kept {
         match self {
             Self::KeySets => snapshot.authenticator.refresh_after().unwrap_or(REFRESH_EVERY),
             Self::Hierarchy => snapshot.hierarchy.refresh_interval().unwrap_or(REFRESH_EVERY),
-            Self::Revocations if snapshot.authenticator.has_revocations() => REVOCATIONS_EVERY,
-            Self::Revocations => REFRESH_EVERY,
+            Self::Revocations if snapshot.authenticator.has_revocations() => LOOK_EVERY,
+            Self::Secrets if snapshot.upstreams.has_sealed_secrets() => LOOK_EVERY,
+            Self::Revocations | Self::Secrets => REFRESH_EVERY,
         }
     }
 }

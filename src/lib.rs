@@ -67,5 +67,6 @@ pub mod dialect;
 pub mod files;
 pub mod model;
 pub mod pki;
+pub mod sealed;
 pub mod secret;
 pub mod yaml;

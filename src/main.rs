@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use scrim::cli::{self, Arguments, Command, Keys};
+use scrim::cli::{self, Arguments, Command, Keys, Secrets, secrets};
 use tracing_subscriber::EnvFilter;
 
 #[cfg(feature = "mimalloc")]
@@ -34,11 +34,27 @@ fn main() -> ExitCode {
             Ok(()) => Ok(true),
             Err(failed) => return fail(&failed.to_string()),
         },
+        Command::Secrets(command) => match run_secrets(command) {
+            Ok(()) => Ok(true),
+            Err(secrets::Failed::Config(found)) => cli::check::show(&found).map(|()| false),
+            Err(failed) => return fail(&failed.to_string()),
+        },
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn run_secrets(command: &Secrets) -> Result<(), secrets::Failed> {
+    let mut out = std::io::stdout();
+    match command {
+        Secrets::Key => secrets::key(&mut out),
+        Secrets::Set(named) => secrets::set(named, &mut out),
+        Secrets::List(of) => secrets::list(of, &mut out),
+        Secrets::Remove(named) => secrets::remove(named, &mut out),
+        Secrets::Rotate(of) => secrets::rotate(of, &mut out),
     }
 }
 

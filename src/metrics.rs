@@ -75,6 +75,8 @@ pub struct Handles {
     pub revocations: IntGauge,
     /// 1 while the file of revocations can't be used and the last list stays in force. Should be 0.
     pub revocations_stale: IntGauge,
+    /// Whether the sealed secrets in force are not those that lie there.
+    pub sealed_secrets_stale: IntGauge,
     /// Questions about opaque tokens by `outcome`: `active`, `refused`, `failed`.
     pub introspections: IntCounterVec,
     /// Reads of a tenant's people from the hierarchy's table by `outcome` (`ok`, `failed`).
@@ -196,6 +198,10 @@ impl Metrics {
                 "Issuers whose keys could not be fetched again and are used as they were. Should be 0.",
             ),
             revocations: gauge("scrim_revocations", "Entries of the list of revocations in force."),
+            sealed_secrets_stale: gauge(
+                "scrim_sealed_secrets_stale",
+                "Whether the sealed secrets could not be read again, so that older ones are in force.",
+            ),
             revocations_stale: gauge(
                 "scrim_revocations_stale",
                 "1 while the file of revocations can't be used and the last list stays in force. Should be 0.",

@@ -142,6 +142,12 @@ impl From<Reason> for Rejection {
             | Reason::Overloaded => {
                 says(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The gateway cannot serve this now.")
             }
+            // Not the caller's doing, and not over by itself.
+            Reason::UpstreamCredentialMissing => says(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "tenant_not_served",
+                "The service behind this gateway is not set up for this tenant.",
+            ),
             Reason::Internal => says(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The gateway failed."),
         }
     }

@@ -6,7 +6,7 @@ use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderName, header};
 
 use crate::admission::Admission;
 use crate::api::{self, Catalog};
@@ -176,16 +176,18 @@ impl Snapshot {
         if diagnostic::has_errors(&found) {
             return Err(found);
         }
-        let upstreams = Upstreams::new(config.upstreams.values(), &config.limits, metrics).map_err(|name| {
-            let spans = config.upstreams.get(&name).map(|upstream| upstream.span.clone());
-            let message = format!("upstream `{name}` has a host or a credential that cannot be sent in a header");
-            spans.into_iter().map(|span| Diagnostic::error("upstream-unusable", span, &*message)).collect::<Vec<_>>()
-        })?;
+        let upstreams =
+            Upstreams::new(config.upstreams.values(), &config.keyring, &config.limits, metrics).map_err(|name| {
+                let spans = config.upstreams.get(&name).map(|upstream| upstream.span.clone());
+                let message = format!("upstream `{name}` has a host or a credential that cannot be sent in a header");
+                spans
+                    .into_iter()
+                    .map(|span| Diagnostic::error("upstream-unusable", span, &*message))
+                    .collect::<Vec<_>>()
+            })?;
         let tenant = catalog.apis().flat_map(|(_, api)| api.tenant_headers.iter().map(|(name, _)| name.clone()));
-        let credentials = config.upstreams.values().filter_map(|upstream| match &upstream.credential {
-            Some(config::Credential::Header { name, .. }) => Some(name.clone()),
-            Some(config::Credential::Bearer(_)) | None => None,
-        });
+        let credentials = config.upstreams.values().filter_map(|upstream| Some(&upstream.credential.as_ref()?.header));
+        let credentials = credentials.filter(|name| **name != header::AUTHORIZATION).cloned();
         let identity_headers = tenant.chain(credentials).collect();
         let upstreams = Arc::new(upstreams);
         let admission = Admission::new(&config.rates, &config.limits);

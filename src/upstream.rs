@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod breaker;
+mod credentials;
 mod decode;
 mod endpoints;
 pub mod upgrade;
@@ -19,7 +20,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
@@ -27,7 +28,7 @@ use pingora::http::RequestHeader;
 use pingora::protocols::tls::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
-use crate::config::{Coding, Credential, Limits, Scheme, Upstream};
+use crate::config::{Coding, Keyring, Limits, Scheme, Upstream};
 use crate::diagnostic::{self, Diagnostic};
 use crate::enforcement::{Outgoing, Permit};
 use crate::files::Fingerprint;
@@ -37,6 +38,7 @@ use crate::pki::{self, Certified, Named};
 use answer::InUse;
 pub use answer::{Answer, Body, Held, Whole};
 use breaker::Breaker;
+use credentials::Credentials;
 use endpoints::{Endpoints, Lease};
 
 /// Requests at a time on one connection of HTTP/2.
@@ -47,6 +49,8 @@ const STREAMS: usize = 100;
 pub enum Failure {
     #[error("unknown upstream")]
     Unknown,
+    #[error("there is no credential of this tenant")]
+    NoCredential,
     #[error("it failed too often and is left alone for a while")]
     Open,
     #[error("its name does not resolve")]
@@ -71,6 +75,7 @@ impl Failure {
     pub fn reason(self) -> Reason {
         match self {
             Self::Unknown | Self::Unresolved | Self::Unreachable => Reason::UpstreamUnreachable,
+            Self::NoCredential => Reason::UpstreamCredentialMissing,
             Self::Open => Reason::UpstreamCircuitOpen,
             Self::Timeout => Reason::UpstreamTimeout,
             Self::Broken | Self::Undecodable => Reason::UpstreamBroken,
@@ -87,6 +92,7 @@ impl Failure {
 /// Every upstream of one configuration, each with a pool of its own, so that no connection crosses trust domains.
 pub struct Upstreams {
     by_name: BTreeMap<Name, Peer>,
+    secrets: credentials::Kept,
     limits: Limits,
     metrics: Metrics,
 }
@@ -104,20 +110,24 @@ struct Peer {
     base_path: String,
     host_header: HeaderValue,
     accept_encoding: HeaderValue,
-    credential: Option<(header::HeaderName, HeaderValue)>,
+    credentials: Option<Credentials>,
 }
 
 impl Upstreams {
     /// Errors: the name of an upstream whose host or credential can't be sent in a header.
     pub fn new<'c>(
         upstreams: impl IntoIterator<Item = &'c Upstream>,
+        keyring: &Arc<Keyring>,
         limits: &Limits,
         metrics: &Metrics,
     ) -> Result<Self, Name> {
-        let peer = |upstream: &Upstream| Peer::new(upstream, limits, metrics).ok_or_else(|| Arc::clone(&upstream.name));
+        let peer = |upstream: &Upstream| {
+            Peer::new(upstream, keyring, limits, metrics).ok_or_else(|| Arc::clone(&upstream.name))
+        };
         let by_name =
             upstreams.into_iter().map(|u| peer(u).map(|peer| (Arc::clone(&u.name), peer))).collect::<Result<_, _>>()?;
-        Ok(Self { by_name, limits: limits.clone(), metrics: metrics.clone() })
+        let secrets = credentials::Kept::new(keyring);
+        Ok(Self { by_name, secrets, limits: limits.clone(), metrics: metrics.clone() })
     }
 
     /// Looks whether the files have changed by which an upstream is trusted and the gateway shows itself to it, and takes them
@@ -153,9 +163,10 @@ impl Upstreams {
     }
 
     async fn exchange<'u>(&'u self, peer: &'u Peer, outgoing: &Outgoing) -> Result<Answer<'u>, Failure> {
+        // Before anything is asked of it: a tenant that it does not know says nothing of how it is.
+        let head = peer.head(outgoing)?;
         let pass = peer.breaker.admit(Instant::now()).ok_or(Failure::Open)?;
         let timer = self.metrics.upstream_seconds.start_timer();
-        let head = peer.head(outgoing).ok_or(Failure::Broken)?;
         match self.attempt(peer, &head, outgoing).await {
             Ok((session, lease, target)) => {
                 let answer = Answer::new(session, peer, lease, target, self, timer)?;
@@ -258,7 +269,7 @@ impl Upstreams {
 }
 
 impl Peer {
-    fn new(upstream: &Upstream, limits: &Limits, metrics: &Metrics) -> Option<Self> {
+    fn new(upstream: &Upstream, keyring: &Keyring, limits: &Limits, metrics: &Metrics) -> Option<Self> {
         let default_port = match upstream.scheme {
             Scheme::Http => 80,
             Scheme::Https => 443,
@@ -267,18 +278,9 @@ impl Peer {
             if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
         let authority =
             if upstream.port == default_port { bracketed } else { format!("{bracketed}:{}", upstream.port) };
-        let sensitive = |text: &[u8]| {
-            HeaderValue::from_bytes(text).ok().map(|mut value| {
-                value.set_sensitive(true);
-                value
-            })
-        };
-        let credential = match &upstream.credential {
+        let credentials = match &upstream.credential {
             None => None,
-            Some(Credential::Bearer(secret)) => {
-                Some((header::AUTHORIZATION, sensitive(&[b"Bearer ", secret.expose()].concat())?))
-            }
-            Some(Credential::Header { name, value }) => Some((name.clone(), sensitive(value.expose())?)),
+            Some(credential) => Some(Credentials::new(credential, keyring).ok()?),
         };
         (!upstream.server_name.is_empty()).then_some(())?;
         let seen = Mutex::new(Fingerprint::of(files(upstream)));
@@ -296,7 +298,7 @@ impl Peer {
             base_path: upstream.base_path.clone(),
             host_header: HeaderValue::from_str(&authority).ok()?,
             accept_encoding: accept_encoding(&upstream.accept_encoding)?,
-            credential,
+            credentials,
         })
     }
 
@@ -313,7 +315,16 @@ impl Peer {
         peer
     }
 
-    fn head(&self, outgoing: &Outgoing) -> Option<RequestHeader> {
+    /// Errors: the tenant has no credential, or something can't be sent.
+    fn head(&self, outgoing: &Outgoing) -> Result<RequestHeader, Failure> {
+        let credential = match &self.credentials {
+            None => None,
+            Some(credentials) => Some(credentials.of(&outgoing.tenant).ok_or(Failure::NoCredential)?),
+        };
+        self.head_with(outgoing, credential).ok_or(Failure::Broken)
+    }
+
+    fn head_with(&self, outgoing: &Outgoing, credential: Option<(HeaderName, HeaderValue)>) -> Option<RequestHeader> {
         let path = format!("{}{}", self.base_path, outgoing.target);
         let mut head =
             RequestHeader::build(outgoing.method.clone(), path.as_bytes(), Some(outgoing.headers.len() + 4)).ok()?;
@@ -322,8 +333,8 @@ impl Peer {
         for (name, value) in &outgoing.headers {
             head.append_header(name.clone(), value.clone()).ok()?;
         }
-        if let Some((name, value)) = &self.credential {
-            head.insert_header(name.clone(), value.clone()).ok()?;
+        if let Some((name, value)) = credential {
+            head.insert_header(name, value).ok()?;
         }
         let has_body = matches!(outgoing.method, http::Method::POST | http::Method::PUT | http::Method::PATCH);
         if has_body || !outgoing.body.is_empty() {

@@ -32,7 +32,7 @@ const ROWS: [&[&str]; 16] = [
     &["policy", "dialect"],
     &["config", "api"],
     // What a configuration names and others read.
-    &["pki"],
+    &["pki", "sealed"],
     // Mistakes of YAML and of whole files are diagnostics.
     &["yaml", "files"],
     &["model", "diagnostic", "metrics", "clock", "secret"],

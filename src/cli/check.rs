@@ -30,7 +30,7 @@ pub fn run(arguments: &Check) -> io::Result<bool> {
 }
 
 /// Everything found, for people, on stderr.
-pub(super) fn show(found: &[Diagnostic]) -> io::Result<()> {
+pub fn show(found: &[Diagnostic]) -> io::Result<()> {
     let colour = coloured(io::stderr().is_terminal(), |name| std::env::var(name).ok());
     write!(io::stderr(), "{}", diagnostic::render(found, colour))?;
     writeln!(io::stderr(), "{}", summary(found))

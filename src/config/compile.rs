@@ -1,22 +1,19 @@
-//! From a gateway file to a checked configuration: secrets, and the whole.
+//! From a gateway file to a checked configuration.
 //!
-//! Every mistake is collected; a configuration exists only if there is none, a draft of it also beside mistakes. Secrets
-//! are read here, once, and appear in no message.
+//! Every mistake is collected; a configuration exists only if there is none, a draft of it also beside mistakes.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::raw::{distinct, path, text, unknown, warn};
+use super::raw::{distinct, path};
+use super::secrets::Secrets;
 use super::{Audit, Authn, Config, Draft, Fsync, Hierarchy, Limits, Listener, Places};
-use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, proxies, rates, upstreams};
+use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, proxies, rates, secrets, upstreams};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
-use crate::model::Name;
-use crate::secret::Secret;
-use crate::yaml::{self, Node, Reader, Text};
+use crate::yaml::{self, Node, Reader};
 
-const MAX_SECRET: u64 = 64 * 1024;
 const MIN_MASKING_KEY: usize = 16;
 
 /// See [`Draft::read`].
@@ -41,21 +38,23 @@ pub(super) fn draft(path: &Path) -> (Option<Draft>, Vec<Diagnostic>) {
 fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<Draft> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut fields = reader.fields(tree, "a gateway file");
-    let mut secrets = fields.take("secrets").map(|node| Secrets::read(node, folder, reader)).unwrap_or_default();
+    let sealed = fields.take("sealed_secrets").and_then(|node| secrets::sealed(node, folder, reader));
+    let mut secrets = Secrets::read(fields.take("secrets"), sealed, folder, reader);
+    let tenancy = fields.require("tenancy", reader).map(|node| identity::tenancy(node, reader));
+    let dimensions = tenancy.as_ref().map_or(&[][..], |tenancy| &tenancy.dimensions);
     let listeners = fields.require("listeners", reader).map(|node| listeners::listeners(node, folder, reader));
     let admin =
         fields.take("admin").and_then(|node| listeners::admin(node, listeners.as_deref().unwrap_or_default(), reader));
     let trusted_proxies = fields.take("trusted_proxies").and_then(|node| proxies::trusted_proxies(node, reader));
-    let upstreams =
-        fields.require("upstreams", reader).map(|node| upstreams::upstreams(node, folder, &mut secrets, reader));
+    let upstreams = fields
+        .require("upstreams", reader)
+        .map(|node| upstreams::upstreams(node, folder, dimensions, &mut secrets, reader));
     let errors = reader.diagnostics.len();
     let principal = fields.require("principal", reader).map(|node| identity::principal(node, reader));
     let principal_holds = reader.diagnostics.len() == errors;
-    let tenancy = fields.require("tenancy", reader).map(|node| identity::tenancy(node, reader));
     let authn = fields.require("authn", reader).map(|node| {
         let none = super::PrincipalSchema::default();
         let schema = principal.as_ref().map_or(&none, |(schema, _)| schema);
-        let dimensions = tenancy.as_ref().map_or(&[][..], |tenancy| &tenancy.dimensions);
         identity::authn(node, folder, schema, dimensions, &mut secrets, reader)
     });
     let authn = authn.map(|authn| whose_certificates(authn, listeners.as_deref().unwrap_or_default(), reader));
@@ -88,8 +87,11 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     let places = Places { policies: policies.map(|node| node.span.clone()), ..Places::default() };
     let policies = path(policies, "`policies`", folder, reader);
     fields.finish(reader);
-    secrets.report_unused(reader);
+    let keyring = secrets.finish(reader);
     let (upstream_names, upstreams) = upstreams?;
+    if let (Some(authn), Some(first)) = (&authn, dimensions.first()) {
+        secrets::tenants_without(&upstreams, authn, first, &keyring, reader);
+    }
     let none = Audit { file: PathBuf::new(), fsync: Fsync::Always, serve_without: false };
     let (principal, roles) = principal.unwrap_or_default();
     let places = Places { roles, apis: apis.iter().map(|text| text.span.clone()).collect(), ..places };
@@ -99,6 +101,7 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
         admin,
         trusted_proxies,
         upstreams,
+        keyring: Arc::new(keyring),
         principal,
         places,
         authn: authn.unwrap_or_default(),
@@ -138,101 +141,6 @@ fn sha256(text: &str) -> String {
         write!(hex, "{byte:02x}").expect("a string takes all text");
         hex
     })
-}
-
-/// The declared secrets, read; and which of them something uses.
-#[derive(Default)]
-pub(super) struct Secrets {
-    /// `None`: declared, but it could not be read.
-    known: BTreeMap<Name, (Text, Option<Secret>)>,
-    used: BTreeSet<Name>,
-}
-
-impl Secrets {
-    fn read(node: &Node, folder: &Path, reader: &mut Reader) -> Self {
-        let mut known = BTreeMap::new();
-        for (name, node) in reader.entries(node, "`secrets`") {
-            let secret = read_secret(node, folder, reader);
-            known.insert(name.value.as_str().into(), (name.clone(), secret));
-        }
-        Self { known, used: BTreeSet::new() }
-    }
-
-    /// Reads `{ secret: name }`.
-    pub(super) fn reference(&mut self, node: &Node, what: &'static str, reader: &mut Reader) -> Option<Secret> {
-        let mut fields = reader.fields(node, what);
-        let word = text(fields.require("secret", reader), "`secret`", reader);
-        fields.finish(reader);
-        self.named(&word?, reader)
-    }
-
-    /// The secret of that name.
-    pub(super) fn named(&mut self, word: &Text, reader: &mut Reader) -> Option<Secret> {
-        let Some((_, secret)) = self.known.get(word.value.as_str()) else {
-            unknown("secret", "unknown-secret", word, self.known.keys().map(|name| &**name), reader);
-            return None;
-        };
-        self.used.insert(word.value.as_str().into());
-        secret.clone()
-    }
-
-    fn report_unused(&self, reader: &mut Reader) {
-        for (name, (text, _)) in &self.known {
-            if !self.used.contains(name) {
-                warn(reader, "unused-secret", &text.span, format!("nothing uses the secret `{name}`"));
-            }
-        }
-    }
-}
-
-fn read_secret(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Secret> {
-    let mut fields = reader.fields(node, "a secret");
-    let (file, env) = (fields.take("file"), fields.take("env"));
-    fields.finish(reader);
-    let (span, bytes) = match (file, env) {
-        (Some(node), None) => (&node.span, secret_file(node, folder, reader)?),
-        (None, Some(node)) => {
-            let name = reader.text(node, "`env`")?;
-            let Some(value) = std::env::var_os(&name.value) else {
-                let message = format!("the environment has no variable `{}`", name.value);
-                reader.error("bad-secret", &node.span, message);
-                return None;
-            };
-            (&node.span, value.into_encoded_bytes())
-        }
-        _ => {
-            reader.error("bad-secret", &node.span, "a secret needs one of `file` and `env`");
-            return None;
-        }
-    };
-    let trimmed = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let trimmed = trimmed.strip_suffix(b"\r").unwrap_or(trimmed);
-    if trimmed.is_empty() {
-        reader.error("bad-secret", span, "the secret is empty");
-        return None;
-    }
-    Some(Secret::new(trimmed))
-}
-
-fn secret_file(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Vec<u8>> {
-    let path = folder.join(reader.text(node, "`file`")?.value);
-    match files::bytes(&path, MAX_SECRET) {
-        Ok(bytes) => {
-            #[cfg(unix)]
-            if let Ok(metadata) = fs::metadata(&path)
-                && std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o004 != 0
-            {
-                let message = "every user of this machine can read the secret's file".to_owned();
-                warn(reader, "readable-secret", &node.span, message);
-            }
-            Some(bytes)
-        }
-        Err(error) => {
-            let message = format!("the secret can't be read: {}", files::reason(&error));
-            reader.error("bad-secret", &node.span, message);
-            None
-        }
-    }
 }
 
 /// See [`super::policy_files`].

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::compile::Secrets;
 use super::raw::{self, claim_path, distinct, duration, identifier, name, path, text};
+use super::secrets::Secrets;
 use super::tokens::{Context, introspection, jwt_issuer};
 use super::{ApiKeys, Authn, ClientCertificates, Hierarchy, HierarchyTable, Ids, JwtIssuer, PrincipalSchema, Tenancy};
 use crate::diagnostic::{Diagnostic, Span};

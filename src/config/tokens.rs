@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::compile::Secrets;
 use super::identity::{DAY, DEFAULT_REFRESH, MIN_REFRESH, warn_of_strangers};
 use super::raw::{self, claim_path, distinct, duration, name, path, text, unknown};
+use super::secrets::Secrets;
 use super::{Algorithm, ClaimMap, ClaimValue, Ids, Introspection, Jwks, JwtIssuer, KeySource};
 use super::{PrincipalSchema, Proofs, RemoteKeys, Scheme};
 use crate::model::Name;

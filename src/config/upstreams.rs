@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::compile::Secrets;
-use super::raw::{self, distinct, duration, header, path, text, warn};
+use super::credential::{Credential, credential};
+use super::raw::{self, distinct, duration, path, text, warn};
+use super::secrets::Secrets;
 use super::{Coding, coding};
 use crate::diagnostic::Span;
 use crate::model::Name;
-use crate::secret::Secret;
 use crate::yaml::{Node, Reader};
 
 /// How long a resolved name is used before it is looked up again.
@@ -70,17 +70,11 @@ pub enum Scheme {
     Https,
 }
 
-/// What the gateway shows the upstream in place of the client's credentials.
-#[derive(Debug)]
-pub enum Credential {
-    Bearer(Secret),
-    Header { name: http::HeaderName, value: Secret },
-}
-
 /// All names, and those upstreams that hold.
 pub(super) fn upstreams(
     node: &Node,
     folder: &Path,
+    dimensions: &[Name],
     secrets: &mut Secrets,
     reader: &mut Reader,
 ) -> (Vec<Name>, BTreeMap<Name, Upstream>) {
@@ -88,19 +82,26 @@ pub(super) fn upstreams(
     for (name, node) in reader.entries(node, "`upstreams`") {
         let name = Name::from(name.value.as_str());
         names.push(Name::clone(&name));
-        if let Some(upstream) = upstream(Name::clone(&name), node, folder, secrets, reader) {
+        if let Some(upstream) = upstream(Name::clone(&name), node, folder, dimensions, secrets, reader) {
             upstreams.insert(name, upstream);
         }
     }
     (names, upstreams)
 }
 
-fn upstream(name: Name, node: &Node, folder: &Path, secrets: &mut Secrets, reader: &mut Reader) -> Option<Upstream> {
+fn upstream(
+    name: Name,
+    node: &Node,
+    folder: &Path,
+    dimensions: &[Name],
+    secrets: &mut Secrets,
+    reader: &mut Reader,
+) -> Option<Upstream> {
     let mut fields = reader.fields(node, "an upstream");
     let word = text(fields.require("url", reader), "`url`", reader);
     let (server_name, ca) = (fields.take("server_name"), fields.take("ca"));
     let (own, protocols) = (fields.take("client_certificate"), fields.take("protocols"));
-    let credential = fields.take("credential").map(|node| credential(node, secrets, reader));
+    let credential = fields.take("credential").map(|node| credential(node, dimensions, secrets, reader));
     let accept_encoding = fields
         .take("accept_encoding")
         .map_or_else(Vec::new, |node| coding::codings(node, "`accept_encoding`", &Coding::READ, reader));
@@ -226,42 +227,4 @@ fn speaks_http2(node: &Node, reader: &mut Reader) -> bool {
             .help = Some("[h2, http/1.1]".to_owned());
     }
     words.iter().any(|word| word.value == "h2")
-}
-
-fn credential(node: &Node, secrets: &mut Secrets, reader: &mut Reader) -> Option<Credential> {
-    let mut fields = reader.fields(node, "`credential`");
-    let (bearer, own_header) = (fields.take("bearer"), fields.take("header"));
-    fields.finish(reader);
-    let (name, secret) = match (bearer, own_header) {
-        (Some(node), None) => (None, secrets.reference(node, "`bearer`", reader)?),
-        (None, Some(node)) => {
-            let mut fields = reader.fields(node, "`header`");
-            let name = text(fields.require("name", reader), "`name`", reader);
-            let secret = text(fields.require("secret", reader), "`secret`", reader);
-            fields.finish(reader);
-            let name = name.and_then(|name| header(&name, &[], reader));
-            let secret = secret.and_then(|word| secrets.named(&word, reader));
-            (Some(name?), secret?)
-        }
-        _ => {
-            reader.error("bad-credential", &node.span, "`credential` needs one of `bearer` and `header`");
-            return None;
-        }
-    };
-    if !sendable(&secret) {
-        reader.error(
-            "bad-secret",
-            &node.span,
-            "the secret can't be sent in a header: it has other than plain characters",
-        );
-        return None;
-    }
-    Some(match name {
-        Some(name) => Credential::Header { name, value: secret },
-        None => Credential::Bearer(secret),
-    })
-}
-
-fn sendable(secret: &Secret) -> bool {
-    secret.expose().iter().all(|byte| (b'!'..=b'~').contains(byte))
 }

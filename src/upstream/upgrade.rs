@@ -51,8 +51,8 @@ impl Upstreams {
     }
 
     async fn agree<'u>(&'u self, peer: &'u Peer, outgoing: &Outgoing) -> Result<Upgrade<'u>, Failure> {
+        let (head, key) = handshake(peer, outgoing)?;
         let pass = peer.breaker.admit(std::time::Instant::now()).ok_or(Failure::Open)?;
-        let (head, key) = handshake(peer, outgoing).ok_or(Failure::Broken)?;
         let (mut session, lease) = match self.attempt(peer, &head, outgoing).await {
             Ok((session, lease, _)) => (session, lease),
             Err(failure) => {
@@ -113,13 +113,14 @@ impl Upgraded<'_> {
 }
 
 /// The request and its key.
-fn handshake(peer: &Peer, outgoing: &Outgoing) -> Option<(RequestHeader, String)> {
+fn handshake(peer: &Peer, outgoing: &Outgoing) -> Result<(RequestHeader, String), Failure> {
     let mut random = [0; 16];
-    aws_lc_rs::rand::fill(&mut random).ok()?;
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| Failure::Broken)?;
     let key = STANDARD.encode(random);
     let mut head = peer.head(outgoing)?;
-    head.insert_header(header::SEC_WEBSOCKET_KEY, HeaderValue::from_str(&key).ok()?).ok()?;
-    Some((head, key))
+    let shown = HeaderValue::from_str(&key).map_err(|_| Failure::Broken)?;
+    head.insert_header(header::SEC_WEBSOCKET_KEY, shown).map_err(|_| Failure::Broken)?;
+    Ok((head, key))
 }
 
 /// The protocol that was agreed on, if any; `None`: nothing was agreed on (RFC 6455, section 4.1).

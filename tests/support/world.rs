@@ -32,6 +32,8 @@ pub struct Setup {
     pub upstream: Option<SocketAddr>,
     /// Its URL, if that is not plain HTTP to there.
     pub upstream_url: Option<String>,
+    /// What the upstream is shown.
+    pub credential: String,
     /// Further members of the upstream, each after a comma.
     pub upstream_keys: String,
     /// Further files of the folder, by name.
@@ -56,6 +58,7 @@ impl Default for Setup {
             listener: "{ address: 127.0.0.1:0, plaintext: true }".to_owned(),
             upstream: None,
             upstream_url: None,
+            credential: "{ bearer: { secret: token } }".to_owned(),
             upstream_keys: String::new(),
             files: BTreeMap::new(),
             jwks: "{ file: jwks.json }".to_owned(),
@@ -127,7 +130,7 @@ impl Setup {
             "listeners: [{}]\n\
              admin: {{ address: 127.0.0.1:0 }}\n\
              secrets: {{ token: {{ file: token }}, masking: {{ file: masking }} }}\n\
-             upstreams: {{ crm: {{ url: \"{}\", credential: {{ bearer: {{ secret: token }} }}{} }} }}\n\
+             upstreams: {{ crm: {{ url: \"{}\", credential: {}{} }} }}\n\
              principal:\n  roles: [rep, manager, support, analyst]\n  attributes: {{ regions: list(string), mfa: bool, level: int }}\n\
              authn:\n  jwt:\n    - issuer: {ISSUER}\n      audience: crm\n      jwks: {}\n      algorithms: [ES256]\n      \
              organizations: [acme, globex]\n      map: {{ id: claims.sub, roles: claims.roles, groups: claims.groups, \
@@ -140,6 +143,7 @@ impl Setup {
              apis: [api.yaml]\npolicies: policies\n{limits}{}",
             self.listener,
             self.upstream_url.clone().unwrap_or_else(|| format!("http://{upstream}")),
+            self.credential,
             self.upstream_keys,
             self.jwks,
             self.authn,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::api::{self, Catalog};
-use crate::config::{Credential, policy_files};
+use crate::config::{Choice, policy_files};
+use crate::model::Name;
 use crate::policy::PolicySet;
 
 /// A folder that is removed at the end of a test.
@@ -125,7 +126,9 @@ fn secrets_are_trimmed_and_appear_in_no_debug_print() {
     let shown = format!("{config:?}");
     assert!(!shown.contains("s3cr3t"), "{shown}");
     assert!(!shown.contains(&format!("{:?}", SECRET.as_bytes()).replace(['[', ']'], "")));
-    let Some(Credential::Bearer(token)) = &config.upstreams["crm"].credential else { panic!("a bearer") };
+    let credential = config.upstreams["crm"].credential.as_ref().expect("a credential");
+    assert_eq!((credential.scheme, &credential.secret), ("Bearer ", &Choice::One("crm-token".into())));
+    let token = config.keyring.get("crm-token").expect("a secret");
     assert_eq!(token.expose(), format!("{SECRET}-crm-token").as_bytes());
     assert_eq!(config.hash.len(), 64);
 }

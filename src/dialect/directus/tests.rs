@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::{Field, FieldId, Operator, TableId};
+use crate::api::{FieldId, Operator, TableId};
 use crate::dialect::{Comparison, described, parse_record};
 use crate::model::filter::{Filter, Part, Sign, Test};
 use crate::model::{Name, Value};
@@ -37,9 +37,10 @@ fn table() -> Table {
 }
 
 /// The same table, all of whose columns are compared so.
-fn pushing(table: Table, push: Option<Push>) -> Table {
-    let fields = table.fields.iter().map(|field| Field { push, ..field.clone() }).collect();
-    Table { fields, ..table }
+fn pushing(mut table: Table, push: Option<Push>) -> Table {
+    let fields = Arc::get_mut(&mut table.fields).expect("nobody else has them");
+    fields.iter_mut().for_each(|field| field.push = push);
+    table
 }
 
 fn server() -> Directus {
