@@ -498,10 +498,26 @@ pub enum Shape {
 pub enum Tenancy {
     /// (dimension, column), one for each declared dimension.
     Columns(Vec<(Name, FieldId)>),
-    /// The parent's tenant, which must come expanded in this to-one relation.
-    Via(FieldId),
+    /// The parent's tenant, which must come expanded.
+    Via(Parent),
     /// Belongs to all tenants, and can't be written.
     Shared,
+}
+
+/// A record whose tenant is that of others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parent {
+    /// The to-one relation that leads to it.
+    pub relation: FieldId,
+    pub columns: Vec<Lent>,
+}
+
+/// A tenant column of a parent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lent {
+    pub dimension: Name,
+    pub column: Name,
+    pub of: Type,
 }
 
 /// How a write is guarded between the record's check and its change.

@@ -21,6 +21,7 @@ mod lifecycle;
 mod live;
 mod odata;
 mod pages;
+mod parents;
 mod pocketbase;
 mod process;
 mod proxies;

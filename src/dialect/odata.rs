@@ -42,9 +42,9 @@ impl Language for Odata {
         print::query(table, query, list.then_some((self, tenant)))
     }
 
-    /// Never so where the tenant is the parent's.
+    /// Where the tenant is the parent's, its columns are reached through the navigation property.
     fn is_tenant_pushed(&self, table: &Table) -> bool {
-        !matches!(table.tenant, Tenancy::Via(_))
+        !matches!(&table.tenant, Tenancy::Via(parent) if parent.columns.is_empty())
     }
 
     fn envelope(&self) -> Envelope<'_> {

@@ -11,7 +11,7 @@ mod own;
 mod tests;
 mod value;
 
-use crate::api::{FieldId, Operator, Pocketbase, Shape, Table, Tenancy};
+use crate::api::{FieldId, Lent, Operator, Parent, Pocketbase, Shape, Table, Tenancy};
 use crate::dialect::pairs::{self, Pairs};
 use crate::dialect::{Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query};
 use crate::model::filter::Sieve;
@@ -71,10 +71,7 @@ impl Language for Pocketbase {
     }
 
     fn is_tenant_pushed(&self, table: &Table) -> bool {
-        match &table.tenant {
-            Tenancy::Columns(_) | Tenancy::Shared => true,
-            Tenancy::Via(_) => false,
-        }
+        !matches!(&table.tenant, Tenancy::Via(parent) if parent.columns.is_empty())
     }
 
     fn envelope(&self) -> Envelope<'_> {
@@ -112,7 +109,11 @@ fn nothing(table: &Table) -> String {
 
 /// One tenant's records.
 fn tenants(table: &Table, tenant: &TenantScope) -> Option<Expression> {
-    let Tenancy::Columns(columns) = &table.tenant else { return None };
+    let columns = match &table.tenant {
+        Tenancy::Columns(columns) => columns,
+        Tenancy::Via(parent) => return parents(table, parent, tenant),
+        Tenancy::Shared => return None,
+    };
     let part = |(dimension, column): &(Name, FieldId)| {
         // A tenant without the dimension owns nothing, so it is given what matches nothing.
         let value = tenant.value(dimension).map_or_else(String::new, |value| value.to_string());
@@ -124,6 +125,20 @@ fn tenants(table: &Table, tenant: &TenantScope) -> Option<Expression> {
         })
     };
     grammar::conjunction(columns.iter().map(part).collect())
+}
+
+/// Those whose parents are one tenant's. What has no parent has nothing but empty texts there, and no tenant is called so.
+fn parents(table: &Table, parent: &Parent, tenant: &TenantScope) -> Option<Expression> {
+    let Some(through) = expansion(table, parent.relation) else { return Some(key_is_empty(table)) };
+    let part = |lent: &Lent| match tenant.value(&lent.dimension) {
+        Some(value) => Expression::Comparison(grammar::Comparison {
+            path: format!("{through}.{}", lent.column),
+            sign: Sign::Equal,
+            literal: value::literal(&Shape::Plain(lent.of.clone()), value),
+        }),
+        None => key_is_empty(table),
+    };
+    grammar::conjunction(parent.columns.iter().map(part).collect())
 }
 
 /// A condition in the server's words. `None`: it lets everything through.

@@ -6,7 +6,7 @@
 
 pub(super) mod guard;
 
-use crate::api::{FieldId, InexactPaging, Shape, Table, Tenancy};
+use crate::api::{FieldId, InexactPaging, Parent, Shape, Table, Tenancy};
 use crate::dialect::{Language, PagedBy, Query};
 use crate::model::Reason;
 use crate::policy::{Layout, Residual};
@@ -64,7 +64,7 @@ pub(super) fn helpers(table: &Table, layout: &Layout, language: &dyn Language) -
     if language.expands() {
         let related = |field: &FieldId| !matches!(table.field(*field).shape, Shape::Plain(_));
         query.expand = layout.fields().filter_map(|name| table.field_named(name)).filter(related).collect();
-        if let Tenancy::Via(field) = table.tenant
+        if let Tenancy::Via(Parent { relation: field, .. }) = table.tenant
             && !query.expand.contains(&field)
         {
             query.expand.push(field);
@@ -79,7 +79,7 @@ pub(super) fn people(language: &dyn Language, table: &Table, manager: FieldId, p
     let mut wanted = vec![table.key, manager];
     match &table.tenant {
         Tenancy::Columns(columns) => wanted.extend(columns.iter().map(|(_, column)| *column)),
-        Tenancy::Via(relation) => {
+        Tenancy::Via(Parent { relation, .. }) => {
             query.expand.push(*relation);
             wanted.push(*relation);
             if let Shape::One { by, .. } = table.field(*relation).shape {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::table::Unread;
-use crate::api::{Catalog, FieldId, Shape, Table, TableId, Tenancy};
+use crate::api::{Catalog, FieldId, Parent, Shape, Table, TableId, Tenancy};
 use crate::config::HierarchyTable;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::dialect::{self, Paging};
@@ -125,7 +125,7 @@ fn tenant(table: &Table, catalog: &Catalog, layout: &mut Layout) -> Option<Vec<(
                 |(dimension, column): &(Name, FieldId)| (Arc::clone(dimension), layout.insert(&[name(table, *column)]));
             Some(columns.iter().map(column).collect())
         }
-        Tenancy::Via(relation) => {
+        Tenancy::Via(Parent { relation, .. }) => {
             let Shape::One { table: parent, .. } = table.field(*relation).shape else { return Some(Vec::new()) };
             let parent = catalog.table(parent);
             let Tenancy::Columns(columns) = &parent.tenant else { return Some(Vec::new()) };

@@ -14,7 +14,7 @@ use super::ir::Expr;
 use super::residual::{Fence, Index, Owner};
 use super::types::{self, Macro, Phase, ROOTS, Scope};
 use super::{lint, parse, raw};
-use crate::api::{Catalog, FieldId, RouteKind, Shape, Table, TableId, Tenancy};
+use crate::api::{Catalog, FieldId, Parent, RouteKind, Shape, Table, TableId, Tenancy};
 use crate::config::PrincipalSchema;
 use crate::diagnostic::{self, Diagnostic, Source, Span, nearest};
 use crate::model::{Action, Name};
@@ -247,7 +247,7 @@ fn fence(table: &Table, catalog: &Catalog, dimensions: &[Name], layout: &mut Lay
                 let complete = dimensions.iter().all(|d| columns.iter().any(|(name, _)| name == d));
                 return if complete && !columns.is_empty() { Fence::Columns { columns, parent } } else { Fence::Never };
             }
-            Tenancy::Via(relation) => {
+            Tenancy::Via(Parent { relation, .. }) => {
                 let field = at.field(*relation);
                 let Shape::One { table: related, by } = &field.shape else { return Fence::Never };
                 let related = catalog.table(*related);

@@ -1,7 +1,7 @@
 //! Tables: that keys, owners, tenant columns and relations exist and have the type their use needs.
 
 use super::{Known, unknown};
-use crate::api::{ApiId, Field, FieldId, Pocketbase, Push, Shape, Table, Tenancy, raw};
+use crate::api::{ApiId, Field, FieldId, Lent, Parent, Pocketbase, Push, Shape, Table, Tenancy, raw};
 use crate::diagnostic::Span;
 use crate::model::value::{Decimal, Type};
 use crate::model::{Name, Value};
@@ -278,7 +278,18 @@ fn via(known: &Known<'_>, api: &raw::Api, table: &raw::Table, word: &Text, reade
         reader.error("bad-tenant", &word.span, message).help =
             Some("declare rest.parameters.expand: the parent's tenant must come with each row".to_owned());
     }
-    Some(Tenancy::Via(id))
+    Some(Tenancy::Via(Parent { relation: id, columns: lent(parent.raw) }))
+}
+
+/// What a parent says of its tenant. Mistakes in it are the parent's own.
+fn lent(parent: &raw::Table) -> Vec<Lent> {
+    let Some(raw::Tenant::Columns(_, columns)) = &parent.tenant else { return Vec::new() };
+    let of = |(dimension, word): &(Text, Text)| {
+        let field = parent.fields.iter().find(|field| field.name.value == word.value)?;
+        let (dimension, column) = (dimension.value.as_str().into(), word.value.as_str().into());
+        Some(Lent { dimension, column, of: plain(field)? })
+    };
+    columns.iter().filter_map(of).collect()
 }
 
 /// What the upstream stores where a create leaves the field out, as a value of the field's type.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::{FieldId, Operator, TableId};
+use crate::api::{FieldId, Operator, Parent, TableId};
 use crate::dialect::{Comparison, described, parse_record};
 use crate::model::filter::{Filter, Part, Sign, Test};
 use crate::model::{Name, Value};
@@ -161,7 +161,8 @@ fn the_tenant_counts_as_asked_for_only_where_the_database_tells_texts_apart() {
     assert!(server().is_tenant_pushed(&with(Some(Push::Exact))));
     assert!(!server().is_tenant_pushed(&with(Some(Push::Loose))), "`ACME` would be `acme`");
     assert!(!server().is_tenant_pushed(&with(None)));
-    assert!(!server().is_tenant_pushed(&Table { tenant: Tenancy::Via(FieldId(RELATION)), ..table() }));
+    let parent = Parent { relation: FieldId(RELATION), columns: Vec::new() };
+    assert!(!server().is_tenant_pushed(&Table { tenant: Tenancy::Via(parent), ..table() }));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A query in OData's words: every name declared, every literal of its property's type, every alternative in parentheses.
 
-use crate::api::{FieldId, Odata, Operator, Shape, Table, Tenancy};
+use crate::api::{FieldId, Lent, Odata, Operator, Shape, Table, Tenancy};
 use crate::dialect::pairs::Pairs;
 use crate::dialect::{Comparison, Condition, Query, value};
 use crate::model::TenantScope;
@@ -48,7 +48,13 @@ pub(super) fn query(table: &Table, query: &Query, of: Option<(&Odata, &TenantSco
 }
 
 fn tenant_filter(table: &Table, tenant: &TenantScope) -> Vec<String> {
-    let Tenancy::Columns(columns) = &table.tenant else { return Vec::new() };
+    let columns = match &table.tenant {
+        Tenancy::Columns(columns) => columns,
+        Tenancy::Via(parent) => {
+            return parent.columns.iter().map(|of| parents(table, parent.relation, of, tenant)).collect();
+        }
+        Tenancy::Shared => return Vec::new(),
+    };
     let own = |field: FieldId, value: &str| {
         let comparison = Comparison { through: None, field, operator: Operator::Equal, value: value.to_owned() };
         match &table.field(field).shape {
@@ -59,6 +65,15 @@ fn tenant_filter(table: &Table, tenant: &TenantScope) -> Vec<String> {
     };
     let value = |dimension: &str| tenant.value(dimension).map_or("", |value| value);
     columns.iter().map(|(dimension, column)| own(*column, value(dimension))).collect()
+}
+
+/// One tenant's in a column of the parent, which a record without a parent does not equal (OData 4.01, part 2, section
+/// 5.1.1.1.1).
+fn parents(table: &Table, relation: FieldId, lent: &Lent, tenant: &TenantScope) -> String {
+    match tenant.value(&lent.dimension).filter(|value| value::is_spelled(&lent.of, value)) {
+        Some(value) => format!("{}/{} eq {}", name(table, relation), lent.column, quoted(&lent.of, value)),
+        None => format!("{} eq null", name(table, table.key)),
+    }
 }
 
 fn name(table: &Table, field: FieldId) -> &str {
@@ -125,6 +140,14 @@ fn compared(table: &Table, comparison: &Comparison) -> String {
         | Operator::StartsWithAnyCase
         | Operator::EndsWithAnyCase
         | Operator::ContainsAnyCase => "false".to_owned(),
+    }
+}
+
+/// Invariant: a value is spelled as its type is, so that what isn't a text has no quote.
+fn quoted(of: &Type, value: &str) -> String {
+    match of {
+        Type::String => format!("'{}'", value.replace('\'', "''")),
+        _ => value.to_owned(),
     }
 }
 

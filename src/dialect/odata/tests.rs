@@ -329,6 +329,10 @@ fn the_other_options_are_written_by_name_and_number() {
     assert!(record(("$expand", "account")).is_ok());
 }
 
+fn via(columns: Vec<Lent>) -> Tenancy {
+    Tenancy::Via(Parent { relation: FieldId(9), columns })
+}
+
 #[test]
 fn a_tenant_that_its_column_cannot_hold_owns_nothing() {
     let mut table = table();
@@ -336,7 +340,26 @@ fn a_tenant_that_its_column_cannot_hold_owns_nothing() {
     let sent = decoded(&odata().print(&table, &Query::default(), &tenant(), true));
     assert_eq!(sent.first().map(|(_, value)| value.as_str()), Some("id eq null"));
     assert!(odata().is_tenant_pushed(&table));
-    assert!(!odata().is_tenant_pushed(&Table { tenant: Tenancy::Via(FieldId(9)), ..table }));
+    assert!(!odata().is_tenant_pushed(&Table { tenant: via(Vec::new()), ..table }));
+}
+
+#[test]
+fn a_parents_tenant_is_asked_for_through_the_navigation_property() {
+    let lent = |of| Lent { dimension: "organization_id".into(), column: "org".into(), of };
+    let with = |of| Table { tenant: via(vec![lent(of)]), ..table() };
+    let sent = |of, query: &Query| decoded(&odata().print(&with(of), query, &tenant(), true));
+    assert!(odata().is_tenant_pushed(&with(Type::String)));
+    let own = "account/org eq 'o''neil & co'";
+    assert_eq!(sent(Type::String, &Query::default()).first().map(|(_, filter)| filter.as_str()), Some(own));
+    let asked = parse(&[("$filter", "stage eq 'a' or stage eq 'b'")]).expect("it parses");
+    let whole = format!("{own} and stage in ('a','b')");
+    assert_eq!(sent(Type::String, &asked).first(), Some(&("$filter".to_owned(), whole)));
+    // A column that can't hold the tenant is nobody's.
+    assert_eq!(sent(Type::Int, &Query::default()).first().map(|(_, filter)| filter.as_str()), Some("id eq null"));
+    // Nothing of a client's leads there.
+    for filter in ["account/org eq 'x'", "account/organization_id eq 'x'"] {
+        assert_eq!(parse(&[("$filter", filter)]), Err(Reason::QueryNotAllowed), "{filter}");
+    }
 }
 
 #[test]

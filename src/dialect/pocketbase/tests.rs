@@ -67,6 +67,23 @@ fn filter(query: &Query) -> String {
 }
 
 #[test]
+fn a_parents_tenant_is_asked_for_through_the_relation() {
+    let lent = Lent { dimension: "organization_id".into(), column: "org".into(), of: Type::String };
+    let parent = |field, columns| Parent { relation: FieldId(field), columns };
+    let with = |field, lent| Table { tenant: Tenancy::Via(parent(field, lent)), ..table() };
+    let asked = |table: &Table| {
+        let printed = server().print(table, &Query::default(), &tenant("o'neil"), true);
+        printed.split('&').find_map(|pair| pair.strip_prefix("filter=")).map(decoded)
+    };
+    let via = with(8, vec![lent.clone()]);
+    assert!(server().is_tenant_pushed(&via) && !server().is_tenant_pushed(&with(8, Vec::new())));
+    assert_eq!(asked(&via).as_deref(), Some("account.org='o\\'neil'"));
+    assert_eq!(asked(&with(2, vec![lent.clone()])).as_deref(), Some("id=''"), "what leads nowhere finds nothing");
+    let other = Lent { dimension: "app_id".into(), ..lent };
+    assert_eq!(asked(&with(8, vec![other])).as_deref(), Some("id=''"), "and so does half a tenant");
+}
+
+#[test]
 fn a_query_is_printed_anew_beside_the_tenants_filter() {
     let query = parse(&[
         ("filter", "name='a' || amount>5 && active=true"),

@@ -89,7 +89,7 @@ fn catalog() -> Catalog {
             }
         });
         let tenant = match *name {
-            "activities" => Tenancy::Via(position("account")),
+            "activities" => Tenancy::Via(Parent { relation: position("account"), columns: Vec::new() }),
             "currencies" => Tenancy::Shared,
             _ => Tenancy::Columns(vec![
                 ("organization_id".into(), position("organization_id")),
