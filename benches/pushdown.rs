@@ -1,0 +1,180 @@
+//! What it is worth to ask only for what may be seen: a page of 20 out of 100,000 records, of which the caller may see one in
+//! a hundred, once with the policy's condition pushed down, once filled up from pages that the upstream did not cut.
+//!
+//! One gateway in this process has two tables over one upstream, which filters and pages from memory; they differ in `push`
+//! alone. They are asked in turn, and every answer is compared with the records that the data themselves say it must hold:
+//! a benchmark of refusals, of rows that leak, or of two pages that differ, fails. Time is the client's, bytes are those of
+//! the upstream's answers.
+//!
+//! `cargo bench --bench pushdown`, or with `-- --quick` one short round, which says that all works and little else.
+
+#[path = "pushdown/setup.rs"]
+mod setup;
+#[path = "pushdown/upstream.rs"]
+mod upstream;
+
+#[path = "../tests/support/identities.rs"]
+#[allow(unreachable_pub, reason = "shared with the tests, where it is reachable")]
+mod identities;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use scrim::clock::Clock;
+use scrim::gateway::Gateway;
+use tokio::net::TcpStream;
+
+use setup::Setup;
+use upstream::{RECORDS, Upstream, VISIBLE};
+
+/// Records of a page.
+const PAGE: usize = 20;
+/// One answer takes no longer, or something hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The first page, and one in the middle of what may be seen.
+const PLACES: [(&str, usize); 2] = [("first", 0), ("middle", VISIBLE / 2)];
+/// The two ways to come to a page, by the first part of the path.
+const WAYS: [&str; 2] = ["pushed", "filled"];
+
+/// What one page took, time after time.
+struct Figures {
+    place: &'static str,
+    offset: usize,
+    way: &'static str,
+    times: Vec<Duration>,
+    /// Of the upstream's answers; the same each time.
+    bytes: u64,
+    requests: u64,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --all-targets` runs it without this.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        println!("nothing to do: run it with `cargo bench --bench pushdown`");
+        return ExitCode::SUCCESS;
+    }
+    let rounds = if arguments.iter().any(|argument| argument == "--quick") { 1 } else { 25 };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    match runtime.block_on(run(rounds)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pushdown: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(rounds: usize) -> Result<(), String> {
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        return Err("the cryptography could not be set up".to_owned());
+    }
+    let upstream = Upstream::start().await.map_err(|error| format!("no upstream: {error}"))?;
+    let setup = Setup::new(upstream.address)?;
+    let gateway = Gateway::start(&setup.gateway_file(), |_| {}, Clock::system())
+        .await
+        .map_err(|errors| scrim::diagnostic::render(&errors, false))?;
+    let address = *gateway.addresses().first().ok_or("the gateway listens nowhere")?;
+    let mut connection = connect(address).await?;
+    let of = |(place, offset)| WAYS.map(|way| Figures { place, offset, way, times: Vec::new(), bytes: 0, requests: 0 });
+    let mut figures: Vec<Figures> = PLACES.into_iter().flat_map(of).collect();
+    // The first round only warms up, and is judged as all others are.
+    for round in 0..=rounds {
+        for figure in &mut figures {
+            let before = (upstream.bytes(), upstream.requests());
+            let target = format!("/{}/contacts?limit={PAGE}&offset={}", figure.way, figure.offset);
+            let begun = Instant::now();
+            let body = ask(&mut connection, address, &target, setup.token()).await?;
+            let took = begun.elapsed();
+            let expected = upstream.visible(figure.offset, PAGE);
+            if setup::page(&body)? != expected {
+                return Err(format!("{target} is not the page that the caller may see"));
+            }
+            let moved = (upstream.bytes() - before.0, upstream.requests() - before.1);
+            if round > 0 {
+                if (figure.bytes, figure.requests) != (0, 0) && (figure.bytes, figure.requests) != moved {
+                    return Err(format!(
+                        "{target} moved {moved:?} now, and {:?} before",
+                        (figure.bytes, figure.requests)
+                    ));
+                }
+                (figure.bytes, figure.requests) = moved;
+                figure.times.push(took);
+            }
+        }
+    }
+    if gateway.metrics().pushdown_leaks.get() + gateway.metrics().tenant_violations.get() > 0 {
+        return Err("rows came that were not asked for".to_owned());
+    }
+    gateway.shutdown().await;
+    report(&figures, rounds);
+    Ok(())
+}
+
+fn report(figures: &[Figures], rounds: usize) {
+    println!("{RECORDS} records, {VISIBLE} of them visible, pages of {PAGE}; medians of {rounds} rounds, in turn");
+    println!("\n{:7} {:8} {:>10} {:>14} {:>10}", "page", "", "ms", "upstream bytes", "requests");
+    for figure in figures {
+        let (ms, bytes) = (figure.median() * 1e3, figure.bytes);
+        println!("{:7} {:8} {ms:10.2} {bytes:14} {:10}", figure.place, figure.way, figure.requests);
+    }
+    println!();
+    for (place, _) in PLACES {
+        let of = |way| figures.iter().find(|figure| figure.place == place && figure.way == way);
+        if let [Some(pushed), Some(filled)] = WAYS.map(of) {
+            println!("ratio pushdown_{place}_time {:.1}", filled.median() / pushed.median());
+            println!("ratio pushdown_{place}_bytes {:.1}", filled.bytes as f64 / pushed.bytes as f64);
+        }
+    }
+}
+
+impl Figures {
+    /// In seconds.
+    fn median(&self) -> f64 {
+        let mut times: Vec<f64> = self.times.iter().map(Duration::as_secs_f64).collect();
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+}
+
+async fn connect(address: SocketAddr) -> Result<SendRequest<Empty<Bytes>>, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| format!("cannot connect: {error}"))?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    // It ends with its sender; what goes wrong on it is told there.
+    tokio::spawn(async { connection.await.unwrap_or_default() });
+    Ok(sender)
+}
+
+async fn ask(
+    sender: &mut SendRequest<Empty<Bytes>>,
+    address: SocketAddr,
+    target: &str,
+    token: &str,
+) -> Result<Bytes, String> {
+    let request = Request::get(target)
+        .header(header::HOST, address.to_string())
+        .header(header::AUTHORIZATION, token)
+        .body(Empty::new())
+        .map_err(|error| error.to_string())?;
+    let exchange = async {
+        sender.ready().await?;
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        Ok::<_, hyper::Error>((head.status, body.collect().await?.to_bytes()))
+    };
+    let (status, body) = tokio::time::timeout(PATIENCE, exchange)
+        .await
+        .map_err(|_| format!("{target}: no answer in time"))?
+        .map_err(|error| format!("{target}: no answer: {error}"))?;
+    if status != StatusCode::OK {
+        return Err(format!("{target} was answered {status}: {}", String::from_utf8_lossy(&body)));
+    }
+    Ok(body)
+}
