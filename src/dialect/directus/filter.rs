@@ -1,12 +1,14 @@
-//! A client's filter, understood: comparisons of the table's own columns with values of their types.
+//! A client's filter, understood: comparisons of columns with values of their types.
 //!
 //! Each member of an object is one condition beside the others; `_and` and `_or` hold lists, also below a column's name.
-//! Other tables' columns, functions, and operators that a column's type doesn't have are refused like what is not there.
+//! Below the column of a to-one relation, columns of the related record have names, too. Deeper ones, functions, and
+//! operators that a column's type doesn't have are refused like what is not there.
 
 use super::raw::Node;
 use super::value;
 use crate::api::{FieldId, Operator, Shape, Table};
 use crate::dialect::{Comparison, Condition};
+use crate::model::Name;
 use crate::model::value::Type;
 
 /// Conditions within each other.
@@ -24,9 +26,17 @@ struct Reading<'t> {
     comparisons: usize,
 }
 
-impl Reading<'_> {
+/// A column of the table, or of the record that a to-one relation leads to.
+#[derive(Clone, Copy)]
+struct Column<'t> {
+    through: Option<FieldId>,
+    field: FieldId,
+    kind: &'t Type,
+}
+
+impl<'t> Reading<'t> {
     /// An object's members, all of which must hold, of a column if one was named.
-    fn whole(&mut self, node: &Node, column: Option<(FieldId, &Type)>, depth: usize) -> Option<Condition> {
+    fn whole(&mut self, node: &Node, column: Option<Column<'t>>, depth: usize) -> Option<Condition> {
         let Node::Object(members) = node else { return None };
         let mut all = Condition::default();
         for (name, member) in members {
@@ -35,13 +45,7 @@ impl Reading<'_> {
         Some(all)
     }
 
-    fn member(
-        &mut self,
-        name: &str,
-        member: &Node,
-        column: Option<(FieldId, &Type)>,
-        depth: usize,
-    ) -> Option<Condition> {
+    fn member(&mut self, name: &str, member: &Node, column: Option<Column<'t>>, depth: usize) -> Option<Condition> {
         if depth == MAX_DEPTH {
             return None;
         }
@@ -52,24 +56,39 @@ impl Reading<'_> {
             }
             return Some(if name == "_and" { Condition::And(parts) } else { Condition::Or(parts) });
         }
-        if let Some((field, kind)) = column {
-            return self.comparison(field, kind, name, member);
-        }
-        let field = self.table.field_named(name)?;
-        let Shape::Plain(kind) = &self.table.field(field).shape else { return None };
+        let of = match column {
+            None => self.column(None, name)?,
+            Some(column) if name.starts_with('_') => return self.comparison(column, name, member),
+            Some(Column { through: None, field, .. }) => {
+                let relation = self.table.relation_by(&self.table.field(field).name)?;
+                self.column(Some(relation), name)?
+            }
+            Some(_) => return None,
+        };
         match member {
-            Node::Object(_) => self.whole(member, Some((field, kind)), depth + 1),
-            value => self.comparison(field, kind, "_eq", value),
+            Node::Object(_) => self.whole(member, Some(of), depth + 1),
+            value => self.comparison(of, "_eq", value),
         }
     }
 
-    fn comparison(&mut self, field: FieldId, kind: &Type, operator: &str, node: &Node) -> Option<Condition> {
+    fn column(&self, through: Option<FieldId>, name: &str) -> Option<Column<'t>> {
+        let before = through.map(|relation| Name::clone(&self.table.field(relation).name));
+        let names: Vec<Name> = before.into_iter().chain([Name::from(name)]).collect();
+        let (through, field) = self.table.column(&names)?;
+        match &self.table.reached(through, field)?.shape {
+            Shape::Plain(kind) => Some(Column { through, field, kind }),
+            Shape::One { .. } | Shape::Many { .. } => None,
+        }
+    }
+
+    fn comparison(&mut self, column: Column<'t>, operator: &str, node: &Node) -> Option<Condition> {
+        let kind = column.kind;
         let is_text = *kind == Type::String;
         let is_ordered = value::is_ordered(kind);
         if !is_text && !is_ordered && *kind != Type::Bool {
             return None;
         }
-        let mut of = Of { reading: self, field, kind };
+        let mut of = Of { reading: self, column };
         match operator {
             "_eq" if *node == Node::Null => of.null(true),
             "_neq" if *node == Node::Null => of.null(false),
@@ -99,19 +118,19 @@ impl Reading<'_> {
 /// Comparisons with one column.
 struct Of<'r, 't> {
     reading: &'r mut Reading<'t>,
-    field: FieldId,
-    kind: &'r Type,
+    column: Column<'t>,
 }
 
 impl Of<'_, '_> {
     fn said(&mut self, operator: Operator, value: String) -> Option<Condition> {
         self.reading.comparisons += 1;
         let is_room = self.reading.comparisons <= MAX_COMPARISONS;
-        is_room.then_some(Condition::Is(Comparison { through: None, field: self.field, operator, value }))
+        let Column { through, field, .. } = self.column;
+        is_room.then_some(Condition::Is(Comparison { through, field, operator, value }))
     }
 
     fn is(&mut self, operator: Operator, node: &Node) -> Option<Condition> {
-        let value = value::of(self.kind, operator, node)?;
+        let value = value::of(self.column.kind, operator, node)?;
         self.said(operator, value)
     }
 

@@ -4,7 +4,7 @@
 //! of each column, and taken off the sieve before it comes here.
 
 use super::{print, value};
-use crate::api::{FieldId, Operator, Parameters, Shape, Table};
+use crate::api::{Operator, Parameters, Shape, Table};
 use crate::dialect::{Added, Comparison, Condition, sieve, value as spelling};
 use crate::model::filter::{Leaf, Part, Sieve, Sign, Test};
 use crate::model::value::Type;
@@ -27,17 +27,17 @@ pub(super) fn length(table: &Table, said: &Condition) -> usize {
 }
 
 fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
-    let [name] = &*leaf.column else { return None };
-    let id = table.field_named(name)?;
-    let field = table.field(id);
-    let Shape::Plain(kind) = &field.shape else { return None };
-    let is = |operator, value: String| Condition::Is(Comparison { through: None, field: id, operator, value });
+    let (through, id) = table.column(&leaf.column)?;
+    let Shape::Plain(kind) = &table.reached(through, id)?.shape else { return None };
+    let is = |operator, value: String| Condition::Is(Comparison { through, field: id, operator, value });
     let each = |operator, values: &[Value]| -> Option<Vec<Condition>> {
         let is_short = values.len() <= Parameters::LIST;
         is_short.then(|| values.iter().map(|value| Some(is(operator, spelled(kind, value)?))).collect())?
     };
     Some(match &leaf.test {
-        Test::Null | Test::NotNull => null(id, leaf.test == Test::Null),
+        // A record that isn't there has no value either, which is no answer to whether it is null.
+        Test::Null if through.is_some() => return None,
+        Test::Null | Test::NotNull => is(Operator::Null, (leaf.test == Test::Null).to_string()),
         Test::OneOf(values) => Condition::Or(each(Operator::Equal, values)?),
         Test::NoneOf(values) => Condition::And(each(Operator::NotEqual, values)?),
         Test::Order(sign, value) if value::is_ordered(kind) => {
@@ -64,10 +64,6 @@ fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
         // Where letters are folded, what is not found may be there.
         Test::Text { .. } => return None,
     })
-}
-
-fn null(field: FieldId, is_null: bool) -> Condition {
-    Condition::Is(Comparison { through: None, field, operator: Operator::Null, value: is_null.to_string() })
 }
 
 /// A value that the server reads as what it is. `None`: there is no way to say it. Of an instant it reads milliseconds.

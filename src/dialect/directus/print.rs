@@ -104,6 +104,17 @@ fn test(column: &str, operator: &str, value: Node) -> Node {
     Node::Object(vec![(column.to_owned(), Node::Object(vec![(operator.to_owned(), value)]))])
 }
 
+/// A test of the column that is compared: of a related record, below the column that points to it.
+fn tested(table: &Table, comparison: &Comparison, operator: &str, value: Node) -> Node {
+    let Some(column) = comparison.read(table) else { return nothing(table) };
+    let own = test(&column.name, operator, value);
+    match comparison.through.map(|relation| &table.field(relation).shape) {
+        None => own,
+        Some(Shape::One { by, .. }) => Node::Object(vec![(name(table, *by).to_owned(), own)]),
+        Some(_) => nothing(table),
+    }
+}
+
 fn joined(word: &str, mut parts: Vec<Node>) -> Option<Node> {
     match parts.len() {
         0 | 1 => parts.pop(),
@@ -136,31 +147,27 @@ pub(super) fn condition(table: &Table, of: &Condition) -> Option<Node> {
 
 /// Two or more comparisons of one column as a list of values. Of bools the server takes none.
 fn list(table: &Table, parts: &[Condition], operator: Operator, word: &str) -> Option<Node> {
-    let [Condition::Is(Comparison { through: None, field, .. }), _, ..] = parts else { return None };
-    let shape = &table.field(*field).shape;
+    let [Condition::Is(first), _, ..] = parts else { return None };
+    let shape = &first.read(table)?.shape;
+    let is_same = |one: &Comparison| (one.through, one.field, one.operator) == (first.through, first.field, operator);
     let value = |part: &Condition| match part {
-        Condition::Is(one) if (one.through, one.field) == (None, *field) && one.operator == operator => {
-            Some(value::node(shape, &one.value))
-        }
+        Condition::Is(one) if is_same(one) => Some(value::node(shape, &one.value)),
         _ => None,
     };
     let values: Vec<Node> = parts.iter().map(value).collect::<Option<_>>()?;
-    (!values.iter().any(|value| matches!(value, Node::Bool(_))))
-        .then(|| test(name(table, *field), word, Node::List(values)))
+    (!values.iter().any(|value| matches!(value, Node::Bool(_)))).then(|| tested(table, first, word, Node::List(values)))
 }
 
 /// What has no words finds nothing.
 fn compared(table: &Table, comparison: &Comparison, expected: bool) -> Node {
-    if comparison.through.is_some() {
-        return nothing(table);
-    }
-    let field = table.field(comparison.field);
-    let of = value::node(&field.shape, &comparison.value);
+    let Some(column) = comparison.read(table) else { return nothing(table) };
+    let of = value::node(&column.shape, &comparison.value);
+    let test = |word: &str, of: Node| tested(table, comparison, word, of);
     let is_empty = comparison.value.is_empty();
     let word = match comparison.operator {
         // Elsewhere than in a list, the server takes no empty text.
-        Operator::Equal if expected && is_empty => return test(&field.name, "_in", Node::List(vec![of])),
-        Operator::NotEqual if expected && is_empty => return test(&field.name, "_nin", Node::List(vec![of])),
+        Operator::Equal if expected && is_empty => return test("_in", Node::List(vec![of])),
+        Operator::NotEqual if expected && is_empty => return test("_nin", Node::List(vec![of])),
         Operator::Equal if expected => "_eq",
         Operator::NotEqual if expected => "_neq",
         Operator::Less if expected => "_lt",
@@ -168,7 +175,7 @@ fn compared(table: &Table, comparison: &Comparison, expected: bool) -> Node {
         Operator::Greater if expected => "_gt",
         Operator::GreaterOrEqual if expected => "_gte",
         Operator::Null if expected => {
-            return test(&field.name, if comparison.value == "true" { "_null" } else { "_nnull" }, Node::Bool(true));
+            return test(if comparison.value == "true" { "_null" } else { "_nnull" }, Node::Bool(true));
         }
         pattern => {
             let known = filter::PATTERNS.iter().find(|(operator, ..)| *operator == pattern);
@@ -178,5 +185,5 @@ fn compared(table: &Table, comparison: &Comparison, expected: bool) -> Node {
             }
         }
     };
-    test(&field.name, word, of)
+    test(word, of)
 }

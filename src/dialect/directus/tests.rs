@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::{FieldId, Operator, Parent, TableId};
+use crate::api::{FieldId, Operator, Parent, Related, TableId};
 use crate::dialect::{Comparison, described, parse_record};
 use crate::model::filter::{Filter, Part, Sign, Test};
 use crate::model::{Name, Value};
@@ -33,14 +33,19 @@ fn table() -> Table {
         ("account".to_owned(), Shape::One { table: TableId(1), by: FieldId(9) }, false),
         ("notes".to_owned(), Shape::Many { table: TableId(2) }, false),
     ];
-    Table { in_place: true, ..pushing(described::contacts(fields), Some(Push::Exact)) }
+    let mut table = described::contacts(fields);
+    set_push(&mut table, Some(Push::Exact));
+    let account = described::contacts([
+        ("id".to_owned(), Shape::Plain(Type::Int), false),
+        ("name".to_owned(), Shape::Plain(Type::String), true),
+    ]);
+    let mut related = vec![None; table.fields.len()];
+    related[usize::from(RELATION)] = Some(Related { key: FieldId(0), fields: account.fields });
+    Table { in_place: true, related, ..table }
 }
 
-/// The same table, all of whose columns are compared so.
-fn pushing(mut table: Table, push: Option<Push>) -> Table {
-    let fields = Arc::get_mut(&mut table.fields).expect("nobody else has them");
-    fields.iter_mut().for_each(|field| field.push = push);
-    table
+fn set_push(table: &mut Table, push: Option<Push>) {
+    Arc::get_mut(&mut table.fields).expect("nobody else has it").iter_mut().for_each(|field| field.push = push);
 }
 
 fn server() -> Directus {
@@ -157,7 +162,11 @@ fn a_list_is_cut_to_the_tenant_whatever_its_name() {
 
 #[test]
 fn the_tenant_counts_as_asked_for_only_where_the_database_tells_texts_apart() {
-    let with = |push| pushing(table(), push);
+    let with = |push| {
+        let mut table = table();
+        set_push(&mut table, push);
+        table
+    };
     assert!(server().is_tenant_pushed(&with(Some(Push::Exact))));
     assert!(!server().is_tenant_pushed(&with(Some(Push::Loose))), "`ACME` would be `acme`");
     assert!(!server().is_tenant_pushed(&with(None)));
@@ -169,6 +178,11 @@ fn the_tenant_counts_as_asked_for_only_where_the_database_tells_texts_apart() {
 fn both_spellings_of_a_filter_mean_the_same() {
     for (json, brackets, expected) in [
         (r#"{"name":{"_eq":"a"}}"#, &[("filter[name][_eq]", "a")][..], r#"{"name":{"_eq":"a"}}"#),
+        (
+            r#"{"accountId":{"name":{"_eq":"a"}}}"#,
+            &[("filter[accountId][name]", "a")],
+            r#"{"accountId":{"name":{"_eq":"a"}}}"#,
+        ),
         (r#"{"name":"a"}"#, &[("filter[name]", "a")], r#"{"name":{"_eq":"a"}}"#),
         (r#"{"amount":{"_gt":5}}"#, &[("filter[amount][_gt]", "5")], r#"{"amount":{"_gt":5}}"#),
         (r#"{"id":{"_in":[1,2]}}"#, &[("filter[id][_in]", "1,2")], r#"{"id":{"_in":[1,2]}}"#),
@@ -237,7 +251,9 @@ fn both_spellings_of_a_filter_mean_the_same() {
 fn what_cant_be_judged_is_refused_like_what_is_not_there() {
     let texts = [
         r#"{"nothing":{"_eq":1}}"#,
-        r#"{"accountId":{"name":{"_eq":"x"}}}"#,
+        r#"{"accountId":{"nothing":{"_eq":"x"}}}"#,
+        r#"{"accountId":{"name":{"x":{"_eq":"x"}}}}"#,
+        r#"{"stage":{"name":{"_eq":"x"}}}"#,
         r#"{"account":{"_null":true}}"#,
         r#"{"account":{"name":{"_eq":"x"}}}"#,
         r#"{"notes":{"_some":{"label":{"_eq":"x"}}}}"#,
@@ -428,6 +444,7 @@ fn a_policys_rows_are_said_in_the_servers_words() {
     let text = |part, text: &str, expected| leaf("name", Test::Text { part, text: text.into(), expected });
     let own = |name: &str| leaf("name", Test::OneOf(texts(&[name])));
     let unsayable = || own("$NOW");
+    let behind = |name: &str, test| Filter::leaf(&Arc::from(["account".into(), name.into()]), test);
     for (filter, expected, exact) in [
         (Filter::All, "", true),
         (Filter::None, r#"{"id":{"_null":true}}"#, true),
@@ -453,7 +470,11 @@ fn a_policys_rows_are_said_in_the_servers_words() {
         (unsayable(), "", false),
         (leaf("custom", Test::OneOf(texts(&["a"]))), "", false),
         (leaf("nothing", Test::NotNull), "", false),
-        (Filter::leaf(&Arc::from(["account".into(), "name".into()]), Test::NotNull), "", false),
+        (behind("name", Test::NotNull), r#"{"accountId":{"name":{"_nnull":true}}}"#, true),
+        (behind("name", Test::OneOf(texts(&["a", "b"]))), r#"{"accountId":{"name":{"_in":["a","b"]}}}"#, true),
+        // A record that isn't there would be found, too.
+        (behind("name", Test::Null), "", false),
+        (behind("nothing", Test::NotNull), "", false),
         (
             Filter::Or(vec![own("a"), leaf("stage", Test::Null)]),
             r#"{"_or":[{"name":{"_eq":"a"}},{"stage":{"_null":true}}]}"#,

@@ -23,6 +23,8 @@ class Query:
     size: int
     finds: Callable[[list], list]
     total: bool
+    # Whether it compares what only some rows show: the gateway may have no words for where they do.
+    guarded: bool
 
 
 def folded(text):
@@ -47,8 +49,29 @@ def test(name, operator, value, passes):
     return {name: {operator: value}}, lambda row: row[name] is not None and passes(row[name])
 
 
-def comparison(rows, fields, chance):
-    name = chance.choice(fields)
+class Fields:
+    """What somebody may compare: clear everywhere, or where a function of the row says so. `deals`: those that notes point to
+    as far as they show, by key; `related` says of which notes they show."""
+
+    def __init__(self, clear, sometimes, deals, related):
+        self.clear, self.sometimes, self.deals, self.related = clear, sometimes, deals, related
+        self.guarded = False
+
+    def draw(self, rows, chance):
+        kind = chance.random()
+        if self.deals and kind < 0.12:
+            self.guarded = True
+            tree, passes = comparison(list(self.deals.values()), "stage", chance)
+            return {"dealId": tree}, lambda row: self.related(row) and row["dealId"] in self.deals and passes(self.deals[row["dealId"]])
+        if self.sometimes and kind < 0.4:
+            self.guarded = True
+            name = chance.choice(sorted(self.sometimes))
+            tree, passes = comparison(rows, name, chance)
+            return tree, lambda row: self.sometimes[name](row) and passes(row)
+        return comparison(rows, chance.choice(self.clear), chance)
+
+
+def comparison(rows, name, chance):
     value = chance.choice(rows)[name]
     draw = chance.random()
     if name in NULLABLE and (value is None or draw < 0.2):
@@ -100,10 +123,10 @@ def condition(rows, fields, chance, depth=2):
         return {sign: [part for part, _ in parts]}, lambda row: whole(passes(row) for _, passes in parts)
     if depth and chance.random() < 0.3:
         # Members of one object must all hold.
-        (a, first), (b, second) = comparison(rows, fields, chance), comparison(rows, fields, chance)
+        (a, first), (b, second) = fields.draw(rows, chance), fields.draw(rows, chance)
         if not set(a) & set(b):
             return a | b, lambda row: first(row) and second(row)
-    return comparison(rows, fields, chance)
+    return fields.draw(rows, chance)
 
 
 def brackets(tree, name="filter"):
@@ -119,11 +142,12 @@ def written(value):
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def draw(rows, clear, chance):
-    """A query of somebody to whom these fields are clear; `rows` are the whole tenant's, also the hidden ones."""
+def draw(rows, fields_of, chance):
+    """A query of somebody who may compare these fields; `rows` are the whole tenant's, also the hidden ones."""
+    clear, fields_of.guarded = fields_of.clear, False
     pairs, passes, order, fields = [], (lambda row: True), None, None
     if chance.random() < 0.8:
-        tree, passes = condition(rows, clear, chance)
+        tree, passes = condition(rows, fields_of, chance)
         pairs += brackets(tree) if chance.random() < 0.3 else [("filter", json.dumps(tree, ensure_ascii=chance.random() < 0.5))]
     if chance.random() < 0.5:
         order = chance.choice(clear), chance.random() < 0.5
@@ -145,4 +169,4 @@ def draw(rows, clear, chance):
         return [{name: view[name] for name in fields} if fields else view for _, view in found]
 
     text = "".join(f"&{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
-    return Query(text, chance.choice([3, 7, 25, 200]), finds, total)
+    return Query(text, chance.choice([3, 7, 25, 200]), finds, total, fields_of.guarded)

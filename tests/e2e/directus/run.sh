@@ -13,7 +13,7 @@ if ! cmp -s "$here/package.json" "$packages/installed.json"; then
     cp "$here/package.json" "$packages/installed.json"
 fi
 server=$packages/node_modules/.bin/directus
-# Its table of awkward values and its random writes are of the same shape as those of CAP.
+# Its random writes are of the same shape as those of CAP.
 export PYTHONPATH=$PYTHONPATH:$here/../cap
 
 port=$(free_port)
@@ -45,9 +45,11 @@ python3 "$common/data.py" >"$work/original.json"
 prepare_gateway
 "$python" "$client" prepare
 outcome 'the configuration is sound' "$E2E_BIN" check --config "$run/gateway.yaml" --deny-warnings
-# Random conditions may mean what nobody would write.
-"$python" "$here/samples.py" "$E2E_SEED" "$run"
 start_gateway
 echo "Directus at $E2E_UPSTREAM, scrim at $E2E_GATEWAY, seed $E2E_SEED"
 "$python" "$client" serving
+drain_gateway
+"$python" "$common/residuals.py" "$E2E_SEED" "$run" "$here/samples.yaml"
+start_gateway
+"$python" "$client" residuals
 drain_gateway
