@@ -42,6 +42,20 @@ def absent(*targets, who="ana", method="GET", same_as="/nothing", body=None):
     ]
 
 
+def batches(status, code, *parts, who="ana"):
+    """Each in a batch after a write that is permitted, and before one; `{contact}` is what the first one changes."""
+    fine = {"method": "PATCH", "url": contact(1), "body": {"name": "half-written"}}
+    return [
+        Attack(f"a batch with {part} by {who}, {order}", "/api/batch", status, code, who, "POST", body={"requests": requests})
+        for part in parts
+        for order, requests in [("last", [fine, part]), ("first", [part, fine])]
+    ]
+
+
+def part(method, url, body=None, **more):
+    return {"method": method, "url": url} | ({} if body is None else {"body": body}) | more
+
+
 def forbidden(method, target, body, who="ana"):
     return Attack(f"{method} {target} {body} by {who}", target, 403, "forbidden", who, method, body=body)
 
@@ -91,7 +105,7 @@ READS = [
             "/api/backups", "/api/crons", "/api/health", "/api/realtime", "/api/batch", "/api/files/contacts/con000000000001/x.png",
             "/api/files/token", "/_", "/_/index.html", "/", "/api", "/api/oauth2-redirect", "/api/sql",
             "/api/collections/users/auth-methods"),
-    *absent("/api/realtime", "/api/batch", "/api/collections", "/api/collections/import", "/api/settings/test/s3", "/api/files/token",
+    *absent("/api/realtime", "/api/collections", "/api/collections/import", "/api/settings/test/s3", "/api/files/token",
             "/api/backups", "/api/collections/users/auth-with-password", "/api/collections/_superusers/auth-with-password",
             "/api/collections/users/auth-refresh", "/api/collections/users/request-password-reset",
             "/api/collections/_superusers/impersonate/x", "/api/collections/staff/records", method="POST", body={"requests": []}),
@@ -170,6 +184,24 @@ WRITES = [
     *absent(CONTACTS, f"{records('accounts')}/acc000000000001", method="DELETE"),
     Attack("a method in a header", CONTACTS, 400, "method_not_supported", method="POST", body=NEW,
            headers={"X-HTTP-Method-Override": "DELETE"}),
+    # Batches: one refused part, and nothing of it is done.
+    *batches(404, "not_found", part("PATCH", contact(3), {"name": "x"}), part("PATCH", contact(7), {"name": "x"}),
+             part("PATCH", f"{CONTACTS}/con000000099999", {"name": "x"}), part("DELETE", f"{records('accounts')}/acc000000000001"),
+             part("POST", records("staff"), NEW), part("POST", "/api/collections", {"name": "x"}), part("PATCH", "/api/settings", {"batch": {}}),
+             part("POST", "/api/batch", {"requests": [part("DELETE", contact(3))]}),
+             part("DELETE", "/api/collections/_superusers/records/x"), part("POST", "/api/collections/users/auth-refresh", {})),
+    *batches(403, "forbidden", part("DELETE", contact(4)), part("POST", CONTACTS, NEW | {"organization_id": "globex"}),
+             part("POST", CONTACTS, NEW | {"national_id": "x"}), part("POST", CONTACTS, NEW | {"accountId": "acc000000000003"}),
+             part("PUT", CONTACTS, NEW | {"id": "con000000000003"}), part("PUT", CONTACTS, NEW | {"id": "con000000000007"}),
+             part("PUT", CONTACTS, NEW | {"id": "con000000099999"})),
+    *batches(400, "body_malformed", part("GET", contact(1)), part("DELETE", contact(3), headers={"Authorization": "x"}),
+             part("DELETE", contact(1)), part("PATCH", contact(1), {"name": "again"}), part("PATCH", contact(5), {"name": "x"}, extra=1)),
+    *batches(400, "ambiguous_path", part("DELETE", f"{CONTACTS}/../../staff/records/ana-acme-shop"), part("DELETE", f"{CONTACTS}/%2e%2e/x"),
+             part("DELETE", f"{CONTACTS}//con000000000003"), part("DELETE", f"{contact(1)}%2f")),
+    *batches(400, "malformed_request", part("DELETE", f"http://127.0.0.1{contact(3)}"), part("DELETE", contact(3)[1:])),
+    *batches(400, "query_not_allowed", part("PATCH", f"{contact(4)}?expand=accountId", {"name": "x"})),
+    Attack("a batch of many", "/api/batch", 413, "body_too_large", method="POST", body={"requests": [part("POST", CONTACTS, NEW)] * 21}),
+    *absent("/api/batch", method="POST", who="eve", body={"requests": [part("POST", CONTACTS, NEW)]}),
     # Bodies with two meanings, or of another kind.
     Attack("many at once", CONTACTS, 400, "body_malformed", method="POST", body=[NEW, NEW]),
     Attack("a name twice", contact(1), 400, "body_malformed", method="PATCH", body=b'{"name":"a","name":"b"}'),

@@ -49,4 +49,22 @@ await refusal(contacts.update(all[0].id, { national_id: 'x' }), 403);
 await refusal(client.collections.getFullList(), 404);
 await refusal(client.settings.getAll(), 404);
 await refusal(client.collection('users').authWithPassword('a@b.example', 'abcdefgh'), 404);
-await refusal(client.createBatch().send(), 404);
+await refusal(client.createBatch().send(), 400);
+
+// Batches, which it sends as forms.
+const making = client.createBatch();
+making.collection('contacts').create({ name: 'One', stage: 'lead', region: 'EMEA' });
+making.collection('contacts').create({ name: 'Two', stage: 'lead', region: 'EMEA' });
+const [one1, two] = (await making.send()).map((part) => part.body);
+assert.deepEqual([one1.owner_id, two.name, two.national_id], ['marta-acme-shop', 'Two', undefined]);
+const refused = client.createBatch();
+refused.collection('contacts').update(one1.id, { name: 'Half' });
+refused.collection('contacts').update(two.id, { national_id: 'x' });
+await refusal(refused.send(), 403);
+assert.equal((await contacts.getOne(one1.id)).name, 'One');
+const changing = client.createBatch();
+changing.collection('contacts').upsert({ id: one1.id, name: 'Changed' });
+changing.collection('contacts').delete(two.id);
+assert.deepEqual((await changing.send()).map((part) => [part.status, part.body?.name]), [[200, 'Changed'], [204, undefined]]);
+await refusal(contacts.getOne(two.id), 404);
+assert.equal(await contacts.delete(one1.id), true);

@@ -71,6 +71,14 @@ class Oracle:
             return 403, None
         return 200, after
 
+    def upsert(self, who, key, body):
+        if who == "eve":
+            return 404, None
+        # Keys of new records are not for clients to choose, so that a record that can't be seen is one that may not be made.
+        if not model.sells(PEOPLE[who]) or self.find(who, key) is None:
+            return 403, None
+        return self.update(who, key, body)
+
     def delete(self, who, key):
         claims, row = PEOPLE[who], self.find(who, key)
         if who != "eve" and "manager" not in claims["roles"]:
@@ -106,16 +114,57 @@ def body(chance, oracle, fresh):
     return made
 
 
+def batch(run, chance, oracle, who, mine, told):
+    """Several writes of different records at once: all of them where each alone is allowed, else none."""
+    path = "/api/collections/contacts/records"
+    parts, outcomes = [], []
+    pool = mine if len(mine) > 3 and chance.random() < 0.9 else list(oracle.contacts)
+    for key in chance.sample(pool, chance.randint(1, 3)):
+        kind = chance.choice(["create", "update", "update", "upsert", "delete"])
+        sent = None if kind == "delete" else body(chance, oracle, kind == "create")
+        if chance.random() < 0.7 and kind != "delete":
+            sent = {"name": "Ann", "stage": "lead"}
+        outcome = {"create": lambda: oracle.create(who, sent), "delete": lambda: oracle.delete(who, key),
+                   "update": lambda: oracle.update(who, key, sent), "upsert": lambda: oracle.upsert(who, key, sent)}[kind]()
+        method = {"create": "POST", "update": "PATCH", "upsert": "PUT", "delete": "DELETE"}[kind]
+        url = path if kind in ("create", "upsert") else f"{path}/{key}"
+        parts.append({"method": method, "url": url, "body": {} if kind == "delete" else sent | ({"id": key} if kind == "upsert" else {})})
+        outcomes.append((kind, key, *outcome))
+    answer = run.ask(who, "POST", "/api/batch", body={"requests": parts})
+    told = (told, who, parts, answer.status_code, answer.text)
+    statuses = {status for _, _, status, _ in outcomes if status >= 400}
+    expect(answer.status_code in (statuses or {200}), *told, "should be", statuses)
+    if not statuses:
+        for (kind, key, status, after), shown in zip(outcomes, answer.json(), strict=True):
+            expect(shown["status"] == status, *told)
+            if kind == "delete":
+                del oracle.contacts[key]
+                continue
+            key = shown["body"]["id"]
+            oracle.contacts[key] = after | {"id": key}
+            expect(shown["body"] == model.contact(oracle.contacts[key], PEOPLE[who]), *told)
+    stored = {row["id"]: row for row in run.server.records("contacts")}
+    expect(stored == oracle.contacts, *told, "the rows differ")
+    return "refused" if statuses else "done"
+
+
 def play(run, seed, count):
     chance = random.Random(seed)
     oracle = Oracle(run.rows)
     outcomes = Counter()
     path = "/api/collections/contacts/records"
     for number in range(count):
-        who, kind = chance.choice(WRITERS), chance.choice(["create", "update", "update", "update", "delete"])
+        who, kind = chance.choice(WRITERS), chance.choice(["create", "update", "update", "update", "delete", "upsert", "batch", "batch"])
         mine = [row["id"] for row in oracle.contacts.values() if row["owner_id"] in (PEOPLE[who]["sub"], *PEOPLE[who].get("reports", []))]
         key = chance.choice(mine) if mine and chance.random() < 0.7 else chance.choice([*oracle.contacts, "con000000099999"])
-        if kind == "create":
+        if kind == "batch":
+            outcomes[f"batch {batch(run, chance, oracle, who, mine, f'seed {seed}, write {number}:')}"] += 1
+            continue
+        if kind == "upsert":
+            sent = body(chance, oracle, False)
+            status, after = oracle.upsert(who, key, sent)
+            answer = run.ask(who, "PUT", path, body=sent | {"id": key}, version=1 + number % 2)
+        elif kind == "create":
             sent = body(chance, oracle, True)
             status, after = oracle.create(who, sent)
             answer = run.ask(who, "POST", path, body=sent, version=1 + number % 2)
