@@ -111,6 +111,8 @@ pub struct Api {
     pub routes: Vec<Route>,
     /// Request headers that carry the tenant to the upstream: (header, dimension).
     pub tenant_headers: Vec<(http::HeaderName, Name)>,
+    /// Whether the upstream does a write once, however often it is sent with one `Idempotency-Key`.
+    pub idempotent: bool,
 }
 
 #[derive(Debug)]
@@ -378,6 +380,8 @@ pub struct Table {
     pub api: ApiId,
     pub name: Name,
     pub key: FieldId,
+    /// Whether whoever makes a record may choose its key, if a policy lets them.
+    pub client_keys: bool,
     pub owner: Option<FieldId>,
     pub tenant: Tenancy,
     /// The query parameters that restrict a list to one tenant: (parameter, dimension). Empty: the upstream cannot.
@@ -395,6 +399,8 @@ pub struct Table {
     /// Whether to clients a to-one relation is its column: they name it so, and find the related record in its place.
     pub in_place: bool,
     pub race: Race,
+    /// What the upstream deletes with a record of this table: (table, its column that holds the record's key).
+    pub cascades: Vec<(TableId, FieldId)>,
     /// What to do where rows are dropped that the upstream counted.
     pub inexact_paging: InexactPaging,
 }
@@ -545,6 +551,22 @@ pub struct Route {
     /// As the upstream spells it; may hold tenant dimensions.
     pub upstream_path: Template,
     pub kind: RouteKind,
+    /// Of a write: what its body is.
+    pub form: Form,
+}
+
+/// What a write's body is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// The fields of one record; of a change, those that change.
+    #[default]
+    Fields,
+    /// The same, or an array of up to so many records, of which the upstream takes all or none.
+    Many(usize),
+    /// A record as a whole: what it leaves out becomes what it is in a new one.
+    Whole,
+    /// Fields of a record, which is made where there is none of its key.
+    Upsert,
 }
 
 #[derive(Debug)]
@@ -559,6 +581,10 @@ pub enum RouteKind {
         roles: Vec<Name>,
         media_types: Vec<Name>,
         live: Option<Live>,
+    },
+    /// Several requests in one, up to so many.
+    Batch {
+        most: usize,
     },
 }
 

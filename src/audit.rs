@@ -196,8 +196,20 @@ pub struct Intent {
     pub action: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// What the requests of a batch are about, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     pub policy_hash: String,
     pub config_hash: String,
+}
+
+/// One request of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Part {
+    pub table: String,
+    pub action: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// Known at the end.

@@ -107,6 +107,32 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
     Ok(Canonical { method: head.method.clone(), host, segments, query, has_body, websocket: facts.websocket })
 }
 
+/// A request within another one's body, by the rules of its own head; it has none but these.
+pub fn part(
+    outer: &Canonical,
+    method: &str,
+    target: &str,
+    has_body: bool,
+    limits: &Limits,
+) -> Result<Canonical, Reason> {
+    if target.len() > limits.target {
+        return Err(Reason::TargetTooLong);
+    }
+    let method = match method {
+        "GET" => Method::GET,
+        "POST" => Method::POST,
+        "PATCH" => Method::PATCH,
+        "PUT" => Method::PUT,
+        "DELETE" => Method::DELETE,
+        _ => return Err(Reason::MethodNotSupported),
+    };
+    if has_body && !matches!(method, Method::POST | Method::PATCH | Method::PUT) {
+        return Err(Reason::BodyExpected);
+    }
+    let (segments, query) = target::read(target.as_bytes())?;
+    Ok(Canonical { method, host: outer.host.clone(), segments, query, has_body, websocket: false })
+}
+
 /// A path as a request for it would be understood, printed again. `None`: such a request is refused.
 pub fn path(text: &str) -> Option<String> {
     target::read(text.as_bytes()).ok().map(|(segments, _)| target::print_path(&segments))

@@ -64,10 +64,24 @@ pub trait Language {
         None
     }
 
+    /// How several requests are sent as one. `None`: they are not.
+    fn batches(&self) -> Option<Batches> {
+        None
+    }
+
     /// Members that stand before the records in an answer that is put together from several.
     fn lead(&self, _query: &Query) -> Vec<(&'static str, i64)> {
         Vec::new()
     }
+}
+
+/// How several requests and their answers are written as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batches {
+    /// OData JSON Format 4.01, section 19: `{"requests":[{"id":…}]}`, `{"responses":[{"id":…}]}`.
+    Odata,
+    /// `{"requests":[…]}`, `[…]` in the same order; writes alone, all of them or none.
+    Pocketbase,
 }
 
 /// The link to the next page, made of the client's own query.

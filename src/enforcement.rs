@@ -124,6 +124,8 @@ pub struct Case<'a> {
     pub trace: Trace,
     pub now: Timestamp,
     pub masking_key: Option<&'a Secret>,
+    /// By which the client calls a write that it may send again.
+    pub idempotency_key: Option<&'a [u8]>,
     /// Nesting of JSON beyond this is refused.
     pub depth: usize,
 }

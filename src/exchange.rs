@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::admission::turns::Turn;
 use crate::admission::{Limited, Quota};
-use crate::audit::{Intent, Log, Outcome, Pending, Unwritable};
+use crate::audit::{Intent, Log, Outcome, Part, Pending, Unwritable};
 use crate::canonical::Canonical;
 use crate::enforcement::Asked;
 use crate::metrics::Metrics;
@@ -147,6 +147,14 @@ impl Exchange {
         self.intent.api = Some(api.to_owned());
         self.intent.action = Some(format!("opaque:{route}"));
         self.outcome.opaque = true;
+    }
+
+    /// It is about several requests at once.
+    pub fn about_batch(&mut self, api: &str, parts: Vec<Part>) {
+        self.action = "batch";
+        self.intent.api = Some(api.to_owned());
+        self.intent.action = Some("batch".to_owned());
+        self.intent.parts = parts;
     }
 
     /// Journals the intent, once; before any byte leaves.

@@ -248,6 +248,7 @@ pub enum Reason {
     CheckFailed,
     BudgetExceeded,
     ReferenceNotReadable,
+    CascadeNotGranted,
     // query and body
     QueryNotAllowed,
     ListTooLong,
@@ -315,6 +316,7 @@ impl Reason {
             Self::CheckFailed => "check_failed",
             Self::BudgetExceeded => "budget_exceeded",
             Self::ReferenceNotReadable => "reference_not_readable",
+            Self::CascadeNotGranted => "cascade_not_granted",
             Self::QueryNotAllowed => "query_not_allowed",
             Self::ListTooLong => "list_too_long",
             Self::BodyMalformed => "body_malformed",

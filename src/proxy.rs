@@ -5,6 +5,7 @@
 //! An answer reaches its client once the whole of it was judged or, where it is a long list, record by record; one that
 //! turns out to be broken by then is cut, so that it never looks complete.
 
+mod batch;
 mod changes;
 mod client;
 mod connection;
@@ -13,6 +14,7 @@ mod encode;
 mod export;
 mod extras;
 mod flow;
+mod form;
 mod live;
 mod negotiation;
 mod records;
@@ -46,6 +48,7 @@ use crate::audit::Log;
 use crate::authn::{Authenticated, Presented, Refused};
 use crate::canonical;
 use crate::clock::Clock;
+use crate::dialect::Batches;
 use crate::enforcement::Case;
 use crate::enforcement::write::Refusal;
 use crate::exchange::Exchange;
@@ -223,6 +226,7 @@ impl Proxy {
 
         let facts = RequestFacts { method: request.judged_as().clone(), ip: client };
         let caller = Caller::new(&principal);
+        let idempotency_key = client::idempotency_key(&session.req_header().headers)?;
         let case = Case {
             catalog: &snapshot.catalog,
             policies: &snapshot.policies,
@@ -233,9 +237,39 @@ impl Proxy {
             trace: exchange.trace,
             now: exchange.now,
             masking_key: config.masking_key.as_ref(),
+            idempotency_key: idempotency_key.as_ref().map(HeaderValue::as_bytes),
             depth: config.limits.json_depth,
         };
 
+        if target.kind == Kind::Batch {
+            let outer = batch::Outer { snapshot, case: &case, api: target.api, route, request: &request, client };
+            outer.check()?;
+            let headers = &session.req_header().headers;
+            let boundary = match outer.batches()? {
+                Batches::Pocketbase => form::boundary(headers)?,
+                Batches::Odata => None,
+            };
+            if boundary.is_none() {
+                client::check_content_type(headers, &request)?;
+            }
+            negotiation::format(headers, false)?;
+            let compression = negotiation::compression(headers, &config.compression)?;
+            let body = client::body(session, &request, &config.limits).await?;
+            let document = boundary.map_or(Ok(&body[..]), |boundary| form::document(&body, &boundary))?;
+            let parts = outer.parts(document, exchange)?;
+            // As many requests as it holds.
+            for _ in parts.iter().skip(1) {
+                exchange.admitted(snapshot.admission.identify(&known, &tenant))?;
+            }
+            exchange.announce().await?;
+            let work = async {
+                let served = outer.serve(&parts, exchange).await;
+                served.map_err(|refusal| refuse(exchange, refusal))
+            };
+            let mut reply = until_client_leaves(session, pin!(work)).await?;
+            reply.compress(compression, !config.compression.is_empty()).await?;
+            return Ok(reply);
+        }
         let Kind::Table { table, action, key } = &target.kind else {
             let RouteKind::Opaque { name, live, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
             exchange.about_opaque(&api.name, name);
@@ -289,24 +323,16 @@ impl Proxy {
             variables: &target.variables,
             residual: &residual,
             pairs: &request.query,
+            held: false,
         };
         let work = async {
-            let refuse = |exchange: &mut Exchange, refusal: Refusal| {
-                exchange.denied_by(refusal.rule);
-                refusal.reason
-            };
             match (action, key) {
                 (Action::List | Action::Export, _) => step.list(action, exchange).await,
                 (Action::Read, Some(key)) => step.read(key, exchange).await,
-                (Action::Create, _) => step.create(&body, exchange).await.map_err(|refusal| refuse(exchange, refusal)),
-                (Action::Delete, Some(key)) => {
-                    step.remove(key, exchange).await.map_err(|refusal| refuse(exchange, refusal))
-                }
-                (Action::Update | Action::Transfer | Action::Custom(_), Some(key)) => {
-                    step.change(action, key, &body, exchange).await.map_err(|refusal| refuse(exchange, refusal))
-                }
-                (Action::Read | Action::Update | Action::Delete | Action::Transfer | Action::Custom(_), None) => {
-                    Err(Reason::RouteUnknown)
+                (Action::Read, None) => Err(Reason::RouteUnknown),
+                (action, key) => {
+                    let written = step.write(action, key.as_deref(), &body, exchange).await;
+                    written.map_err(|refusal| refuse(exchange, refusal))
                 }
             }
         };
@@ -337,6 +363,12 @@ impl Proxy {
     fn phase(&self, name: &str) -> prometheus::HistogramTimer {
         self.metrics.phase_seconds.with_label_values(&[name]).start_timer()
     }
+}
+
+/// Puts on record by which rule something was refused.
+fn refuse(exchange: &mut Exchange, Refusal { reason, rule }: Refusal) -> Reason {
+    exchange.denied_by(rule);
+    reason
 }
 
 /// Counts one more for as long as it lives.

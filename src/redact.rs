@@ -29,6 +29,7 @@ mod frame;
 mod kind;
 mod learned;
 pub mod mask;
+pub mod parts;
 pub mod plan;
 mod record;
 pub mod request;

@@ -85,6 +85,7 @@ impl From<Reason> for Rejection {
             | Reason::CheckFailed
             | Reason::BudgetExceeded
             | Reason::OriginForeign
+            | Reason::CascadeNotGranted
             | Reason::ReferenceNotReadable => says(StatusCode::FORBIDDEN, "forbidden", "This is not allowed."),
             Reason::QueryNotAllowed => {
                 says(StatusCode::BAD_REQUEST, "query_not_allowed", "The query uses something that is not available.")

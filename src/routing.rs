@@ -23,8 +23,14 @@ pub struct Target {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    Table { table: TableId, action: Action, key: Option<String> },
+    Table {
+        table: TableId,
+        action: Action,
+        key: Option<String>,
+    },
     Opaque,
+    /// Several requests in one.
+    Batch,
 }
 
 /// Finds the one route that a request means. Errors: `RouteUnknown`.
@@ -47,6 +53,7 @@ fn only<'a>(
     }
     let kind = match &route.kind {
         RouteKind::Opaque { .. } => Kind::Opaque,
+        RouteKind::Batch { .. } => Kind::Batch,
         RouteKind::Table { table, action } => {
             let key = match variables.as_slice() {
                 [] => None,
@@ -64,7 +71,7 @@ mod tests {
     use http::Method;
 
     use super::*;
-    use crate::api::Template;
+    use crate::api::{Form, Template};
 
     fn routes() -> Vec<Route> {
         let route = |method: Method, path: &str, action| Route {
@@ -72,6 +79,7 @@ mod tests {
             path: Template::parse(path).expect("a template"),
             upstream_path: Template::parse(path).expect("a template"),
             kind: RouteKind::Table { table: TableId(0), action },
+            form: Form::Fields,
         };
         let opaque = RouteKind::Opaque { name: "logo".into(), roles: Vec::new(), media_types: Vec::new(), live: None };
         vec![
@@ -81,6 +89,7 @@ mod tests {
             route(Method::GET, "/twice/{id}", Action::Read),
             route(Method::GET, "/twice/one", Action::List),
             Route { kind: opaque, ..route(Method::GET, "/logo/{size}", Action::Read) },
+            Route { kind: RouteKind::Batch { most: 2 }, ..route(Method::POST, "/batch", Action::Create) },
         ]
     }
 
@@ -110,6 +119,12 @@ mod tests {
         for (path, route, kind) in cases {
             assert_eq!(resolve(Method::GET, &path), Some((route, kind)), "{path:?}");
         }
+    }
+
+    #[test]
+    fn a_batch_is_of_no_table() {
+        assert_eq!(resolve(Method::POST, &["batch"]), Some((6, Kind::Batch)));
+        assert_eq!(resolve(Method::GET, &["batch"]), None);
     }
 
     #[test]

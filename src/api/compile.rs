@@ -8,6 +8,7 @@ mod directus;
 mod odata;
 mod routes;
 mod tables;
+mod writes;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -93,6 +94,7 @@ fn check(apis: &[raw::Api], upstreams: &[Name], dimensions: &[Name], reader: &mu
         placed.extend(routes::routes(&known, id, api, reader));
         let upstream = api.upstream.as_ref().and_then(|upstream| known.upstream(upstream, reader));
         let tenant_headers = tenant_headers(&known, &api.tenant_headers, reader);
+        let idempotent = api.idempotent;
         let api = api.name.as_ref().zip(upstream).zip(dialect);
         checked.push(api.map(|((name, upstream), dialect)| Api {
             name: name.value.as_str().into(),
@@ -100,6 +102,7 @@ fn check(apis: &[raw::Api], upstreams: &[Name], dimensions: &[Name], reader: &mu
             dialect,
             routes: Vec::new(),
             tenant_headers,
+            idempotent,
         }));
     }
     routes::check_overlaps(&placed, reader);

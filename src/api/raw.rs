@@ -4,6 +4,7 @@
 //! words that are not one of a few. What names something is resolved in `compile`.
 
 mod directus;
+mod writes;
 
 use crate::api::{InexactPaging, Nulls, Operator, Parameters as Defaults, Pocketbase as Server, Push, Race};
 use crate::diagnostic::Span;
@@ -36,6 +37,8 @@ pub(super) struct Api {
     pub(super) tenant_headers: Vec<(Text, Text)>,
     pub(super) tables: Vec<(Text, Table)>,
     pub(super) opaque: Vec<(Text, Opaque)>,
+    pub(super) batch: Option<Batch>,
+    pub(super) idempotent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +130,9 @@ pub(super) struct Table {
     pub(super) fields: Vec<Field>,
     pub(super) absent_is_null: bool,
     pub(super) race: Race,
+    /// `table.relation`
+    pub(super) cascades: Vec<Text>,
+    pub(super) client_keys: bool,
     pub(super) inexact_paging: InexactPaging,
 }
 
@@ -137,9 +143,21 @@ pub(super) enum Tenant {
     Shared,
 }
 
+/// Where several requests are sent as one.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) span: Span,
+    /// `None`: where the dialect has it.
+    pub(super) route: Option<Text>,
+    pub(super) upstream_path: Option<Text>,
+    pub(super) most: usize,
+}
+
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) action: Text,
+    /// Records of one request, where there may be several.
+    pub(super) many: Option<(Span, usize)>,
     /// `None`: where the dialect has it.
     pub(super) route: Option<Text>,
     pub(super) upstream_path: Option<Text>,
@@ -199,11 +217,27 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
             opaque.push((name.clone(), read_opaque(node, reader)));
         }
     }
+    let batch = fields.take("batch").map(|node| writes::batch(node, reader));
+    let idempotent =
+        fields.take("idempotency_key").is_some_and(|node| reader.bool(node, "`idempotency_key`") == Some(true));
     if tables.is_empty() && opaque.is_empty() && reader.diagnostics.is_empty() {
         reader.error("missing-key", &fields.head(), "an API description needs `tables`");
     }
     fields.finish(reader);
-    Api { name, upstream, dialect: spoken, rest, odata, pocketbase, directus, tenant_headers, tables, opaque }
+    Api {
+        name,
+        upstream,
+        dialect: spoken,
+        rest,
+        odata,
+        pocketbase,
+        directus,
+        tenant_headers,
+        tables,
+        opaque,
+        batch,
+        idempotent,
+    }
 }
 
 fn read_dialect(word: &Text, reader: &mut Reader) -> Option<Dialect> {
@@ -419,6 +453,8 @@ fn read_table(node: &Node, reader: &mut Reader) -> Table {
         fields: fields.require("fields", reader).map_or_else(Vec::new, |node| read_fields(node, reader)),
         absent_is_null: fields.take("absent").is_some_and(|node| read_absent(node, reader)),
         race: word(fields.take("race"), "`race`", [("if_match", Race::IfMatch), ("accept", Race::Accept)], reader),
+        client_keys: fields.take("client_keys").and_then(|node| reader.bool(node, "`client_keys`")).unwrap_or_default(),
+        cascades: fields.take("cascades").map_or_else(Vec::new, |node| reader.texts(node, "`cascades`")),
         inexact_paging: word(
             fields.take("inexact_paging"),
             "`inexact_paging`",
@@ -474,21 +510,22 @@ fn read_tenant(node: &Node, reader: &mut Reader) -> Option<Tenant> {
 fn read_routes(node: &Node, reader: &mut Reader) -> Vec<Route> {
     if let Value::List(_) = &node.value {
         let actions = reader.texts(node, "`routes`").into_iter();
-        return actions.map(|action| Route { action, route: None, upstream_path: None }).collect();
+        return actions.map(|action| Route { action, many: None, route: None, upstream_path: None }).collect();
     }
     let mut routes = Vec::new();
     for (action, node) in reader.entries(node, "`routes`") {
-        let (route, upstream_path) = if matches!(node.value, Value::Map(_)) {
+        let (route, upstream_path, many) = if matches!(node.value, Value::Map(_)) {
             let mut fields = reader.fields(node, "a route");
             let route = text(fields.require("route", reader), "`route`", reader);
             let upstream_path = text(fields.take("upstream_path"), "`upstream_path`", reader);
+            let many = fields.take("many").and_then(|node| writes::many(node, reader));
             fields.finish(reader);
-            (route, upstream_path)
+            (route, upstream_path, many)
         } else {
-            (reader.text(node, "a route"), None)
+            (reader.text(node, "a route"), None, None)
         };
         if let Some(route) = route {
-            routes.push(Route { action: action.clone(), route: Some(route), upstream_path });
+            routes.push(Route { action: action.clone(), many, route: Some(route), upstream_path });
         }
     }
     routes

@@ -28,6 +28,8 @@ pub(super) fn contacts(fields: impl IntoIterator<Item = (String, Shape, bool)>) 
         container: None,
         in_place: false,
         race: Race::Accept,
+        cascades: Vec::new(),
+        client_keys: false,
         inexact_paging: InexactPaging::Refill,
     }
 }

@@ -15,7 +15,9 @@ use std::collections::HashMap;
 
 use crate::api::{FieldId, Odata, Shape, Table, Tenancy};
 use crate::dialect::pairs::number;
-use crate::dialect::{Added, Condition, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query, value};
+use crate::dialect::{
+    Added, Batches, Condition, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query, value,
+};
 use crate::model::filter::Sieve;
 use crate::model::value::Type;
 use crate::model::{Reason, TenantScope};
@@ -63,6 +65,10 @@ impl Language for Odata {
 
     fn selects(&self) -> bool {
         true
+    }
+
+    fn batches(&self) -> Option<Batches> {
+        Some(Batches::Odata)
     }
 
     fn continues(&self) -> Option<Continuation> {

@@ -13,7 +13,7 @@ mod value;
 
 use crate::api::{FieldId, Lent, Operator, Parent, Pocketbase, Shape, Table, Tenancy};
 use crate::dialect::pairs::{self, Pairs};
-use crate::dialect::{Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query};
+use crate::dialect::{Added, Batches, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query};
 use crate::model::filter::Sieve;
 use crate::model::{Name, Reason, TenantScope};
 use grammar::{Expression, Literal, Sign};
@@ -84,6 +84,10 @@ impl Language for Pocketbase {
 
     fn expands(&self) -> bool {
         true
+    }
+
+    fn batches(&self) -> Option<Batches> {
+        Some(Batches::Pocketbase)
     }
 
     /// What the server itself says where it wasn't asked to count. Its client reads on as long as pages are full.

@@ -3,18 +3,28 @@
 //! `rows` judge the record as it stands, `check` the record as it would be. A write that changes the tenant, leaves it, or
 //! touches a field that may not be written is refused whole. The body that leaves is built from what was understood.
 
+pub mod batch;
+mod cascade;
+mod many;
+pub mod once;
+mod whole;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 
 use super::{Case, Outgoing, Permit, Probe, Write, query};
-use crate::api::{FieldId, Race, Route, RouteKind, Shape, Table, TableId, Tenancy};
+use crate::api::{FieldId, Form, Race, Route, RouteKind, Shape, Table, TableId, Tenancy};
 use crate::dialect::{self, Query};
 use crate::model::{Action, Name, Reason, Value};
 use crate::policy::{Residual, Verdict};
 use crate::redact::request::{self, Change, Changes};
 use crate::redact::{self, Frame};
+pub use many::Element;
+
+/// A declared route, and the values of its path's variables.
+pub type Found<'r> = (&'r Route, Vec<(Name, String)>);
 
 /// Why a write was refused, and by which rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,15 +75,26 @@ impl Case<'_> {
         let table = self.catalog.table(table);
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
-        let reads = |route: &&Route| matches!(&route.kind, RouteKind::Table { table: of, action: Action::Read } if *of == table.id);
-        let route = api.routes.iter().find(reads).ok_or(Reason::UpstreamCannotGuard)?;
-        let variables: Vec<(Name, String)> =
-            route.path.variables().map(|name| (Arc::clone(name), key.to_owned())).collect();
+        let (route, variables) = self.route(table, &Action::Read, key)?;
         super::check_key(table, route, &variables)?;
         let sent = query::helpers(table, self.policies.layout(table.id), language);
         let printed = language.print(table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, &variables, &printed).ok_or(Reason::RecordHidden)?;
         Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Probe })
+    }
+
+    /// The route by which an action is done with one record of a table, or without one, and its variables. Errors:
+    /// `UpstreamCannotGuard` if none is declared.
+    fn route(&self, table: &Table, action: &Action, key: &str) -> Result<Found<'_>, Reason> {
+        let mut routes = self.catalog.api(table.api).routes.iter();
+        let is_it = |route: &&Route| {
+            let kind = matches!(&route.kind, RouteKind::Table { table: of, action: does } if *of == table.id && does == action);
+            let alone = *action == Action::Create || route.path.variables().next().is_some();
+            kind && alone && matches!(route.form, Form::Fields | Form::Many(_))
+        };
+        let route = routes.find(is_it).ok_or(Reason::UpstreamCannotGuard)?;
+        let variables = route.path.variables().map(|name| (Arc::clone(name), key.to_owned())).collect();
+        Ok((route, variables))
     }
 
     /// Whether the caller may read this record of a table.
@@ -309,6 +330,7 @@ impl Case<'_> {
             outgoing.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             outgoing.body = body.into();
         }
+        self.once(api, &mut outgoing);
         if let (Some(before), Race::IfMatch) = (before, table.race) {
             let etag = before.etag.clone().ok_or(Reason::UpstreamCannotGuard)?;
             outgoing.headers.insert(header::IF_MATCH, etag);

@@ -102,6 +102,8 @@ fn nowhere() -> Table {
         container: None,
         in_place: false,
         race: Race::Accept,
+        cascades: Vec::new(),
+        client_keys: false,
         inexact_paging: InexactPaging::Short,
     }
 }

@@ -2,78 +2,251 @@
 //!
 //! A write's answer is judged as a read; where it may not be read, the write is all that is told.
 
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 
 use super::records::{Step, is_absent, is_json, ok_json};
 use super::reply::Reply;
-use crate::api::TableId;
+use crate::api::{Form, Route, TableId};
 use crate::dialect;
-use crate::enforcement::write::{Before, Permitted, Referenced, Refusal};
+use crate::enforcement::write::{Before, Element, Permitted, Referenced, Refusal};
 use crate::exchange::Exchange;
-use crate::model::{Action, Reason};
-use crate::policy::{Slot, Verdict};
-use crate::redact::{self, Changes};
-use crate::upstream::Whole;
+use crate::model::{Action, Name, Reason};
+use crate::policy::{Decision, Residual, Slot, Verdict};
+use crate::redact::{self, Changes, Unreadable, parts};
+
+/// Lists that are looked at before a record is deleted that takes others with it.
+const MAX_CASCADES: usize = 100;
+
+/// A write that was judged: nothing was sent yet but what had to be looked at.
+pub(super) struct Judged {
+    pub permitted: Permitted,
+    /// Of its answer.
+    pub status: StatusCode,
+    /// The record that it names.
+    pub key: Option<String>,
+}
 
 impl<'u> Step<'u, '_> {
-    pub(super) async fn create(&self, body: &[u8], exchange: &mut Exchange) -> Result<Reply<'u>, Refusal> {
-        self.no_query()?;
-        let changes = self.case.changes(self.residual, body)?;
-        let referenced = self.referenced(&changes, exchange).await?;
-        let permitted = self.case.create(self.route, self.variables, self.residual, &changes, &referenced)?;
-        self.write(permitted, StatusCode::CREATED, exchange).await
-    }
-
-    pub(super) async fn change(
+    /// A write of one record, or of several in an array.
+    pub(super) async fn write(
         &self,
         action: &Action,
-        key: &str,
+        key: Option<&str>,
         body: &[u8],
         exchange: &mut Exchange,
     ) -> Result<Reply<'u>, Refusal> {
-        self.no_query()?;
-        let before = self.before(key, exchange).await?;
-        exchange.touched(key);
-        // Only an action of the API's own may come without a body.
-        let bare = body.is_empty() && matches!(action, Action::Custom(_));
-        let changes = if bare { None } else { Some(self.case.changes(self.residual, body)?) };
-        let referenced = match &changes {
-            Some(changes) => self.referenced(changes, exchange).await?,
-            None => Vec::new(),
-        };
-        let permitted =
-            self.case.change(self.route, self.variables, self.residual, &before, changes.as_ref(), &referenced)?;
-        self.write(permitted, StatusCode::OK, exchange).await
-    }
-
-    pub(super) async fn remove(&self, key: &str, exchange: &mut Exchange) -> Result<Reply<'u>, Refusal> {
-        self.no_query()?;
-        let before = self.before(key, exchange).await?;
-        exchange.touched(key);
-        let permitted = self.case.remove(self.route, self.variables, self.residual, &before)?;
-        exchange.granted_by(permitted.rules.iter().cloned());
-        let answer = self.fetch(&permitted.permit, exchange).await?;
-        written(&answer)?;
-        Ok(Reply::empty())
-    }
-
-    /// A write's answer is judged as a read; where it may not be read, the write is all that is told.
-    async fn write(
-        &self,
-        permitted: Permitted,
-        status: StatusCode,
-        exchange: &mut Exchange,
-    ) -> Result<Reply<'u>, Refusal> {
-        exchange.granted_by(permitted.rules.iter().cloned());
-        let answer = self.fetch(&permitted.permit, exchange).await?;
-        written(&answer)?;
-        let Some(plan) = &permitted.permit.purpose().plan else { return Ok(Reply::empty()) };
+        if let Form::Many(most) = self.route.form
+            && (parts::is_array(body) || key.is_none() && *action == Action::Update)
+        {
+            return self.several(action, body, most, exchange).await;
+        }
+        let Judged { permitted: Permitted { permit, rules }, status, .. } =
+            self.judged(action, key, body, exchange).await?;
+        exchange.granted_by(rules);
+        let answer = self.fetch(&permit, exchange).await?;
+        written(answer.status)?;
+        let Some(plan) = &permit.purpose().plan else { return Ok(Reply::empty()) };
         if answer.body.is_empty() || !is_json(&answer.headers) {
             return Ok(Reply::empty());
         }
         let (out, tally) = self.redact(plan, &answer.body, exchange)?;
         Ok(if tally.kept == 0 { Reply::empty() } else { Reply::json(status, out) })
+    }
+
+    /// Judges a write of one record.
+    pub(super) async fn judged(
+        &self,
+        action: &Action,
+        key: Option<&str>,
+        body: &[u8],
+        exchange: &mut Exchange,
+    ) -> Result<Judged, Refusal> {
+        // Nothing in a query of a write could be judged.
+        if !self.pairs.is_empty() {
+            return Err(Reason::QueryNotAllowed.into());
+        }
+        match (action, key, self.route.form) {
+            (Action::Create, None, _) => self.create(self.residual, self.route, self.variables, body, exchange).await,
+            (Action::Update, key, Form::Upsert) => self.upsert(key, body, exchange).await,
+            (Action::Update, Some(key), Form::Whole) => {
+                let before = self.before(key, exchange).await?;
+                let body = self.case.keyless(self.residual.table(), key, body)?;
+                let body = self.case.whole(self.residual, &body)?;
+                let (route, variables) = self.case.route_of(self.residual.table(), action, key)?;
+                self.changed(route, &variables, before, key, Some(&body), exchange).await
+            }
+            (Action::Delete, Some(key), _) => {
+                let before = self.before(key, exchange).await?;
+                exchange.touched(key);
+                let permitted = self.case.remove(self.route, self.variables, self.residual, &before)?;
+                self.cascades(key, exchange).await?;
+                Ok(Judged { permitted, status: StatusCode::NO_CONTENT, key: Some(key.to_owned()) })
+            }
+            (Action::Update | Action::Transfer | Action::Custom(_), Some(key), _) => {
+                let before = self.before(key, exchange).await?;
+                // Only an action of the API's own may come without a body.
+                let bare = body.is_empty() && matches!(action, Action::Custom(_));
+                let body = Some(body).filter(|_| !bare);
+                self.changed(self.route, self.variables, before, key, body, exchange).await
+            }
+            _ => Err(Reason::RouteUnknown.into()),
+        }
+    }
+
+    async fn create(
+        &self,
+        residual: &Arc<Residual>,
+        route: &Route,
+        variables: &[(Name, String)],
+        body: &[u8],
+        exchange: &mut Exchange,
+    ) -> Result<Judged, Refusal> {
+        let changes = self.case.changes(residual, body)?;
+        let referenced = self.referenced(&changes, exchange).await?;
+        let permitted = self.case.create(route, variables, residual, &changes, &referenced)?;
+        let table = self.snapshot.catalog.table(residual.table());
+        let key = changes.fields.iter().find(|change| change.field == table.key);
+        let key = key.and_then(|change| redact::request::text(change.raw));
+        Ok(Judged { permitted, status: StatusCode::CREATED, key })
+    }
+
+    async fn changed(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        before: Before,
+        key: &str,
+        body: Option<&[u8]>,
+        exchange: &mut Exchange,
+    ) -> Result<Judged, Refusal> {
+        exchange.touched(key);
+        let changes = body.map(|body| self.case.changes(self.residual, body)).transpose()?;
+        let referenced = match &changes {
+            Some(changes) => self.referenced(changes, exchange).await?,
+            None => Vec::new(),
+        };
+        let permitted = self.case.change(route, variables, self.residual, &before, changes.as_ref(), &referenced)?;
+        Ok(Judged { permitted, status: StatusCode::OK, key: Some(key.to_owned()) })
+    }
+
+    /// A change of the record where the caller knows one of that key, or else a new one. One that exists and is hidden is none
+    /// to the caller: the service itself refuses a second record of its key, as it does whoever makes one.
+    async fn upsert(&self, key: Option<&str>, body: &[u8], exchange: &mut Exchange) -> Result<Judged, Refusal> {
+        let table = self.residual.table();
+        // Both, before anything is looked at: which of them is missing would tell whether there is such a record.
+        let creating = match self.case.decide(table, &Action::Create) {
+            Decision::Allow(residual) | Decision::Conditional(residual) => residual,
+            Decision::Deny(reason, rule) => return Err(Refusal { reason, rule }),
+        };
+        let (named, rest) = match key {
+            Some(key) => (Some(key.to_owned()), self.case.keyless(table, key, body)?),
+            None => {
+                let (raw, rest) = self.case.keyed(table, body)?;
+                (raw.and_then(|raw| redact::request::text(&raw)), rest)
+            }
+        };
+        let Some(key) = named else {
+            let (route, variables) = self.case.route_of(table, &Action::Create, "")?;
+            return self.create(&creating, route, &variables, &rest, exchange).await;
+        };
+        match self.before(&key, exchange).await {
+            Ok(before) => {
+                let (route, variables) = self.case.route_of(table, &Action::Update, &key)?;
+                self.changed(route, &variables, before, &key, Some(&rest), exchange).await
+            }
+            Err(Reason::RecordHidden | Reason::RecordForeign) => {
+                let body = self.case.with_key(table, &key, &rest)?;
+                let (route, variables) = self.case.route_of(table, &Action::Create, &key)?;
+                self.create(&creating, route, &variables, &body, exchange).await
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Several records in one request. Each is judged by itself, and all are refused where one is.
+    async fn several(
+        &self,
+        action: &Action,
+        body: &[u8],
+        most: usize,
+        exchange: &mut Exchange,
+    ) -> Result<Reply<'u>, Refusal> {
+        let table = self.residual.table();
+        let bodies = parts::elements(body, most, self.case.depth).map_err(|unreadable| match unreadable {
+            Unreadable::TooLarge => Reason::BodyTooLarge,
+            _ => Reason::BodyMalformed,
+        })?;
+        if bodies.is_empty() {
+            return Err(Reason::BodyMalformed.into());
+        }
+        let mut elements = Vec::with_capacity(bodies.len());
+        let (mut granted, mut touched) = (BTreeSet::new(), HashSet::new());
+        for (number, body) in bodies.iter().enumerate() {
+            let judged = self.element(action, body, exchange).await;
+            let (raw, judged) = judged.inspect_err(|_| exchange.detail(format_args!("element {number}")))?;
+            // The second change of a record would be judged by what it no longer is.
+            if judged.key.is_some_and(|key| !touched.insert(key)) {
+                return Err(Reason::BodyMalformed.into());
+            }
+            granted.extend(judged.permitted.rules);
+            elements.push(Element { key: raw, permit: judged.permitted.permit });
+        }
+        let count = elements.len() as u64;
+        let permit = self.case.together(table, elements)?;
+        exchange.granted_by(granted);
+        let answer = self.fetch(&permit, exchange).await?;
+        written(answer.status)?;
+        let Some(plan) = &permit.purpose().plan else { return Ok(Reply::empty()) };
+        if answer.body.is_empty() || !is_json(&answer.headers) {
+            return Ok(Reply::empty());
+        }
+        let (out, tally) = self.redact(plan, &answer.body, exchange)?;
+        if tally.scanned != count {
+            return Err(Reason::UpstreamBroken.into());
+        }
+        let status = if *action == Action::Create { StatusCode::CREATED } else { StatusCode::OK };
+        Ok(if tally.kept == 0 { Reply::empty() } else { Reply::json(status, out) })
+    }
+
+    /// One record of several, and the raw key that names it where it is a change.
+    async fn element(
+        &self,
+        action: &Action,
+        body: &[u8],
+        exchange: &mut Exchange,
+    ) -> Result<(Option<Vec<u8>>, Judged), Refusal> {
+        if *action == Action::Create {
+            return Ok((None, self.judged(action, None, body, exchange).await?));
+        }
+        let (raw, rest) = self.case.keyed(self.residual.table(), body)?;
+        let raw = raw.ok_or(Reason::BodyMalformed)?;
+        let key = redact::request::text(&raw).ok_or(Reason::BodyMalformed)?;
+        Ok((Some(raw), self.judged(action, Some(&key), &rest, exchange).await?))
+    }
+
+    /// Looks at all that the upstream would delete with a record.
+    async fn cascades(&self, key: &str, exchange: &mut Exchange) -> Result<(), Refusal> {
+        let mut open = vec![(self.residual.table(), key.to_owned())];
+        let mut looks = 0;
+        while let Some((table, key)) = open.pop() {
+            for (table, by) in &self.snapshot.catalog.table(table).cascades {
+                looks += 1;
+                if looks > MAX_CASCADES {
+                    return Err(Reason::CascadeNotGranted.into());
+                }
+                let permit = self.case.cascade(*table, *by, &key)?;
+                let answer = self.fetch(&permit, exchange).await?;
+                for key in self.case.cascading(*table, &ok_json(answer)?)? {
+                    exchange.touched(&key);
+                    open.push((*table, key));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The record as it stands, if the caller may see it or act on it; otherwise it is not there.
@@ -139,11 +312,6 @@ impl<'u> Step<'u, '_> {
             _ => Err(Reason::RecordHidden),
         }
     }
-
-    /// Writes take no query: nothing in it could be judged.
-    fn no_query(&self) -> Result<(), Reason> {
-        if self.pairs.is_empty() { Ok(()) } else { Err(Reason::QueryNotAllowed) }
-    }
 }
 
 /// Whether an entity tag can guard a write (RFC 9110, 8.8.3 and 13.1.1): a weak one never matches, `*` matches always.
@@ -152,8 +320,9 @@ fn is_strong(etag: &HeaderValue) -> bool {
     opaque.is_some_and(|opaque| !opaque.contains(&b'"') && !opaque.contains(&b' '))
 }
 
-fn written(answer: &Whole) -> Result<(), Reason> {
-    match answer.status {
+/// Whether a write was done.
+pub(super) fn written(status: StatusCode) -> Result<(), Reason> {
+    match status {
         StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(()),
         StatusCode::PRECONDITION_FAILED => Err(Reason::PreconditionFailed),
         status if is_absent(status) => Err(Reason::RecordHidden),

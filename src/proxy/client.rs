@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::canonical::{Canonical, Head, canonicalise};
 use crate::config::Limits;
+use crate::enforcement::write::once;
 use crate::listener::tls::{Connection, Withdrawn};
 use crate::model::Reason;
 use crate::pki::Peer;
@@ -83,6 +84,17 @@ pub(super) fn canonical(
         session.set_keepalive(None);
     }
     request
+}
+
+/// Of an `Idempotency-Key`.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
+/// By which a client calls a write that it may send again. Errors: `MalformedRequest` for one that is too long.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<HeaderValue>, Reason> {
+    match headers.get(once::HEADER).cloned() {
+        Some(key) if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY => Err(Reason::MalformedRequest),
+        key => Ok(key),
+    }
 }
 
 /// Only JSON is read where records are meant, and only as it is.

@@ -31,6 +31,8 @@ pub(super) struct Step<'u, 'a> {
     pub variables: &'a [(Name, String)],
     pub residual: &'a Arc<Residual>,
     pub pairs: &'a [(String, String)],
+    /// Whether its answer will be a part of another one, and is held as a whole.
+    pub held: bool,
 }
 
 impl<'u> Step<'u, '_> {
@@ -91,7 +93,7 @@ impl<'u> Step<'u, '_> {
         let Answer { status, headers, mut body } = self.send(permit, exchange).await?;
         check_list(status, &headers, body.is_framed(), plan)?;
         // Whether a page is full is known at its end alone.
-        let most = if plan.streams() && next.is_none() {
+        let most = if plan.streams() && next.is_none() && !self.held {
             body.streams();
             limits.buffered_body
         } else {

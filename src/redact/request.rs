@@ -3,9 +3,9 @@
 //! A body is one JSON object of declared plain fields. Unknown fields, repeated fields, relations as nested objects
 //! (nested writes) and to-many lists are refused. The body that is sent is built from what was understood.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::parts::walk;
 use super::scan::{Scan, Span};
 use super::{kind, text};
 use crate::api::{FieldId, Shape, Table};
@@ -30,7 +30,7 @@ pub struct Changes<'b> {
 /// Reads a request body. Errors: not one valid JSON object, or a repeated member.
 pub fn read<'b>(body: &'b [u8], table: &Table, depth: usize) -> Result<Changes<'b>, Unreadable> {
     let mut changes = Changes { fields: Vec::new(), undeclared: false };
-    members(body, depth, |name, _, value| {
+    walk(body, depth, |name, _, value| {
         let field = std::str::from_utf8(name).ok().and_then(|name| table.field_named(name));
         match field.map(|field| (field, &table.field(field).shape)) {
             Some((field, Shape::Plain(_))) => changes.fields.push(Change { field, raw: value.of(body) }),
@@ -173,7 +173,7 @@ pub fn merge(before: &[u8], changes: &[(&str, &[u8])], depth: usize) -> Result<V
     }
     let mut written = vec![false; changes.len()];
     let mut out = vec![b'{'];
-    members(before, depth, |name, member, value| {
+    walk(before, depth, |name, member, value| {
         if out.len() > 1 {
             out.push(b',');
         }
@@ -205,10 +205,10 @@ pub fn lift(record: &[u8], table: &Table, depth: usize) -> Result<Vec<u8>, Unrea
     let mut lifted: Vec<(&str, &[u8])> = Vec::new();
     let mut plain: Vec<(Vec<u8>, &[u8])> = Vec::new();
     let mut failed = None;
-    members(record, depth, |name, _, value| {
+    walk(record, depth, |name, _, value| {
         let raw = value.of(record);
         if table.container.as_ref().is_some_and(|container| container.as_bytes() == name) {
-            let inside = members(raw, depth, |name, _, value| {
+            let inside = walk(raw, depth, |name, _, value| {
                 let relation = std::str::from_utf8(name).ok().and_then(|name| table.relation_by(name));
                 lifted.extend(relation.map(|field| (&*table.field(field).name, value.of(raw))));
             });
@@ -232,28 +232,6 @@ pub fn lift(record: &[u8], table: &Table, depth: usize) -> Result<Vec<u8>, Unrea
     }
     out.push(b'}');
     Ok(out)
-}
-
-/// Walks the members of a document that is one object: unescaped name, whole member, value. A repeated name is an error.
-fn members(body: &[u8], depth: usize, mut visit: impl FnMut(&[u8], Span, Span)) -> Result<(), Unreadable> {
-    let mut scan = Scan::document(body, depth);
-    if scan.peek()? != b'{' {
-        scan.value()?;
-        scan.end()?;
-        return Err(Unreadable::Shape);
-    }
-    scan.enter()?;
-    let mut names: HashSet<Cow<'_, [u8]>> = HashSet::new();
-    let mut first = true;
-    while let Some(key) = scan.member(&mut first)? {
-        let value = scan.value()?;
-        let name = key.name();
-        visit(&name, Span { start: key.start, end: value.end }, value);
-        if !names.insert(name) {
-            return Err(Unreadable::Duplicate);
-        }
-    }
-    scan.end()
 }
 
 #[cfg(test)]

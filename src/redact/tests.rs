@@ -98,6 +98,8 @@ fn table(id: TableId, name: &str, fields: Vec<(String, Shape)>) -> Table {
         container: None,
         in_place: false,
         race: Race::Accept,
+        cascades: Vec::new(),
+        client_keys: false,
         inexact_paging: InexactPaging::Short,
     }
 }

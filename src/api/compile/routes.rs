@@ -5,9 +5,9 @@
 
 use http::Method;
 
-use super::{Known, place, unknown};
+use super::{Known, place, unknown, writes};
 use crate::api::template::Segment;
-use crate::api::{ApiId, Live, Route, RouteKind, Template, raw};
+use crate::api::{ApiId, Form, Live, Route, RouteKind, Template, raw};
 use crate::model::{Action, Name};
 use crate::yaml::{Reader, Text};
 
@@ -26,11 +26,11 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
     let mut placed = Vec::new();
     for (name, table) in &described.tables {
         for raw in &table.routes {
-            let action = Action::parse(&raw.action.value);
+            let (action, form) = writes::meaning(described, table, raw, reader);
             let Some(text) = raw.route.clone().or_else(|| preset(described, name, table, &raw.action, reader)) else {
                 continue;
             };
-            let route = table_route(known, &action, raw, &text, reader);
+            let route = table_route(known, &action, form, raw, &text, reader);
             if matches!(table.tenant, Some(raw::Tenant::Shared)) && action.writes() {
                 let message = format!("the table `{}` is shared by all tenants and can't be written", name.value);
                 reader.error("shared-write", &raw.action.span, message);
@@ -39,7 +39,7 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
             let kind = RouteKind::Table { table: known.id, action };
             placed.push(Placed {
                 api,
-                route: Route { method: route.0, path: route.1, upstream_path: route.2, kind },
+                route: Route { method: route.0, path: route.1, upstream_path: route.2, kind, form },
                 upstream: upstream.clone(),
                 owner: name.value.as_str().into(),
                 text,
@@ -66,11 +66,14 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
         };
         placed.push(Placed {
             api,
-            route: Route { method, path, upstream_path, kind },
+            route: Route { method, path, upstream_path, kind, form: Form::Fields },
             upstream: upstream.clone(),
             owner: name.value.as_str().into(),
             text: text.clone(),
         });
+    }
+    if let Some((route, text)) = described.batch.as_ref().and_then(|raw| writes::batch(known, described, raw, reader)) {
+        placed.push(Placed { api, route, upstream, owner: "batch".into(), text });
     }
     placed
 }
@@ -125,12 +128,14 @@ fn preset(api: &raw::Api, name: &Text, table: &raw::Table, word: &Text, reader: 
 fn table_route(
     known: &Known<'_>,
     action: &Action,
+    form: Form,
     raw: &raw::Route,
     text: &Text,
     reader: &mut Reader,
 ) -> Option<(Method, Template, Template)> {
     let word = &raw.action;
     let expected = match action {
+        Action::Update if form != Form::Fields => writes::expected(form, text),
         Action::List => (Method::GET, 0),
         Action::Read => (Method::GET, 1),
         Action::Create => (Method::POST, 0),
@@ -153,25 +158,25 @@ fn table_route(
     let (method, path) = method_and_path(text, reader)?;
     let variables = path.variables().count();
     if method != expected.0 {
-        let replaces = method == Method::PUT;
+        let replaces = method == Method::PUT && form == Form::Fields;
         let message = if replaces {
-            "replacing a record is not supported".to_owned()
+            format!("`{}` does not replace a record", word.value)
         } else {
-            format!("`{action}` is {} and not {method}", expected.0)
+            format!("`{}` is {} and not {method}", word.value, expected.0)
         };
         let help = if replaces && *action == Action::Update {
-            "declare PATCH: it changes the fields that it names".to_owned()
+            "declare PATCH, which changes the fields that it names; `replace` is PUT".to_owned()
         } else {
-            format!("write `{action}: {} {path}`", expected.0)
+            format!("write `{}: {} {path}`", word.value, expected.0)
         };
         reader.error("bad-method", &text.span, message).help = Some(help);
         return None;
     }
     if variables != expected.1 {
         let (message, help) = if expected.1 == 0 {
-            (format!("`{action}` is about no single record, so its path has no variable"), None)
+            (format!("`{}` is about no single record, so its path has no variable", word.value), None)
         } else {
-            let message = format!("the path of `{action}` needs exactly one variable, the record's key");
+            let message = format!("the path of `{}` needs exactly one variable, the record's key", word.value);
             (message, Some("for example /v1/contacts/{id}".to_owned()))
         };
         reader.error("bad-path", &text.span, message).help = help;
@@ -181,7 +186,7 @@ fn table_route(
     Some((method, path, upstream_path))
 }
 
-fn method_and_path(text: &Text, reader: &mut Reader) -> Option<(Method, Template)> {
+pub(super) fn method_and_path(text: &Text, reader: &mut Reader) -> Option<(Method, Template)> {
     let Some((method, path)) = text.value.split_once(' ').map(|(method, path)| (method, path.trim())) else {
         reader.error("bad-route", &text.span, format!("`{}` is not a method and a path", text.value)).help =
             Some("for example GET /v1/contacts".to_owned());
@@ -220,7 +225,7 @@ fn template(path: &str, text: &Text, reader: &mut Reader) -> Option<Template> {
 }
 
 /// The upstream's path, or the client's where none is given. It bears the same variables, or it would mean another record.
-fn upstream_path(
+pub(super) fn upstream_path(
     known: &Known<'_>,
     path: &Template,
     written: Option<&Text>,

@@ -1,6 +1,6 @@
 //! Tables: that keys, owners, tenant columns and relations exist and have the type their use needs.
 
-use super::{Known, unknown};
+use super::{Known, unknown, writes};
 use crate::api::{ApiId, Field, FieldId, Lent, Parent, Pocketbase, Push, Shape, Table, Tenancy, raw};
 use crate::diagnostic::Span;
 use crate::model::value::{Decimal, Type};
@@ -34,6 +34,7 @@ pub(super) fn table(
         api,
         name: name.value.as_str().into(),
         key: key?,
+        client_keys: raw.client_keys,
         owner: owner.flatten().map(|(id, _)| id),
         tenant: tenant?,
         tenant_filter: tenant_filter.collect(),
@@ -44,6 +45,11 @@ pub(super) fn table(
         container: is_pocketbase.then(|| Pocketbase::CONTAINER.into()),
         in_place: described.dialect == Some(raw::Dialect::Directus),
         race: raw.race,
+        cascades: raw
+            .cascades
+            .iter()
+            .filter_map(|word| writes::cascade(known, api, described, name, word, reader))
+            .collect(),
         inexact_paging: raw.inexact_paging,
     })
 }
@@ -172,7 +178,7 @@ fn related<'k>(
     Some((table.id, table.raw))
 }
 
-fn named<'r>(table: &'r raw::Table, name: &str) -> Option<(FieldId, &'r raw::Field)> {
+pub(super) fn named<'r>(table: &'r raw::Table, name: &str) -> Option<(FieldId, &'r raw::Field)> {
     (0..).map(FieldId).zip(&table.fields).find(|(_, field)| field.name.value == name)
 }
 

@@ -98,7 +98,15 @@ fn writable(name: &Text, actions: &[Action], scope: &mut Scope<'_>) -> Option<Fi
         Shape::Plain(_) if scope.table.tenant == Tenancy::Shared => {
             Some((format!("table `{}` is shared by all tenants and can't be written", scope.table.name), None))
         }
-        Shape::Plain(_) if id == scope.table.key => Some((format!("`{word}` is the key and can't be written"), None)),
+        Shape::Plain(_) if id == scope.table.key => {
+            let makes = actions.iter().all(|action| *action == Action::Create || !action.writes());
+            let help = match (scope.table.client_keys, makes) {
+                (true, true) => return Some(id),
+                (true, false) => "a key is chosen once: grant `create` apart from other writes".to_owned(),
+                (false, _) => "where clients choose keys, the API description says `client_keys: true`".to_owned(),
+            };
+            Some((format!("`{word}` is the key and can't be written"), Some(help)))
+        }
         Shape::Plain(_) if !field.derived_from.is_empty() => {
             Some((format!("`{word}` is derived and can't be written"), None))
         }

@@ -111,6 +111,8 @@ fn catalog() -> Catalog {
             container: None,
             in_place: false,
             race: Race::Accept,
+            cascades: Vec::new(),
+            client_keys: false,
             inexact_paging: InexactPaging::Refill,
         }
     });
@@ -120,6 +122,7 @@ fn catalog() -> Catalog {
         path: Template { segments: Vec::new() },
         upstream_path: Template { segments: Vec::new() },
         kind: RouteKind::Table { table: id_of("deals"), action: Action::Custom("close".into()) },
+        form: crate::api::Form::Fields,
     };
     let api = Api {
         name: "crm".into(),
@@ -133,6 +136,7 @@ fn catalog() -> Catalog {
         }),
         routes: vec![close],
         tenant_headers: Vec::new(),
+        idempotent: false,
     };
     Catalog::from_parts(vec![api], tables)
 }

@@ -160,6 +160,8 @@ impl Server {
             container: None,
             in_place: false,
             race: table.race,
+            cascades: Vec::new(),
+            client_keys: table.client_keys,
             inexact_paging: table.inexact_paging,
         };
         Self { table, rest, cuts: choices.rarely(2) }
