@@ -71,6 +71,7 @@ impl World {
             trace: Trace::of(None),
             now: Timestamp::UNIX_EPOCH,
             masking_key: None,
+            idempotency_key: None,
             depth: 64,
         }
     }
