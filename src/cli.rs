@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod health;
+pub mod import;
 pub mod keys;
 pub mod secrets;
 pub mod serve;
@@ -78,6 +79,17 @@ pub enum Command {
     ///     scrim health --url http://127.0.0.1:9090/readyz
     #[command(verbatim_doc_comment)]
     Health(Health),
+    /// Draft an API description from what an upstream says of itself
+    ///
+    /// Reads OpenAPI 3.0 and 3.1, OData V4 `$metadata`, Directus' collections, fields and relations, and PocketBase's
+    /// collections, from files or stdin and never from the network. What it writes loads as it is and grants nothing. A
+    /// table of which nothing says whose its rows are is left out and named, as is all else that can't be told for sure.
+    /// Examples:
+    ///
+    ///     scrim import --tenant organization_id=org_id openapi.yaml > config/apis/crm.yaml
+    ///     scrim import --root /odata/v4/crm --out config/apis/crm.yaml metadata.xml
+    #[command(verbatim_doc_comment)]
+    Import(import::Import),
     /// Make API keys
     #[command(subcommand)]
     Keys(Keys),

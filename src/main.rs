@@ -30,6 +30,10 @@ fn main() -> ExitCode {
         Command::Demo(options) => run_async(scrim::demo::run(options, &mut anstream::stdout())),
         Command::Check(check) => cli::check::run(check),
         Command::Health(health) => cli::health::run(health),
+        Command::Import(import) => match cli::import::run(import) {
+            Ok(()) => Ok(true),
+            Err(failed) => return fail(&failed.to_string()),
+        },
         Command::Keys(Keys::New(new)) => match cli::keys::run(new, &mut std::io::stdout()) {
             Ok(()) => Ok(true),
             Err(failed) => return fail(&failed.to_string()),

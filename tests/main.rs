@@ -12,6 +12,7 @@ mod support;
 
 mod cases;
 mod diagnostics;
+mod import;
 mod matrix;
 mod path;
 mod readme;

@@ -1,0 +1,162 @@
+//! PocketBase: the answer of `/api/collections`, or the file that its dashboard exports.
+//!
+//! Both of its forms are read: since 0.23 a collection lists all of its `fields`; before, a `schema` without those that
+//! every collection has.
+
+use super::draft::{Dialect, Draft, Field, Notes, Of, Route, Table, Tags};
+use super::tree::Tree;
+use super::{Failed, Input};
+
+/// Whether it looks like a list of collections.
+pub(super) fn is(tree: &Tree) -> bool {
+    collections(tree).is_some_and(|all| {
+        let is_one = |one: &Tree| {
+            let kind = matches!(one.text_of("type"), Some("base" | "auth" | "view"));
+            kind && one.text_of("name").is_some() && (one.get("fields").is_some() || one.get("schema").is_some())
+        };
+        !all.is_empty() && all.iter().all(is_one)
+    })
+}
+
+fn collections(tree: &Tree) -> Option<&[Tree]> {
+    match tree.get("items").unwrap_or(tree) {
+        Tree::List(all) => Some(all),
+        _ => None,
+    }
+}
+
+pub(super) fn read(input: &Input, tree: &Tree, notes: &mut Notes) -> Result<Draft, Failed> {
+    let all = collections(tree).ok_or_else(|| Failed::Unknown(input.name.clone()))?;
+    let names: Vec<(&str, &str)> =
+        all.iter().filter_map(|one| Some((one.text_of("id")?, one.text_of("name")?))).collect();
+    let mut tables = Vec::new();
+    for (at, one) in all.iter().enumerate() {
+        match one.text_of("name") {
+            Some(name) if one.is("system") || name.starts_with('_') => {
+                notes.push(name, "it is the server's own collection");
+            }
+            Some(name) => tables.extend(table(name, one, &names, notes)),
+            None => notes.push(format!("/{at}"), "it has no name"),
+        }
+    }
+    Ok(Draft { dialect: Dialect::Pocketbase, source: "the collections of a PocketBase".to_owned(), tables })
+}
+
+fn table(name: &str, collection: &Tree, names: &[(&str, &str)], notes: &mut Notes) -> Option<Table> {
+    let kind = collection.text_of("type").unwrap_or("base");
+    let path = format!("/api/collections/{name}/records");
+    let mut routes = vec![Route::new("list", format!("GET {path}")), Route::new("read", format!("GET {path}/{{id}}"))];
+    match kind {
+        "base" => {
+            routes.push(Route::new("create", format!("POST {path}")));
+            routes.push(Route::new("update", format!("PATCH {path}/{{id}}")));
+            routes.push(Route::new("delete", format!("DELETE {path}/{{id}}")));
+        }
+        "view" => {}
+        "auth" => {
+            notes.push(name, "its records are accounts: only list and read are drafted, neither writes nor logins")
+        }
+        _ => {
+            notes.push(name, "it is of an unknown kind");
+            return None;
+        }
+    }
+    let mut fields = Vec::new();
+    let described: Vec<&Tree> = collection.items_of("fields").chain(collection.items_of("schema")).collect();
+    let is_listed = |name: &str| described.iter().any(|field| field.text_of("name") == Some(name));
+    if !is_listed("id") {
+        fields.push(Field::plain("id", "string", false));
+    }
+    for described in &described {
+        match described.text_of("name") {
+            Some(field) => column(name, field, described, names, &mut fields, notes),
+            None => notes.push(name, "a field has no name"),
+        }
+    }
+    // The older form does not list what every collection has.
+    if collection.get("fields").is_none() {
+        if kind == "auth" {
+            fields.push(Field::plain("username", "string", false));
+            fields.push(Field { tags: Tags::PII, ..Field::plain("email", "string", true) });
+            fields.push(Field::plain("emailVisibility", "bool", false));
+            fields.push(Field::plain("verified", "bool", false));
+        }
+        if kind != "view" {
+            fields.push(Field::plain("created", "timestamp", false));
+            fields.push(Field::plain("updated", "timestamp", false));
+        }
+    }
+    Some(Table {
+        name: name.to_owned(),
+        place: name.to_owned(),
+        set: None,
+        key: "id".to_owned(),
+        routes,
+        fields,
+        absent: false,
+        parameters: Vec::new(),
+        owner: None,
+        tenant: None,
+        tenant_filter: Vec::new(),
+    })
+}
+
+fn column(
+    table: &str,
+    name: &str,
+    described: &Tree,
+    names: &[(&str, &str)],
+    fields: &mut Vec<Field>,
+    notes: &mut Notes,
+) {
+    let place = || format!("{table}.{name}");
+    // Since 0.23 options are members of the field itself.
+    let option = |key: &str| described.get("options").and_then(|all| all.get(key)).or(described.get(key));
+    let is = |key: &str| matches!(option(key), Some(Tree::Bool(true)));
+    // In the older form null is any number of them.
+    let many = matches!(option("maxSelect"), Some(Tree::Int(2..) | Tree::Null));
+    let required = is("required") || name == "id";
+    let text = if many { "list(string)" } else { "string" };
+    let (of, nullable) = match described.text_of("type") {
+        Some("text" | "editor" | "email" | "url") => ("string", !required),
+        Some("select" | "file" | "relation") => (text, !required && !many),
+        Some("number") if is("onlyInt") || is("noDecimal") => ("int", false),
+        Some("number") => ("decimal", false),
+        Some("bool") => ("bool", false),
+        Some("date") => ("timestamp", !required),
+        Some("autodate") => ("timestamp", false),
+        Some("json") => ("json", !required),
+        Some("geoPoint") => ("json", false),
+        Some("password") => return notes.push(place(), "passwords are never answered"),
+        Some(other) => return notes.push(place(), format!("the type {other:?} is not known")),
+        None => return notes.push(place(), "it has no type"),
+    };
+    if name == "tokenKey" && described.is("system") {
+        return notes.push(place(), "it is what tokens are made of");
+    }
+    let mut field = Field::plain(name, of, nullable);
+    if described.text_of("type") == Some("email") {
+        field.tags = Tags::PII;
+    }
+    // Who asks as a superuser gets it all the same.
+    if described.is("hidden") {
+        field.tags.secret = true;
+        field.comment = Some("hidden in PocketBase, but not from the gateway");
+    }
+    let is_relation = described.text_of("type") == Some("relation") && !many;
+    fields.push(field);
+    if !is_relation {
+        return;
+    }
+    let target = match option("collectionId") {
+        Some(Tree::Text(id)) => names.iter().find(|(known, name)| known == id || name == id),
+        _ => None,
+    };
+    match target {
+        Some((_, target)) => {
+            let of = Of::One { table: (*target).to_owned(), by: name.to_owned() };
+            fields.push(Field::relation(&format!("{name}_record"), of));
+        }
+        None => notes.push(place(), "the collection that it points to is not there; its column stays"),
+    }
+}
