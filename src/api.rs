@@ -586,6 +586,29 @@ pub enum RouteKind {
     Batch {
         most: usize,
     },
+    /// About the tables, made by the gateway and cut to what its reader may see.
+    Metadata(Document),
+}
+
+/// What a client can read about an API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// OpenAPI 3.1.
+    Openapi,
+    /// OData's list of sets.
+    Service,
+    /// OData's `$metadata`.
+    Csdl,
+}
+
+impl Document {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Openapi => "openapi",
+            Self::Service => "service",
+            Self::Csdl => "csdl",
+        }
+    }
 }
 
 /// What has no end of its own.

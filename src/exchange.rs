@@ -157,6 +157,13 @@ impl Exchange {
         self.intent.parts = parts;
     }
 
+    /// A document about an API, made here.
+    pub fn about_metadata(&mut self, api: &str, document: &str) {
+        self.action = "metadata";
+        self.intent.api = Some(api.to_owned());
+        self.intent.action = Some(format!("metadata:{document}"));
+    }
+
     /// Journals the intent, once; before any byte leaves.
     pub async fn announce(&mut self) -> Result<(), Reason> {
         if self.pending.is_none() {

@@ -12,6 +12,7 @@
 //! 5. [`routing`] finds the table, the action and the record that are meant.
 //! 6. [`policy`] decides; it is pure, and a failure inside it is a denial.
 //! 7. [`enforcement`] turns decisions into permits, the only values that [`upstream`] sends.
+//!    Documents about the tables ([`metadata`]) need none: they are made here.
 //! 8. [`redact`] scans the answer once, drops rows, removes and masks fields.
 //! 9. [`audit`] and [`metrics`] record exactly one exchange.
 //!
@@ -46,6 +47,8 @@ pub mod tenancy;
 pub mod admission;
 
 pub mod hierarchy;
+
+pub mod metadata;
 
 pub mod routing;
 

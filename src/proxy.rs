@@ -10,6 +10,7 @@ mod changes;
 mod client;
 mod connection;
 mod delivery;
+mod describe;
 mod encode;
 mod export;
 mod extras;
@@ -267,6 +268,16 @@ impl Proxy {
                 served.map_err(|refusal| refuse(exchange, refusal))
             };
             let mut reply = until_client_leaves(session, pin!(work)).await?;
+            reply.compress(compression, !config.compression.is_empty()).await?;
+            return Ok(reply);
+        }
+        if let Kind::Metadata(document) = target.kind {
+            exchange.about_metadata(&api.name, document.name());
+            let headers = &session.req_header().headers;
+            let mut reply = describe::document(&case, target.api, route, document, &request, headers)?;
+            let compression = negotiation::compression(headers, &config.compression)?;
+            client::body(session, &request, &config.limits).await?;
+            exchange.announce().await?;
             reply.compress(compression, !config.compression.is_empty()).await?;
             return Ok(reply);
         }

@@ -3,7 +3,7 @@
 //! What no description declares has no target and is refused exactly as a hidden table is. So is what two routes match:
 //! the catalog refuses overlapping routes, and nothing here depends on their order. Pure.
 
-use crate::api::{ApiId, Catalog, Route, RouteKind, TableId};
+use crate::api::{ApiId, Catalog, Document, Route, RouteKind, TableId};
 use crate::canonical::Canonical;
 use crate::model::{Action, Name, Reason, TenantScope};
 
@@ -31,6 +31,7 @@ pub enum Kind {
     Opaque,
     /// Several requests in one.
     Batch,
+    Metadata(Document),
 }
 
 /// Finds the one route that a request means. Errors: `RouteUnknown`.
@@ -54,6 +55,7 @@ fn only<'a>(
     let kind = match &route.kind {
         RouteKind::Opaque { .. } => Kind::Opaque,
         RouteKind::Batch { .. } => Kind::Batch,
+        RouteKind::Metadata(document) => Kind::Metadata(*document),
         RouteKind::Table { table, action } => {
             let key = match variables.as_slice() {
                 [] => None,

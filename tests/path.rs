@@ -20,6 +20,7 @@ mod http2;
 mod identity;
 mod lifecycle;
 mod live;
+mod metadata;
 mod odata;
 mod pages;
 mod parents;

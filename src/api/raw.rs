@@ -35,6 +35,7 @@ pub(super) struct Api {
     pub(super) pocketbase: Option<Pocketbase>,
     pub(super) directus: Option<Directus>,
     pub(super) tenant_headers: Vec<(Text, Text)>,
+    pub(super) metadata: Option<Metadata>,
     pub(super) tables: Vec<(Text, Table)>,
     pub(super) opaque: Vec<(Text, Opaque)>,
     pub(super) batch: Option<Batch>,
@@ -116,6 +117,16 @@ pub(super) struct Opaque {
     pub(super) stream: Option<Text>,
     pub(super) upgrade: Option<Text>,
     pub(super) protocols: Vec<Text>,
+}
+
+/// Documents about the tables.
+#[derive(Debug)]
+pub(super) struct Metadata {
+    pub(super) span: Span,
+    /// The path of an OpenAPI document.
+    pub(super) openapi: Option<Text>,
+    /// Whether there are OData's own, where the dialect has them.
+    pub(super) odata: bool,
 }
 
 #[derive(Debug)]
@@ -205,6 +216,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
     let pocketbase = fields.take("pocketbase").map(|node| read_pocketbase(node, spoken, reader));
     let directus = fields.take("directus").map(|node| directus::read(node, spoken, reader));
     let tenant_headers = fields.take("tenant_headers").map_or_else(Vec::new, |n| pairs(n, "`tenant_headers`", reader));
+    let metadata = fields.take("metadata").map(|node| read_metadata(node, reader));
     let mut tables = Vec::new();
     if let Some(node) = fields.take("tables") {
         for (name, node) in reader.entries(node, "`tables`") {
@@ -233,6 +245,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
         pocketbase,
         directus,
         tenant_headers,
+        metadata,
         tables,
         opaque,
         batch,
@@ -394,6 +407,17 @@ fn read_filter(node: &Node, reader: &mut Reader) -> Vec<(Operator, Text)> {
     }
     fields.finish(reader);
     filter
+}
+
+fn read_metadata(node: &Node, reader: &mut Reader) -> Metadata {
+    let mut fields = reader.fields(node, "`metadata`");
+    let metadata = Metadata {
+        span: fields.span.clone(),
+        openapi: text(fields.take("openapi"), "`openapi`", reader),
+        odata: fields.take("odata").and_then(|node| reader.bool(node, "`odata`")).unwrap_or_default(),
+    };
+    fields.finish(reader);
+    metadata
 }
 
 fn read_opaque(node: &Node, reader: &mut Reader) -> Opaque {

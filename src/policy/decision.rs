@@ -132,6 +132,11 @@ impl Residual {
         self.inner.may_show(field)
     }
 
+    /// How the field may show, by the grants that may hold; nothing where it doesn't.
+    pub fn forms(&self, field: FieldId) -> impl Iterator<Item = &Visibility> {
+        self.inner.forms(field)
+    }
+
     /// Whether the field is readable in clear on every row that a query may touch, so that filtering and sorting by it
     /// tell nothing that reading does not.
     pub fn is_clear_everywhere(&self, field: FieldId) -> bool {

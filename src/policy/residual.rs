@@ -178,6 +178,11 @@ impl Inner {
         !self.is_hidden(field) && self.grants.iter().any(|live| self.shows(live, field).is_some())
     }
 
+    pub(super) fn forms(&self, field: FieldId) -> impl Iterator<Item = &Visibility> {
+        let grants = if self.is_hidden(field) { &[][..] } else { self.grants.as_slice() };
+        grants.iter().filter_map(move |live| self.shows(live, field))
+    }
+
     pub(super) fn is_clear_everywhere(&self, field: FieldId) -> bool {
         let clear = |live: &Live| self.shows(live, field) == Some(&Visibility::Clear);
         let everywhere = self.grants.iter().any(|live| live.rows.expr().is(true) && clear(live));

@@ -11,6 +11,7 @@ use crate::model::Reason;
 pub(super) enum Format {
     Json,
     Csv,
+    Xml,
 }
 
 /// How the body of an answer may leave.
@@ -31,12 +32,41 @@ const FULL: Weight = 1000;
 ///
 /// Errors: `NotAcceptable`.
 pub(super) fn format(headers: &HeaderMap, lists: bool) -> Result<Format, Reason> {
-    let ranges: Vec<(&str, Vec<&str>, Weight)> =
-        elements(headers, &header::ACCEPT).filter_map(|element| weighed(element, true)).collect();
-    if ranges.is_empty() && !headers.contains_key(header::ACCEPT) {
-        return Ok(Format::Json);
+    let Some(accepted) = Accepted::of(headers) else { return Ok(Format::Json) };
+    let json = accepted.weight("application", "json", &|_| true);
+    let csv = if lists { accepted.weight("text", "csv", &|all| all.iter().all(|p| is_csv(p))) } else { 0 };
+    match (json, csv) {
+        (0, 0) => Err(Reason::NotAcceptable),
+        (json, csv) if csv > json => Ok(Format::Csv),
+        _ => Ok(Format::Json),
     }
-    let weight = |kind: &str, subtype: &str, serves: &dyn Fn(&[&str]) -> bool| {
+}
+
+/// What a document is written in that is XML unless JSON is liked better.
+///
+/// Errors: `NotAcceptable`.
+pub(super) fn schema(headers: &HeaderMap) -> Result<Format, Reason> {
+    let Some(accepted) = Accepted::of(headers) else { return Ok(Format::Xml) };
+    let (xml, json) =
+        (accepted.weight("application", "xml", &|_| true), accepted.weight("application", "json", &|_| true));
+    match (xml, json) {
+        (0, 0) => Err(Reason::NotAcceptable),
+        (xml, json) if json > xml => Ok(Format::Json),
+        _ => Ok(Format::Xml),
+    }
+}
+
+/// The ranges of an `Accept`: (range, parameters, weight).
+struct Accepted<'h>(Vec<(&'h str, Vec<&'h str>, Weight)>);
+
+impl<'h> Accepted<'h> {
+    /// `None`: anything will do.
+    fn of(headers: &'h HeaderMap) -> Option<Self> {
+        let ranges: Vec<_> = elements(headers, &header::ACCEPT).filter_map(|element| weighed(element, true)).collect();
+        (!ranges.is_empty() || headers.contains_key(header::ACCEPT)).then_some(Self(ranges))
+    }
+
+    fn weight(&self, kind: &str, subtype: &str, serves: &dyn Fn(&[&str]) -> bool) -> Weight {
         // The most specific range that matches decides (RFC 9110, section 12.5.1).
         let specific = |range: &str| match range.split_once('/') {
             Some((k, s)) if k.eq_ignore_ascii_case(kind) && s.eq_ignore_ascii_case(subtype) => Some(2),
@@ -44,16 +74,9 @@ pub(super) fn format(headers: &HeaderMap, lists: bool) -> Result<Format, Reason>
             Some(("*", "*")) => Some(0),
             _ => None,
         };
-        let matching = ranges.iter().filter(|(_, parameters, _)| serves(parameters));
+        let matching = self.0.iter().filter(|(_, parameters, _)| serves(parameters));
         let best = matching.filter_map(|(range, _, weight)| Some((specific(range)?, *weight))).max();
         best.map_or(0, |(_, weight)| weight)
-    };
-    let json = weight("application", "json", &|_| true);
-    let csv = if lists { weight("text", "csv", &|parameters| parameters.iter().all(|p| is_csv(p))) } else { 0 };
-    match (json, csv) {
-        (0, 0) => Err(Reason::NotAcceptable),
-        (json, csv) if csv > json => Ok(Format::Csv),
-        _ => Ok(Format::Json),
     }
 }
 
@@ -175,6 +198,22 @@ mod tests {
         }
         assert_eq!(format(&headers(header::ACCEPT, &["text/csv"]), false), neither, "no list, no CSV");
         assert_eq!(format(&headers(header::ACCEPT, &["text/csv, */*;q=0.1"]), false), json);
+    }
+
+    #[test]
+    fn a_schema_is_xml_unless_json_is_liked_better() {
+        for (lines, found) in [
+            (&[][..], Ok(Format::Xml)),
+            (&["*/*"], Ok(Format::Xml)),
+            (&["application/xml"], Ok(Format::Xml)),
+            (&["application/json"], Ok(Format::Json)),
+            (&["application/json, */*;q=0.1"], Ok(Format::Json)),
+            (&["application/xml;q=0, */*"], Ok(Format::Json)),
+            (&["text/html"], Err(Reason::NotAcceptable)),
+            (&["application/xml;q=0"], Err(Reason::NotAcceptable)),
+        ] {
+            assert_eq!(schema(&headers(header::ACCEPT, lines)), found, "{lines:?}");
+        }
     }
 
     #[test]

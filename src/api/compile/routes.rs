@@ -7,7 +7,7 @@ use http::Method;
 
 use super::{Known, place, unknown, writes};
 use crate::api::template::Segment;
-use crate::api::{ApiId, Form, Live, Route, RouteKind, Template, raw};
+use crate::api::{ApiId, Document, Form, Live, Route, RouteKind, Template, raw};
 use crate::model::{Action, Name};
 use crate::yaml::{Reader, Text};
 
@@ -46,6 +46,22 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
             });
         }
     }
+    for (document, text) in documents(described, reader) {
+        let Some((method, path)) = method_and_path(&text, reader) else { continue };
+        check_dimensions(known, &path, &text, reader);
+        if path.variables().next().is_some() {
+            let message = "a document is about no record, so its path has no variable";
+            reader.error("bad-path", &text.span, message);
+        }
+        let (upstream_path, kind) = (path.clone(), RouteKind::Metadata(document));
+        placed.push(Placed {
+            api,
+            route: Route { method, path, upstream_path, kind, form: Form::Fields },
+            upstream: upstream.clone(),
+            owner: "metadata".into(),
+            text,
+        });
+    }
     for (name, raw) in &described.opaque {
         super::check_word(name, "an opaque route's name", reader);
         let media_types = raw.media_types.iter().filter_map(|text| media_type(text, reader)).collect();
@@ -76,6 +92,32 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
         placed.push(Placed { api, route, upstream, owner: "batch".into(), text });
     }
     placed
+}
+
+/// The documents that are declared, each with its route.
+fn documents(described: &raw::Api, reader: &mut Reader) -> Vec<(Document, Text)> {
+    let Some(metadata) = &described.metadata else { return Vec::new() };
+    let get = |path: &Text, route: String| path.meaning(format!("GET {route}"));
+    let openapi = metadata.openapi.as_ref().map(|path| (Document::Openapi, get(path, path.value.clone())));
+    let mut all: Vec<(Document, Text)> = openapi.into_iter().collect();
+    match described.odata.as_ref().and_then(|odata| odata.root.as_ref()) {
+        Some(root) if metadata.odata => {
+            let path = root.value.trim_end_matches('/');
+            let service = if path.is_empty() { "/" } else { path };
+            all.push((Document::Service, get(root, service.to_owned())));
+            all.push((Document::Csdl, get(root, format!("{path}/$metadata"))));
+        }
+        None if metadata.odata && described.dialect.is_some_and(|spoken| spoken != raw::Dialect::Odata) => {
+            reader.error("bad-route", &metadata.span, "only the dialect `odata` has OData's documents").help =
+                Some("openapi: /openapi.json is for every dialect".to_owned());
+        }
+        _ => {}
+    }
+    if all.is_empty() && !metadata.odata {
+        reader.error("missing-key", &metadata.span, "`metadata` declares no document").help =
+            Some("openapi: /openapi.json, or odata: true".to_owned());
+    }
+    all
 }
 
 /// What has no end of its own: events or a WebSocket.

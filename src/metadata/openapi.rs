@@ -1,0 +1,228 @@
+//! OpenAPI 3.1: each granted operation with its path, and what its records look like.
+//!
+//! No field is said to be required, for whether it shows is up to each record. Of query parameters, those that speak of no
+//! field are there, and of the filters that the API description spells, those on fields that read in clear on every row.
+
+use serde_json::{Map, Value, json};
+
+use super::{Kind, Seen, SeenField, SeenKind, SeenTable};
+use crate::api::template::Segment;
+use crate::api::{Dialect, Operator, Place, Records, Route, Shape, Template};
+use crate::dialect;
+use crate::model::value::Type;
+use crate::model::{Action, percent};
+use crate::policy::Residual;
+
+pub(super) fn write(seen: &Seen<'_>) -> Vec<u8> {
+    let mut paths: Map<String, Value> = Map::new();
+    let mut schemas = Map::new();
+    for table in &seen.tables {
+        let reads = table.fields.iter().filter(|field| field.read);
+        schemas.insert(table.table.name.to_string(), record(seen, table, reads));
+        for (route, action, residual) in &table.operations {
+            if action.writes() && **action != Action::Delete {
+                let written = table.fields.iter().filter(|field| residual.may_write(field.id));
+                schemas.insert(format!("{}.{action}", table.table.name), record(seen, table, written));
+            }
+            let item = paths.entry(path(seen, &route.path)).or_insert_with(|| json!({}));
+            item[route.method.as_str().to_ascii_lowercase()] = operation(seen, table, route, action, residual);
+        }
+    }
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": { "title": &*seen.api.name, "version": "1" },
+        "paths": paths,
+        "components": { "schemas": schemas },
+    });
+    document.to_string().into_bytes()
+}
+
+/// As this caller asks for it: a tenant in it is the caller's own.
+fn path(seen: &Seen<'_>, template: &Template) -> String {
+    let mut out = String::new();
+    for segment in &template.segments {
+        out.push('/');
+        match segment {
+            Segment::Literal(text) => out.push_str(text),
+            Segment::Variable(name) => out.push_str(&format!("{{{name}}}")),
+            Segment::Tenant(dimension) => {
+                percent::encode(seen.tenant.value(dimension).map_or("", |value| &**value), &mut out);
+            }
+            Segment::Keyed { set, variable, quoted: true } => out.push_str(&format!("{set}('{{{variable}}}')")),
+            Segment::Keyed { set, variable, quoted: false } => out.push_str(&format!("{set}({{{variable}}})")),
+        }
+    }
+    if out.is_empty() { "/".to_owned() } else { out }
+}
+
+fn operation(seen: &Seen<'_>, table: &SeenTable<'_>, route: &Route, action: &Action, residual: &Residual) -> Value {
+    let name = &table.table.name;
+    let key = match &table.table.field(table.table.key).shape {
+        Shape::Plain(of) => schema_of(of),
+        Shape::One { .. } | Shape::Many { .. } => json!({}),
+    };
+    let keys = route
+        .path
+        .variables()
+        .map(|variable| json!({ "name": &**variable, "in": "path", "required": true, "schema": key }));
+    let mut parameters: Vec<Value> = keys.collect();
+    if *action == Action::List {
+        let all = query(seen, table, residual).into_iter();
+        parameters.extend(all.map(|(name, schema)| json!({ "name": name, "in": "query", "schema": schema })));
+    }
+    let record = json!({ "$ref": format!("#/components/schemas/{name}") });
+    let envelope = dialect::of(seen.api).envelope();
+    let reads = table.operations.iter().any(|(_, action, _)| **action == Action::Read);
+    let answer = match action {
+        Action::List => Some(match envelope.list {
+            Records::Array(place) => ("application/json", within(place, json!({ "type": "array", "items": record }))),
+            Records::Lines => ("application/x-ndjson", record),
+        }),
+        Action::Delete => None,
+        Action::Read => Some(("application/json", within(envelope.record, record))),
+        // What a write answers is judged as a read.
+        _ => reads.then(|| ("application/json", within(envelope.record, record))),
+    };
+    let mut operation = json!({ "operationId": format!("{name}.{action}"), "responses": responses(action, answer) });
+    if !parameters.is_empty() {
+        operation["parameters"] = json!(parameters);
+    }
+    if action.writes() && *action != Action::Delete {
+        let schema = json!({ "$ref": format!("#/components/schemas/{name}.{action}") });
+        operation["requestBody"] = json!({ "content": { "application/json": { "schema": schema } } });
+    }
+    operation
+}
+
+fn responses(action: &Action, answer: Option<(&str, Value)>) -> Value {
+    match answer {
+        None => json!({ "204": { "description": "done" } }),
+        Some((media_type, schema)) => {
+            let status = if *action == Action::Create { "201" } else { "200" };
+            let mut content = Map::new();
+            content.insert(media_type.to_owned(), json!({ "schema": schema }));
+            json!({ status: { "description": "done", "content": content } })
+        }
+    }
+}
+
+/// The document in which something lies.
+fn within(place: &Place, schema: Value) -> Value {
+    let wrap = |inner: Value, name: &crate::model::Name| {
+        let mut properties = Map::new();
+        properties.insert(name.to_string(), inner);
+        json!({ "type": "object", "properties": properties })
+    };
+    place.0.iter().rev().fold(schema, wrap)
+}
+
+fn record<'f, 'a: 'f>(
+    seen: &Seen<'_>,
+    table: &SeenTable<'_>,
+    fields: impl Iterator<Item = &'f SeenField<'a>>,
+) -> Value {
+    let mut properties = Map::new();
+    let mut contained = Map::new();
+    for field in fields {
+        let reference = |id| {
+            let of = seen.table(id)?;
+            Some(json!({ "$ref": format!("#/components/schemas/{}", of.table.name) }))
+        };
+        let schema = match &field.kind {
+            SeenKind::Plain(kind) => Some(value(kind)),
+            SeenKind::One { table, .. } => reference(*table).map(|one| json!({ "anyOf": [one, { "type": "null" }] })),
+            SeenKind::Many { table } => reference(*table).map(|one| json!({ "type": "array", "items": one })),
+        };
+        let Some(schema) = schema else { continue };
+        match (&field.kind, &table.table.container) {
+            // Under the name of its column, which may be hidden: then so is where it would be.
+            (SeenKind::One { by, .. }, Some(_)) => {
+                if let Some(column) = table.readable(*by) {
+                    contained.insert(column.name.to_owned(), schema);
+                }
+            }
+            _ => drop(properties.insert(field.name.to_owned(), schema)),
+        }
+    }
+    if let (Some(container), false) = (&table.table.container, contained.is_empty()) {
+        properties.insert(container.to_string(), json!({ "type": "object", "properties": contained }));
+    }
+    json!({ "type": "object", "properties": properties })
+}
+
+/// Any value may be null: a mask, or a record, can make it so.
+fn value(kind: &Kind) -> Value {
+    match kind {
+        Kind::Own(Type::Json) | Kind::Mixed => json!({}),
+        Kind::Text => json!({ "type": ["string", "null"] }),
+        Kind::Own(of) => {
+            let mut schema = schema_of(of);
+            let declared = schema["type"].take();
+            let kinds = declared.as_array().cloned().unwrap_or_else(|| vec![declared]);
+            schema["type"] = kinds.into_iter().chain([json!("null")]).collect();
+            schema
+        }
+    }
+}
+
+fn schema_of(of: &Type) -> Value {
+    match of {
+        Type::Int => json!({ "type": "integer", "format": "int64" }),
+        Type::Double => json!({ "type": "number", "format": "double" }),
+        Type::Decimal => json!({ "type": ["number", "string"], "format": "decimal" }),
+        Type::String | Type::Duration => json!({ "type": "string" }),
+        Type::Bool => json!({ "type": "boolean" }),
+        Type::Timestamp => json!({ "type": "string", "format": "date-time" }),
+        Type::Date => json!({ "type": "string", "format": "date" }),
+        Type::List(of) => json!({ "type": "array", "items": value(&Kind::Own((**of).clone())) }),
+        Type::Map(of) => json!({ "type": "object", "additionalProperties": value(&Kind::Own((**of).clone())) }),
+        Type::Json => json!({}),
+    }
+}
+
+/// Of a list: (name, schema).
+fn query(seen: &Seen<'_>, table: &SeenTable<'_>, residual: &Residual) -> Vec<(String, Value)> {
+    let text = || json!({ "type": "string" });
+    let number = || json!({ "type": "integer", "minimum": 0 });
+    let named = |names: &[&str], schema: &dyn Fn() -> Value| -> Vec<(String, Value)> {
+        names.iter().map(|name| ((*name).to_owned(), schema())).collect()
+    };
+    match &seen.api.dialect {
+        Dialect::Odata(_) => {
+            let texts = named(&["$filter", "$orderby", "$select", "$expand"], &text);
+            texts.into_iter().chain(named(&["$top", "$skip"], &number)).chain(named(&["$count"], &text)).collect()
+        }
+        Dialect::Pocketbase(_) => {
+            let texts = named(&["filter", "sort", "fields", "expand", "skipTotal"], &text);
+            texts.into_iter().chain(named(&["page", "perPage"], &number)).collect()
+        }
+        Dialect::Directus(_) => {
+            let texts = named(&["filter", "sort", "fields", "meta"], &text);
+            texts.into_iter().chain(named(&["limit", "offset", "page"], &number)).collect()
+        }
+        Dialect::Rest(rest) => {
+            let parameters = &rest.parameters;
+            let mut all: Vec<(String, Value)> = Vec::new();
+            if let Some(limit) = &parameters.limit {
+                all.push((limit.name.to_string(), json!({ "type": "integer", "minimum": 1, "maximum": limit.max })));
+            }
+            all.extend(parameters.offset.iter().chain(&parameters.page).map(|name| (name.to_string(), number())));
+            all.extend(parameters.sort.iter().map(|sort| (sort.list.name.to_string(), text())));
+            let lists = parameters.fields.iter().chain(&parameters.expand);
+            all.extend(lists.map(|list| (list.name.to_string(), text())));
+            for field in table.fields.iter().filter(|field| residual.is_clear_everywhere(field.id)) {
+                let SeenKind::Plain(Kind::Own(of)) = &field.kind else { continue };
+                for (operator, spelling) in &parameters.filter {
+                    let schema = match operator {
+                        Operator::Each => continue,
+                        Operator::Null => json!({ "type": "boolean" }),
+                        Operator::In | Operator::NotIn => text(),
+                        _ => schema_of(of),
+                    };
+                    all.push((spelling.replacen("{field}", field.name, 1), schema));
+                }
+            }
+            all
+        }
+    }
+}
