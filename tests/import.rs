@@ -141,3 +141,38 @@ fn what_can_not_be_drafted_says_why_and_writes_nothing() {
     }
     assert_eq!(import(&["absent.yaml"]).status.code(), Some(1));
 }
+
+#[test]
+fn a_directus_is_drafted_from_its_collections_fields_and_relations() {
+    let files = ["crm.directus-collections.json", "crm.directus-fields.json", "crm.directus-relations.json"];
+    let output = import(&files);
+    let said = text(&output.stderr);
+    if said.contains("unsupported-dialect") {
+        println!("skipped: the dialect `directus` is not there");
+        assert_eq!(output.status.code(), Some(1));
+        return;
+    }
+    assert!(output.status.success(), "{said}");
+    let draft = text(&output.stdout);
+    for line in [
+        "dialect: directus",
+        "    tenant: { organization_id: organization_id, app_id: app_id }",
+        "    routes: [list, read, create, update, delete]",
+        "      id: int",
+        "      name: { type: string, nullable: true, default: \"new: {x}\" }",
+        "      token: { type: string, nullable: true, tags: [secret] }",
+        "      contacts: { table: contacts, many: true }",
+        "      account_record: { table: accounts, by: account }",
+        "      email: { type: string, nullable: true, tags: [pii] }",
+        "      active: { type: bool, default: true }",
+    ] {
+        assert!(draft.lines().any(|known| known == line), "{line}\n{draft}");
+    }
+    for missing in
+        ["left out: settings", "left out: directus_users", "left out: contacts.odd", "left out: accounts.tags"]
+    {
+        assert!(said.contains(missing), "{missing}: {said}");
+    }
+    let checked = check(&draft);
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+}

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Kind, Seen, SeenField, SeenKind, SeenTable};
 use crate::api::template::Segment;
-use crate::api::{Dialect, Operator, Place, Records, Route, Shape, Template};
+use crate::api::{Dialect, Operator, Parameters, Place, Records, Route, Shape, Template};
 use crate::dialect;
 use crate::model::value::Type;
 use crate::model::{Action, percent};
@@ -182,47 +182,48 @@ fn schema_of(of: &Type) -> Value {
 
 /// Of a list: (name, schema).
 fn query(seen: &Seen<'_>, table: &SeenTable<'_>, residual: &Residual) -> Vec<(String, Value)> {
-    let text = || json!({ "type": "string" });
-    let number = || json!({ "type": "integer", "minimum": 0 });
-    let named = |names: &[&str], schema: &dyn Fn() -> Value| -> Vec<(String, Value)> {
-        names.iter().map(|name| ((*name).to_owned(), schema())).collect()
+    if let Dialect::Rest(rest) = &seen.api.dialect {
+        return of_rest(&rest.parameters, table, residual);
+    }
+    let (texts, numbers): (&[&str], &[&str]) = if let Dialect::Odata(_) = &seen.api.dialect {
+        (&["$filter", "$orderby", "$select", "$expand", "$count"], &["$top", "$skip"])
+    } else if let Dialect::Pocketbase(_) = &seen.api.dialect {
+        (&["filter", "sort", "fields", "expand", "skipTotal"], &["page", "perPage"])
+    } else {
+        (&["filter", "sort", "fields", "meta"], &["limit", "offset", "page"])
     };
-    match &seen.api.dialect {
-        Dialect::Odata(_) => {
-            let texts = named(&["$filter", "$orderby", "$select", "$expand"], &text);
-            texts.into_iter().chain(named(&["$top", "$skip"], &number)).chain(named(&["$count"], &text)).collect()
-        }
-        Dialect::Pocketbase(_) => {
-            let texts = named(&["filter", "sort", "fields", "expand", "skipTotal"], &text);
-            texts.into_iter().chain(named(&["page", "perPage"], &number)).collect()
-        }
-        Dialect::Directus(_) => {
-            let texts = named(&["filter", "sort", "fields", "meta"], &text);
-            texts.into_iter().chain(named(&["limit", "offset", "page"], &number)).collect()
-        }
-        Dialect::Rest(rest) => {
-            let parameters = &rest.parameters;
-            let mut all: Vec<(String, Value)> = Vec::new();
-            if let Some(limit) = &parameters.limit {
-                all.push((limit.name.to_string(), json!({ "type": "integer", "minimum": 1, "maximum": limit.max })));
-            }
-            all.extend(parameters.offset.iter().chain(&parameters.page).map(|name| (name.to_string(), number())));
-            all.extend(parameters.sort.iter().map(|sort| (sort.list.name.to_string(), text())));
-            let lists = parameters.fields.iter().chain(&parameters.expand);
-            all.extend(lists.map(|list| (list.name.to_string(), text())));
-            for field in table.fields.iter().filter(|field| residual.is_clear_everywhere(field.id)) {
-                let SeenKind::Plain(Kind::Own(of)) = &field.kind else { continue };
-                for (operator, spelling) in &parameters.filter {
-                    let schema = match operator {
-                        Operator::Each => continue,
-                        Operator::Null => json!({ "type": "boolean" }),
-                        Operator::In | Operator::NotIn => text(),
-                        _ => schema_of(of),
-                    };
-                    all.push((spelling.replacen("{field}", field.name, 1), schema));
-                }
-            }
-            all
+    let texts = texts.iter().map(|name| ((*name).to_owned(), text()));
+    texts.chain(numbers.iter().map(|name| ((*name).to_owned(), number()))).collect()
+}
+
+fn of_rest(parameters: &Parameters, table: &SeenTable<'_>, residual: &Residual) -> Vec<(String, Value)> {
+    let mut all: Vec<(String, Value)> = Vec::new();
+    if let Some(limit) = &parameters.limit {
+        all.push((limit.name.to_string(), json!({ "type": "integer", "minimum": 1, "maximum": limit.max })));
+    }
+    all.extend(parameters.offset.iter().chain(&parameters.page).map(|name| (name.to_string(), number())));
+    all.extend(parameters.sort.iter().map(|sort| (sort.list.name.to_string(), text())));
+    let lists = parameters.fields.iter().chain(&parameters.expand);
+    all.extend(lists.map(|list| (list.name.to_string(), text())));
+    for field in table.fields.iter().filter(|field| residual.is_clear_everywhere(field.id)) {
+        let SeenKind::Plain(Kind::Own(of)) = &field.kind else { continue };
+        for (operator, spelling) in &parameters.filter {
+            let schema = match operator {
+                Operator::Each => continue,
+                Operator::Null => json!({ "type": "boolean" }),
+                Operator::In | Operator::NotIn => text(),
+                _ => schema_of(of),
+            };
+            all.push((spelling.replacen("{field}", field.name, 1), schema));
         }
     }
+    all
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn number() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
 }

@@ -15,6 +15,7 @@ pub(super) struct Draft {
 pub(super) enum Dialect {
     Rest(Box<Rest>),
     Odata { root: String },
+    Directus,
     Pocketbase,
 }
 
@@ -23,6 +24,7 @@ impl Dialect {
         match self {
             Self::Rest(_) => "rest",
             Self::Odata { .. } => "odata",
+            Self::Directus => "directus",
             Self::Pocketbase => "pocketbase",
         }
     }

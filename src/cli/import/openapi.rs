@@ -70,9 +70,14 @@ pub(super) fn read(input: &Input, document: &Tree, options: &Options, notes: &mu
     for (path, candidate) in &candidates {
         found.extend(table(&mut reading, path, candidate, &mut names)?);
     }
-    for table in &found {
-        let pointers = table.answers.iter().filter_map(|answer| answer.pointer.clone());
-        pointers.for_each(|pointer| reading.own(pointer, &table.name));
+    // A search that lists the records of a table is not where they are.
+    for is_read in [true, false] {
+        let owned: HashSet<String> = reading.owned.keys().cloned().collect();
+        for table in found.iter().filter(|table| table.has("read") == is_read) {
+            let pointers = table.answers.iter().filter_map(|answer| answer.pointer.clone());
+            let free = pointers.filter(|pointer| !owned.contains(pointer));
+            free.for_each(|pointer| reading.own(pointer, &table.name));
+        }
     }
     let list = most(&found, true).unwrap_or_else(|| "$[*]".to_owned());
     let record = most(&found, false).unwrap_or_else(|| "$".to_owned());
@@ -93,6 +98,10 @@ pub(super) fn read(input: &Input, document: &Tree, options: &Options, notes: &mu
 }
 
 impl Found<'_> {
+    fn has(&self, action: &str) -> bool {
+        self.routes.iter().any(|(route, _)| route.action == action)
+    }
+
     fn has_list_at(&self, list: &str) -> bool {
         self.routes.iter().any(|(route, place)| route.action == "list" && place.as_deref() == Some(list))
     }
@@ -269,6 +278,8 @@ fn finish<'a>(reading: &mut Reading<'a, '_>, found: &Found<'a>, rest: &Rest) -> 
             _ => routes.push(route.clone()),
         }
     }
+    let usual = ["list", "read", "create", "update", "delete"];
+    routes.sort_by_key(|route| usual.iter().position(|action| *action == route.action).unwrap_or(usual.len()));
     let mut fields: Vec<Field> = Vec::new();
     let mut absent = false;
     let mut seen = HashSet::new();

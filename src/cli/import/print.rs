@@ -44,7 +44,7 @@ fn write(out: &mut String, draft: &Draft, notes: &Notes, options: &Options) -> s
     match &draft.dialect {
         Dialect::Rest(rest) => write_rest(out, rest)?,
         Dialect::Odata { root } => writeln!(out, "odata: {{ root: {} }}", scalar(root))?,
-        Dialect::Pocketbase => {}
+        Dialect::Directus | Dialect::Pocketbase => {}
     }
     writeln!(out)?;
     writeln!(out, "tables:")?;

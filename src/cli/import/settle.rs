@@ -10,7 +10,7 @@ use super::draft::{Dialect, Draft, Field, Notes, Of, Table, Tags, Tenant};
 use super::words::{self, OWNERS, TENANTS};
 use crate::api::Template;
 
-const MAX_TABLES: usize = 2_000;
+pub(super) const MAX_TABLES: usize = 2_000;
 /// Of one table.
 pub(super) const MAX_FIELDS: usize = 2_000;
 const MAX_ROUTES: usize = 5_000;
@@ -90,6 +90,8 @@ fn is_field_name(dialect: &Dialect, name: &str) -> bool {
                     && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_$@.-".contains(&b))
             }
             Dialect::Odata { .. } => is_word && name.starts_with(first),
+            // What begins with `_` is an operator.
+            Dialect::Directus => is_word && name.starts_with(|c: char| c.is_ascii_alphabetic()),
             Dialect::Pocketbase => {
                 let taken = ["expand", "null", "true", "false"];
                 is_word && name.starts_with(first) && !taken.contains(&name.to_ascii_lowercase().as_str())
@@ -244,7 +246,22 @@ fn relations(tables: &mut [Table], dialect: &Dialect, notes: &mut Notes) {
             (table.name.clone(), key.and_then(|field| field.of.plain()).map(str::to_owned))
         })
         .collect();
+    // Directus takes the name of a to-one relation for its column wherever it stands, in related records too.
+    let names: HashMap<String, HashSet<String>> = match dialect {
+        Dialect::Directus => tables.iter().map(|table| (table.name.clone(), columns_of(table))).collect(),
+        _ => HashMap::new(),
+    };
     for table in tables {
+        let related: HashSet<String> = table
+            .fields
+            .iter()
+            .filter_map(|field| match &field.of {
+                Of::One { table, .. } | Of::Many { table } => names.get(table),
+                Of::Plain(_) => None,
+            })
+            .flatten()
+            .cloned()
+            .collect();
         let columns: HashMap<String, Option<String>> =
             table.fields.iter().map(|field| (field.name.clone(), field.of.plain().map(str::to_owned))).collect();
         let mut by_column = HashSet::new();
@@ -260,7 +277,10 @@ fn relations(tables: &mut [Table], dialect: &Dialect, notes: &mut Notes) {
                 Of::One { table: target, by } => match (columns.get(by).cloned().flatten(), keys.get(target)) {
                     (None, _) => format!("{by:?} is no column of it"),
                     (of, Some(key)) if of != *key => format!("{by:?} is not of the type of the key of {target:?}"),
-                    _ if matches!(dialect, Dialect::Pocketbase) && !by_column.insert(by.clone()) => {
+                    _ if related.contains(&field.name) => "a related table has a column of this name".to_owned(),
+                    _ if matches!(dialect, Dialect::Pocketbase | Dialect::Directus)
+                        && !by_column.insert(by.clone()) =>
+                    {
                         format!("{by:?} has a relation already")
                     }
                     _ => return true,
@@ -270,6 +290,10 @@ fn relations(tables: &mut [Table], dialect: &Dialect, notes: &mut Notes) {
             false
         });
     }
+}
+
+fn columns_of(table: &Table) -> HashSet<String> {
+    table.fields.iter().filter(|field| field.of.plain().is_some()).map(|field| field.name.clone()).collect()
 }
 
 fn owner(table: &mut Table, options: &Options) {
