@@ -127,7 +127,10 @@ impl Shipped {
             .iter()
             .filter_map(|route| match &route.kind {
                 RouteKind::Table { table: of, action } if *of == table.id => Some(action.clone()),
-                RouteKind::Table { .. } | RouteKind::Opaque { .. } | RouteKind::Batch { .. } => None,
+                RouteKind::Table { .. }
+                | RouteKind::Opaque { .. }
+                | RouteKind::Batch { .. }
+                | RouteKind::Metadata(_) => None,
             })
             .collect();
         if actions.contains(&Action::Update) {
