@@ -160,7 +160,7 @@ fn kind(of: &Type, showing: &[&Residual], field: FieldId) -> Kind {
     let is_changed = |form: &&Visibility| matches!(form, Visibility::Masked(mask) if changes(mask));
     let is_constant = |form: &&Visibility| matches!(form, Visibility::Masked(Mask::Constant(_)));
     let forms: Vec<&Visibility> = showing.iter().flat_map(|residual| residual.forms(field)).collect();
-    if !forms.iter().any(|form| is_changed(form)) {
+    if !forms.iter().any(&is_changed) {
         return Kind::Own(of.clone());
     }
     // Of a list, each element is masked.

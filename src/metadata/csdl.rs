@@ -2,6 +2,8 @@
 //!
 //! Nothing is said to be never null but keys, for whether a field always shows is up to each record.
 
+#![expect(clippy::indexing_slicing, reason = "an object of JSON that is made here takes any member")]
+
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};

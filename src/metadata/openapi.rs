@@ -3,6 +3,8 @@
 //! No field is said to be required, for whether it shows is up to each record. Of query parameters, those that speak of no
 //! field are there, and of the filters that the API description spells, those on fields that read in clear on every row.
 
+#![expect(clippy::indexing_slicing, reason = "an object of JSON that is made here takes any member")]
+
 use serde_json::{Map, Value, json};
 
 use super::{Kind, Seen, SeenField, SeenKind, SeenTable};
