@@ -7,6 +7,7 @@ mod compile;
 mod directus;
 mod names;
 mod raw;
+mod route;
 pub mod template;
 
 use std::collections::HashMap;
@@ -15,9 +16,10 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Source};
 use crate::model::value::Type;
-use crate::model::{Action, Name, Value};
+use crate::model::{Name, Value};
 pub use directus::Directus;
 use names::Names;
+pub use route::{Document, Form, Live, Route, RouteKind};
 pub use template::Template;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -541,89 +543,6 @@ pub enum InexactPaging {
     Refill,
     /// Pages may hold fewer records than asked for, which tells that there are others; filters and orders are refused.
     Short,
-}
-
-#[derive(Debug)]
-pub struct Route {
-    pub method: http::Method,
-    /// As the client spells it.
-    pub path: Template,
-    /// As the upstream spells it; may hold tenant dimensions.
-    pub upstream_path: Template,
-    pub kind: RouteKind,
-    /// Of a write: what its body is.
-    pub form: Form,
-}
-
-/// What a write's body is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
-    /// The fields of one record; of a change, those that change.
-    #[default]
-    Fields,
-    /// The same, or an array of up to so many records, of which the upstream takes all or none.
-    Many(usize),
-    /// A record as a whole: what it leaves out becomes what it is in a new one.
-    Whole,
-    /// Fields of a record, which is made where there is none of its key.
-    Upsert,
-}
-
-#[derive(Debug)]
-pub enum RouteKind {
-    Table {
-        table: TableId,
-        action: Action,
-    },
-    /// Passed through unread: only for these roles, and named so in the audit log.
-    Opaque {
-        name: Name,
-        roles: Vec<Name>,
-        media_types: Vec<Name>,
-        live: Option<Live>,
-    },
-    /// Several requests in one, up to so many.
-    Batch {
-        most: usize,
-    },
-    /// About the tables, made by the gateway and cut to what its reader may see.
-    Metadata(Document),
-}
-
-/// What a client can read about an API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Document {
-    /// OpenAPI 3.1.
-    Openapi,
-    /// OData's list of sets.
-    Service,
-    /// OData's `$metadata`.
-    Csdl,
-}
-
-impl Document {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Openapi => "openapi",
-            Self::Service => "service",
-            Self::Csdl => "csdl",
-        }
-    }
-}
-
-/// What has no end of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Live {
-    /// Events that the upstream sends (WHATWG HTML, section 9.2).
-    Events,
-    /// Both sides send. Of the protocols that a client speaks, these are passed on.
-    WebSocket { protocols: Vec<Name> },
-}
-
-impl RouteKind {
-    pub fn is_websocket(&self) -> bool {
-        matches!(self, Self::Opaque { live: Some(Live::WebSocket { .. }), .. })
-    }
 }
 
 /// The files that a configuration names, in a stable order, read.

@@ -112,6 +112,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 /// The ids of an answer, in order.
 pub(crate) fn page(body: &[u8]) -> Result<Vec<u64>, String> {
     let answer: Value = serde_json::from_slice(body).map_err(|error| format!("no JSON: {error}"))?;
-    let records = answer["data"].as_array().ok_or("the answer has no records")?;
-    records.iter().map(|record| record["id"].as_u64().ok_or_else(|| "a record has no id".to_owned())).collect()
+    let records = answer.get("data").and_then(Value::as_array).ok_or("the answer has no records")?;
+    let id = |record: &Value| record.get("id").and_then(Value::as_u64).ok_or_else(|| "a record has no id".to_owned());
+    records.iter().map(id).collect()
 }

@@ -3,6 +3,7 @@
 //! Reads the tree of one file and reports what can be said without looking at anything else: unknown and missing keys,
 //! words that are not one of a few. What names something is resolved in `compile`.
 
+mod beside;
 mod directus;
 mod writes;
 
@@ -216,7 +217,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
     let pocketbase = fields.take("pocketbase").map(|node| read_pocketbase(node, spoken, reader));
     let directus = fields.take("directus").map(|node| directus::read(node, spoken, reader));
     let tenant_headers = fields.take("tenant_headers").map_or_else(Vec::new, |n| pairs(n, "`tenant_headers`", reader));
-    let metadata = fields.take("metadata").map(|node| read_metadata(node, reader));
+    let metadata = fields.take("metadata").map(|node| beside::metadata(node, reader));
     let mut tables = Vec::new();
     if let Some(node) = fields.take("tables") {
         for (name, node) in reader.entries(node, "`tables`") {
@@ -226,7 +227,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
     let mut opaque = Vec::new();
     if let Some(node) = fields.take("opaque") {
         for (name, node) in reader.entries(node, "`opaque`") {
-            opaque.push((name.clone(), read_opaque(node, reader)));
+            opaque.push((name.clone(), beside::opaque(node, reader)));
         }
     }
     let batch = fields.take("batch").map(|node| writes::batch(node, reader));
@@ -407,46 +408,6 @@ fn read_filter(node: &Node, reader: &mut Reader) -> Vec<(Operator, Text)> {
     }
     fields.finish(reader);
     filter
-}
-
-fn read_metadata(node: &Node, reader: &mut Reader) -> Metadata {
-    let mut fields = reader.fields(node, "`metadata`");
-    let metadata = Metadata {
-        span: fields.span.clone(),
-        openapi: text(fields.take("openapi"), "`openapi`", reader),
-        odata: fields.take("odata").and_then(|node| reader.bool(node, "`odata`")).unwrap_or_default(),
-    };
-    fields.finish(reader);
-    metadata
-}
-
-fn read_opaque(node: &Node, reader: &mut Reader) -> Opaque {
-    let mut fields = reader.fields(node, "an opaque route");
-    let stream = text(fields.take("stream"), "`stream`", reader);
-    let upgrade = text(fields.take("upgrade"), "`upgrade`", reader);
-    let protocols = fields.take("protocols").map(|node| reader.texts(node, "`protocols`")).unwrap_or_default();
-    let media_types = match stream.as_ref().or(upgrade.as_ref()) {
-        None => nonempty(&mut fields, "media_types", "`media_types` of an opaque route", reader),
-        // What passes is named already.
-        Some(named) => {
-            if fields.take("media_types").is_some() {
-                let message = "`media_types` has no meaning beside `stream` or `upgrade`";
-                reader.error("bad-route", &named.span, message);
-            }
-            Vec::new()
-        }
-    };
-    let opaque = Opaque {
-        route: text(fields.require("route", reader), "`route`", reader),
-        upstream_path: text(fields.take("upstream_path"), "`upstream_path`", reader),
-        roles: nonempty(&mut fields, "roles", "`roles` of an opaque route", reader),
-        media_types,
-        stream,
-        upgrade,
-        protocols,
-    };
-    fields.finish(reader);
-    opaque
 }
 
 fn nonempty(fields: &mut Fields<'_>, key: &'static str, what: &'static str, reader: &mut Reader) -> Vec<Text> {

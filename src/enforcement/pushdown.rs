@@ -7,8 +7,6 @@
 //! wider until it can't, or goes. Whatever this leaves, each record of the answer is judged all the same.
 
 mod outward;
-#[cfg(test)]
-mod tests;
 
 use crate::api::{Push, Shape, Table};
 use crate::model::filter::{Filter, Leaf, Sieve, Sign, Test};

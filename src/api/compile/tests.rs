@@ -39,6 +39,10 @@ fn the_routes_of_an_odata_service_are_known() {
             "POST /odata/v4/crm/contacts",
             "PATCH /odata/v4/crm/contacts({id})",
             "DELETE /odata/v4/crm/contacts({id})",
+            "GET /odata/v4/crm/openapi.json",
+            "GET /odata/v4/crm",
+            "GET /odata/v4/crm/$metadata",
+            "POST /odata/v4/crm/$batch",
         ]
     );
 }

@@ -14,6 +14,8 @@ pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;
 /// `serde_json` has a limit of its own, of 128.
 const MAX_DEPTH: usize = 100;
 const MAX_NODES: usize = 2_000_000;
+/// Bytes; some 20 KiB for each level of a build that isn't optimised.
+const STACK: usize = 16 * 1024 * 1024;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Tree {
@@ -46,7 +48,12 @@ impl Tree {
             },
             with_snippet: false,
         };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+        let read = || serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string());
+        // It recurses, and takes more for each level than a thread's stack may have room for.
+        std::thread::scope(|scope| {
+            let reader = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, read);
+            reader.ok().and_then(|reader| reader.join().ok()).unwrap_or_else(|| Err("it can't be read".to_owned()))
+        })
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Self> {

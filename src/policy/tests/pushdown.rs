@@ -72,7 +72,7 @@ fn run(cases: u64, seed: u64) -> Result<(), String> {
     assert!(at_least(&met.exact, 3) && at_least(&met.trusted, 8), "too little is exact: {met:?}");
     assert!(at_least(&met.said, 8) && at_least(&met.said_exactly, 20), "too little is said: {met:?}");
     assert!(at_least(&met.odata, 10), "too little is said in OData: {met:?}");
-    assert!(at_least(&met.beside, 20), "too little is said beside a client's query: {met:?}");
+    assert!(at_least(&met.beside, 40), "too little is said beside a client's query: {met:?}");
     Ok(())
 }
 

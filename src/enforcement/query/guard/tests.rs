@@ -1,3 +1,5 @@
+//! What a condition with guards says of a record, compared with what it would say of one whose hidden values differ.
+
 use proptest::prelude::*;
 
 use super::*;
