@@ -36,19 +36,21 @@ impl Tree {
     }
 
     pub(super) fn yaml(text: &str) -> Result<Self, String> {
-        let options = serde_saphyr::options! {
-            budget: serde_saphyr::budget! {
-                max_depth: MAX_DEPTH,
-                max_nodes: MAX_NODES,
-                max_events: 2 * MAX_NODES,
-                max_aliases: 0,
-                max_anchors: 0,
-                max_merge_keys: 0,
-                max_documents: 1,
-            },
-            with_snippet: false,
+        let read = || {
+            let options = serde_saphyr::options! {
+                budget: serde_saphyr::budget! {
+                    max_depth: MAX_DEPTH,
+                    max_nodes: MAX_NODES,
+                    max_events: 2 * MAX_NODES,
+                    max_aliases: 0,
+                    max_anchors: 0,
+                    max_merge_keys: 0,
+                    max_documents: 1,
+                },
+                with_snippet: false,
+            };
+            serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
         };
-        let read = || serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string());
         // It recurses, and takes more for each level than a thread's stack may have room for.
         std::thread::scope(|scope| {
             let reader = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, read);
