@@ -99,7 +99,11 @@ READS = [
             "/contacts.csv"),
     *[Attack(f"GET !{target}", target, 404, "not_found", same_as=f"{ROOT}/nothing") for target in
       ["/", "/odata", "/odata/v4", ROOT, "/rest/crm/contacts", "/$api-docs", "/odata/v4/crm2/contacts", "/favicon.ico"]],
-    *absent("/$batch", "/contacts/$query", method="POST", body={"requests": [{"id": "1", "method": "GET", "url": "contacts(3)"}]}),
+    *absent("/contacts/$query", method="POST", body={"requests": [{"id": "1", "method": "GET", "url": "contacts(3)"}]}),
+    *[Attack(f"a batch that reads {url}", f"{ROOT}/$batch", 404, "not_found", method="POST",
+             body={"requests": [{"id": "1", "method": "GET", "url": url}]})
+      for url in ["contacts(3)", "contacts(7)", "contacts(99999)", "$batch", "$metadata", "contacts(1)/national_id", "accounts(1)/contacts"]],
+    *absent("/$batch", method="POST", who="eve", body={"requests": [{"id": "1", "method": "GET", "url": "contacts(1)"}]}),
     *absent("/users", "/users('ana-acme-shop')", "/accounts", "/accounts(1)", who="auditor"),
     *absent("/users", "/deals", "/activities", who="support"),
     *absent("/contacts", "/contacts(1)", "/users", who="eve"),
