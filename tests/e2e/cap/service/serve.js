@@ -9,9 +9,12 @@ async function main() {
   const app = express()
   const { CrmService } = await cds.serve('all').from(cds.model).in(app)
   const service = CrmService ?? cds.services.CrmService
+  let given = 0
   service.prepend(() => service.before('CREATE', 'contacts', async request => {
     const last = await SELECT.one.from('crm.contacts').columns('max(id) as id')
-    request.data.id ??= last.id + 1
+    // Of one batch several are made at once, none of which is there yet.
+    given = Math.max(given, last.id) + 1
+    request.data.id ??= given
   }))
   app.listen(Number(process.env.PORT), '127.0.0.1')
 }
