@@ -13,10 +13,12 @@ use super::reply::Reply;
 use crate::api::{Form, Route, TableId};
 use crate::dialect;
 use crate::enforcement::write::{Before, Element, Permitted, Referenced, Refusal};
+use crate::enforcement::{Permit, Write};
 use crate::exchange::Exchange;
 use crate::model::{Action, Name, Reason};
 use crate::policy::{Decision, Residual, Slot, Verdict};
-use crate::redact::{self, Changes, Unreadable, parts};
+use crate::redact::{self, Changes, Tally, Unreadable, parts};
+use crate::upstream::Whole;
 
 /// Lists that are looked at before a record is deleted that takes others with it.
 const MAX_CASCADES: usize = 100;
@@ -49,12 +51,23 @@ impl<'u> Step<'u, '_> {
         exchange.granted_by(rules);
         let answer = self.fetch(&permit, exchange).await?;
         written(answer.status)?;
-        let Some(plan) = &permit.purpose().plan else { return Ok(Reply::empty()) };
-        if answer.body.is_empty() || !is_json(&answer.headers) {
-            return Ok(Reply::empty());
+        let told = self.told(&permit, &answer, exchange)?;
+        Ok(told.map_or_else(Reply::empty, |(out, tally)| shown(status, out, &tally)))
+    }
+
+    /// What may be read of a write's answer. `None`: the write is all that is told.
+    fn told(
+        &self,
+        permit: &Permit<Write>,
+        answer: &Whole,
+        exchange: &mut Exchange,
+    ) -> Result<Option<(Vec<u8>, Tally)>, Reason> {
+        match &permit.purpose().plan {
+            Some(plan) if !answer.body.is_empty() && is_json(&answer.headers) => {
+                self.redact(plan, &answer.body, exchange).map(Some)
+            }
+            _ => Ok(None),
         }
-        let (out, tally) = self.redact(plan, &answer.body, exchange)?;
-        Ok(if tally.kept == 0 { Reply::empty() } else { Reply::json(status, out) })
     }
 
     /// Judges a write of one record.
@@ -200,16 +213,12 @@ impl<'u> Step<'u, '_> {
         exchange.granted_by(granted);
         let answer = self.fetch(&permit, exchange).await?;
         written(answer.status)?;
-        let Some(plan) = &permit.purpose().plan else { return Ok(Reply::empty()) };
-        if answer.body.is_empty() || !is_json(&answer.headers) {
-            return Ok(Reply::empty());
-        }
-        let (out, tally) = self.redact(plan, &answer.body, exchange)?;
+        let Some((out, tally)) = self.told(&permit, &answer, exchange)? else { return Ok(Reply::empty()) };
         if tally.scanned != count {
             return Err(Reason::UpstreamBroken.into());
         }
         let status = if *action == Action::Create { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(if tally.kept == 0 { Reply::empty() } else { Reply::json(status, out) })
+        Ok(shown(status, out, &tally))
     }
 
     /// One record of several, and the raw key that names it where it is a change.
@@ -312,6 +321,11 @@ impl<'u> Step<'u, '_> {
             _ => Err(Reason::RecordHidden),
         }
     }
+}
+
+/// The records of a write's answer, if any of them shows.
+fn shown<'u>(status: StatusCode, out: Vec<u8>, tally: &Tally) -> Reply<'u> {
+    if tally.kept == 0 { Reply::empty() } else { Reply::json(status, out) }
 }
 
 /// Whether an entity tag can guard a write (RFC 9110, 8.8.3 and 13.1.1): a weak one never matches, `*` matches always.
