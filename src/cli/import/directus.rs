@@ -112,19 +112,9 @@ pub(super) fn read(input: &Input, trees: &[Tree], notes: &mut Notes) -> Result<D
 }
 
 fn table(name: &str) -> Table {
-    Table {
-        name: name.to_owned(),
-        place: name.to_owned(),
-        set: None,
-        key: String::new(),
-        routes: ["list", "read", "create", "update", "delete"].iter().map(|action| Route::of_dialect(action)).collect(),
-        fields: Vec::new(),
-        absent: false,
-        parameters: Vec::new(),
-        owner: None,
-        tenant: None,
-        tenant_filter: Vec::new(),
-    }
+    let routes =
+        ["list", "read", "create", "update", "delete"].iter().map(|action| Route::of_dialect(action)).collect();
+    Table { routes, ..Table::named(name) }
 }
 
 fn column(

@@ -79,6 +79,25 @@ pub(super) struct Table {
     pub(super) tenant_filter: Vec<(String, String)>,
 }
 
+impl Table {
+    /// One of which nothing is known but its name, by which it stands in what was read.
+    pub(super) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            place: name.to_owned(),
+            set: None,
+            key: String::new(),
+            routes: Vec::new(),
+            fields: Vec::new(),
+            absent: false,
+            parameters: Vec::new(),
+            owner: None,
+            tenant: None,
+            tenant_filter: Vec::new(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Tenant {
     /// (dimension, column)

@@ -145,19 +145,8 @@ impl<'a> Reading<'a> {
         }
         let guid =
             types.iter().flat_map(|of| &of.properties).any(|p| p.name == key && self.underlying(&p.of) == "Edm.Guid");
-        Ok(Some(Table {
-            name: set.name.clone(),
-            place: set.name.clone(),
-            set: None,
-            routes: routes(set, &key, root, guid),
-            key,
-            fields,
-            absent: false,
-            parameters: Vec::new(),
-            owner: None,
-            tenant: None,
-            tenant_filter: Vec::new(),
-        }))
+        let routes = routes(set, &key, root, guid);
+        Ok(Some(Table { key, routes, fields, ..Table::named(&set.name) }))
     }
 
     /// A type after those that it extends.

@@ -299,17 +299,13 @@ fn finish<'a>(reading: &mut Reading<'a, '_>, found: &Found<'a>, rest: &Rest) -> 
         }
     }
     Ok(Table {
-        name: found.name.clone(),
         place: found.place.clone(),
-        set: None,
         key: found.key.clone(),
         routes,
         fields,
         absent,
         parameters: found.parameters.iter().map(|parameter| parameter.name.clone()).collect(),
-        owner: None,
-        tenant: None,
-        tenant_filter: Vec::new(),
+        ..Table::named(&found.name)
     })
 }
 

@@ -86,19 +86,7 @@ fn table(name: &str, collection: &Tree, names: &[(&str, &str)], notes: &mut Note
             fields.push(Field::plain("updated", "timestamp", false));
         }
     }
-    Some(Table {
-        name: name.to_owned(),
-        place: name.to_owned(),
-        set: None,
-        key: "id".to_owned(),
-        routes,
-        fields,
-        absent: false,
-        parameters: Vec::new(),
-        owner: None,
-        tenant: None,
-        tenant_filter: Vec::new(),
-    })
+    Some(Table { key: "id".to_owned(), routes, fields, ..Table::named(name) })
 }
 
 fn column(
