@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::super::Unreadable;
-use super::super::expect::{At, Expected, Known};
-use super::super::kind::Kinds;
-use super::super::scan::Text;
-use super::super::view::{Content, View};
 use crate::api::{Catalog, FieldId};
 use crate::policy::FieldPlan;
 use crate::policy::slots::NodeId;
+use crate::redact::Unreadable;
+use crate::redact::expect::{At, Expected, Known};
+use crate::redact::kind::Kinds;
+use crate::redact::scan::Text;
+use crate::redact::view::{Content, View};
 
 /// Where there are more plans, members of all kinds have entries.
 const MAX_PLANS: usize = 64;
