@@ -9,6 +9,8 @@
 //! `cargo bench --bench gateway`, or with `-- --quick` one short round, which says that all works and little else. With
 //! `-- --only enforced` (or `opaque`, `nginx`, `lua`) and `4k` or `30k` one contender alone, for a profiler.
 
+#[path = "gateway/client.rs"]
+mod client;
 #[path = "gateway/load.rs"]
 mod load;
 #[path = "gateway/pages.rs"]

@@ -8,6 +8,8 @@
 //!
 //! `cargo bench --bench pushdown`, or with `-- --quick` one short round, which says that all works and little else.
 
+#[path = "gateway/client.rs"]
+mod client;
 #[path = "pushdown/setup.rs"]
 mod setup;
 #[path = "pushdown/upstream.rs"]
@@ -17,19 +19,13 @@ mod upstream;
 #[allow(unreachable_pub, reason = "shared with the tests, where it is reachable")]
 mod identities;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use scrim::clock::Clock;
 use scrim::gateway::Gateway;
-use tokio::net::TcpStream;
 
+use client::{ask, connect};
 use setup::Setup;
 use upstream::{RECORDS, Upstream, VISIBLE};
 
@@ -91,7 +87,7 @@ async fn run(rounds: usize) -> Result<(), String> {
             let before = (upstream.bytes(), upstream.requests());
             let target = format!("/{}/contacts?limit={PAGE}&offset={}", figure.way, figure.offset);
             let begun = Instant::now();
-            let body = ask(&mut connection, address, &target, setup.token()).await?;
+            let body = ask(&mut connection, address, &target, setup.token(), PATIENCE).await?;
             let took = begun.elapsed();
             let expected = upstream.visible(figure.offset, PAGE);
             if setup::page(&body)? != expected {
@@ -142,39 +138,4 @@ impl Figures {
         times.sort_by(f64::total_cmp);
         times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
     }
-}
-
-async fn connect(address: SocketAddr) -> Result<SendRequest<Empty<Bytes>>, String> {
-    let stream = TcpStream::connect(address).await.map_err(|error| format!("cannot connect: {error}"))?;
-    stream.set_nodelay(true).map_err(|error| error.to_string())?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    // It ends with its sender; what goes wrong on it is told there.
-    tokio::spawn(async { connection.await.unwrap_or_default() });
-    Ok(sender)
-}
-
-async fn ask(
-    sender: &mut SendRequest<Empty<Bytes>>,
-    address: SocketAddr,
-    target: &str,
-    token: &str,
-) -> Result<Bytes, String> {
-    let request = Request::get(target)
-        .header(header::HOST, address.to_string())
-        .header(header::AUTHORIZATION, token)
-        .body(Empty::new())
-        .map_err(|error| error.to_string())?;
-    let exchange = async {
-        sender.ready().await?;
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        Ok::<_, hyper::Error>((head.status, body.collect().await?.to_bytes()))
-    };
-    let (status, body) = tokio::time::timeout(PATIENCE, exchange)
-        .await
-        .map_err(|_| format!("{target}: no answer in time"))?
-        .map_err(|error| format!("{target}: no answer: {error}"))?;
-    if status != StatusCode::OK {
-        return Err(format!("{target} was answered {status}: {}", String::from_utf8_lossy(&body)));
-    }
-    Ok(body)
 }

@@ -6,12 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+
+use crate::client::{self, Connection, connect};
 
 pub(crate) const CONNECTIONS: usize = 16;
 
@@ -64,33 +61,6 @@ pub(crate) async fn once(address: SocketAddr, ask: &Ask) -> Result<Bytes, String
     answer(&mut connect(address).await?, address, ask).await
 }
 
-async fn connect(address: SocketAddr) -> Result<SendRequest<Empty<Bytes>>, String> {
-    let stream = TcpStream::connect(address).await.map_err(|error| format!("cannot connect: {error}"))?;
-    stream.set_nodelay(true).map_err(|error| error.to_string())?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    // It ends with its sender; what goes wrong on it is told there.
-    tokio::spawn(async { connection.await.unwrap_or_default() });
-    Ok(sender)
-}
-
-async fn answer(sender: &mut SendRequest<Empty<Bytes>>, address: SocketAddr, ask: &Ask) -> Result<Bytes, String> {
-    let request = Request::get(&ask.target)
-        .header(header::HOST, address.to_string())
-        .header(header::ACCEPT, "application/json")
-        .header(header::AUTHORIZATION, &ask.token)
-        .body(Empty::new())
-        .map_err(|error| error.to_string())?;
-    let exchange = async {
-        sender.ready().await?;
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        Ok::<_, hyper::Error>((head.status, body.collect().await?.to_bytes()))
-    };
-    let (status, body) = tokio::time::timeout(PATIENCE, exchange)
-        .await
-        .map_err(|_| "no answer in time".to_owned())?
-        .map_err(|error| format!("no answer: {error}"))?;
-    if status != StatusCode::OK {
-        return Err(format!("answered {status}: {}", String::from_utf8_lossy(&body)));
-    }
-    Ok(body)
+async fn answer(connection: &mut Connection, address: SocketAddr, ask: &Ask) -> Result<Bytes, String> {
+    client::ask(connection, address, &ask.target, &ask.token, PATIENCE).await
 }
