@@ -94,4 +94,11 @@ def user(row, claims):
     return only(row, "id", "name", "region", *(["email", "manager_id"] if team else []))
 
 
+def visible_deals(deals, claims):
+    """The deals whose stage shows in clear, by key."""
+    scope = (claims["org_id"], claims["app_id"])
+    own = {key: row for key, row in deals.items() if (row["organization_id"], row["app_id"]) == scope}
+    return {key: row for key, row in own.items() if "stage" in (deal(row, claims) or {})}
+
+
 VIEWS = {"accounts": account, "activities": activity, "contacts": contact, "deals": deal, "users": user}

@@ -175,13 +175,6 @@ def a_filter_with_characters_of_the_upstreams_syntax_is_a_value(run):
 # Random policies and random queries.
 
 
-def visible_deals(deals, claims):
-    """The deals whose stage shows in clear, by key."""
-    scope = (claims["org_id"], claims["app_id"])
-    own = {key: deal for key, deal in deals.items() if (deal["organization_id"], deal["app_id"]) == scope}
-    return {key: deal for key, deal in own.items() if "stage" in (model.deal(deal, claims) or {})}
-
-
 @case("serving")
 def random_policies_and_queries_find_what_the_rows_say(run):
     rows, deals = run.rows.database["notes"], keyed(run.rows.database["deals"])
@@ -206,7 +199,7 @@ def random_policies_and_queries_find_what_the_rows_say(run):
                 # Conditions that can't hold for somebody hide the table from them.
                 expect(not any(policies.view(row, claims) for row in rows), f"policies {number}", who, "sees no table", policies.text)
                 continue
-            fields = queries.Fields(policies.clear(claims), policies.sometimes(claims), visible_deals(deals, claims),
+            fields = queries.Fields(policies.clear(claims), policies.sometimes(claims), model.visible_deals(deals, claims),
                                     lambda row, claims=claims: policies.is_clear("dealId", row, claims))
             for _ in range(QUERIES):
                 query = queries.draw(mine, fields, chance)
