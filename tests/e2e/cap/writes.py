@@ -79,7 +79,8 @@ def after(rows, who, method, table, key, body):
         others = set(body) - {"owner_id"}
         if not others <= {"name", "phone", "stage", "accountId"}:
             return False
-        if others and not (manages or row["stage"] not in (None, "won")):
+        # A body that names nothing but the tenant is an update all the same.
+        if (others or not transfers) and not (manages or row["stage"] not in (None, "won")):
             return False
     if table == "deals":
         if not set(body) <= {"title", "stage", "amount"} or before["stage"] == "won":
