@@ -99,7 +99,7 @@ impl Hierarchy {
                 None => return Ok(principal),
             },
             Origin::Table(people) => {
-                known = people.of(tenant, upstreams, metrics).await?;
+                known = Box::pin(people.of(tenant, upstreams, metrics)).await?;
                 (known.generation, &known.edges)
             }
         };

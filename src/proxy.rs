@@ -161,7 +161,8 @@ impl Proxy {
         true
     }
 
-    /// The steps of the path, in order. Nothing is sent to the client here.
+    /// The steps of the path, in order. Nothing is sent to the client here. What asks an upstream lies apart from it and takes
+    /// its memory only then: whoever sends a body slowly should hold little.
     async fn serve<'u>(
         &self,
         session: &mut ServerSession,
@@ -267,7 +268,7 @@ impl Proxy {
                 let served = outer.serve(&parts, exchange).await;
                 served.map_err(|refusal| refuse(exchange, refusal))
             };
-            let mut reply = until_client_leaves(session, pin!(work)).await?;
+            let mut reply = until_client_leaves(session, Box::pin(work).as_mut()).await?;
             reply.compress(compression, !config.compression.is_empty()).await?;
             return Ok(reply);
         }
@@ -289,15 +290,15 @@ impl Proxy {
                 let admitted = live::Admitted::new(session, &request, &known, exchange);
                 exchange.lives(snapshot.admission.live_turn(&tenant).await.ok_or(Reason::Overloaded)?);
                 exchange.announce().await?;
-                let work = pin!(asking.ask(snapshot, exchange));
-                return until_client_leaves(session, work).await.map(|reply| reply.admits(admitted));
+                let mut work = Box::pin(asking.ask(snapshot, exchange));
+                return until_client_leaves(session, work.as_mut()).await.map(|reply| reply.admits(admitted));
             }
             case.opaque(api, route, &target.variables, &request.query, Bytes::new())?;
             let body = client::body(session, &request, &config.limits).await?;
             let permit = case.opaque(api, route, &target.variables, &request.query, body)?;
             exchange.announce().await?;
-            let work = pin!(records::opaque(snapshot, &permit, exchange));
-            return until_client_leaves(session, work).await;
+            let mut work = Box::pin(records::opaque(snapshot, &permit, exchange));
+            return until_client_leaves(session, work.as_mut()).await;
         };
         let headers = &session.req_header().headers;
         let format = negotiation::format(headers, *action == Action::List);
@@ -347,7 +348,7 @@ impl Proxy {
                 }
             }
         };
-        let mut reply = until_client_leaves(session, pin!(work)).await?;
+        let mut reply = until_client_leaves(session, Box::pin(work).as_mut()).await?;
         reply.compress(compression, !config.compression.is_empty()).await?;
         Ok(reply)
     }
