@@ -292,7 +292,10 @@ impl<'v> Reading<'_, '_, 'v> {
                     self.reader.entries.push(Entry { field: known.field(), ..entry });
                 }
                 if known.is_simple() && is_alone {
-                    at = text.value_apart(value, first, room)?;
+                    at = match text.short(value, first) {
+                        Some(end) => end,
+                        None => text.value_apart(value, first, room)?,
+                    };
                     if let Some(slot) = known.slot() {
                         self.fill(view, slot, Span { start: value, end: at })?;
                     }
