@@ -49,11 +49,14 @@ use jiff::Timestamp;
 use crate::api::{Catalog, TableId};
 use crate::config::PrincipalSchema;
 use crate::diagnostic::{Diagnostic, Source, Span};
-use crate::model::{Action, Name, Reason, RequestFacts, TenantScope};
+use crate::model::value::Type;
+use crate::model::{Action, Name, Reason, RequestFacts, TenantScope, Value};
 
 pub use caller::Caller;
 pub use claims::{ClaimExpression, Unmapped};
-pub use decision::{Creation, FieldPlan, Judgement, Mask, Residual, Verdict, Visibility, WriteJudgement};
+pub use decision::{
+    Creation, FieldPlan, Judgement, Mask, Premise, Read, Residual, Verdict, Visibility, WriteJudgement,
+};
 use residual::Decisions;
 pub use slots::{Layout, Slot, SlotId, Slots};
 
@@ -91,6 +94,11 @@ pub enum Decision {
     Conditional(Arc<Residual>),
     /// `TableHidden`, `ActionNotGranted` or `RequirementUnmet`; the rule that refused, where there is one.
     Deny(Reason, Option<Name>),
+}
+
+/// A raw value of a record as one of its declared type. `None`: it is none.
+pub fn read(raw: &[u8], of: &Type) -> Option<Value> {
+    decode::value(raw, of).ok()?.into_model()
 }
 
 /// A decision, and whether it was made for an earlier question that was the same in all that it depends on.

@@ -84,6 +84,24 @@ pub struct Creation {
     pub(super) check: super::residual::Check,
 }
 
+/// What was true of a record when it was judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Premise {
+    /// The records of which it is true.
+    pub sieve: Sieve,
+    /// While these stay as they are, it stays true.
+    pub reads: Vec<Read>,
+}
+
+/// A field that a condition reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Member names from the record on.
+    pub path: Arc<[Name]>,
+    /// The column of the relation through which it is read.
+    pub by: Option<FieldId>,
+}
+
 /// The answer for one write.
 #[derive(Clone, Debug)]
 pub struct WriteJudgement {
@@ -168,5 +186,20 @@ impl Residual {
     /// as well, except for a transfer). Denials are judged before, the tenant scope before and after.
     pub fn judge_change(&self, before: &Slots<'_>, after: &Slots<'_>, changed: &[FieldId]) -> WriteJudgement {
         self.inner.judge_change(before, after, changed)
+    }
+    /// What must stay true of a record that these grants let through, for them to let it through.
+    pub fn premises(&self, rules: &[Name]) -> Vec<Premise> {
+        self.inner.premises(rules)
+    }
+
+    /// The same for a change that [`judge_change`](Self::judge_change) allows by these grants. `is_written`: what is known of
+    /// the record as it would be, because the change says it.
+    pub fn premises_of_change(
+        &self,
+        rules: &[Name],
+        changed: &[FieldId],
+        is_written: &dyn Fn(&Read) -> bool,
+    ) -> Vec<Premise> {
+        self.inner.premises_of_change(rules, changed, is_written)
     }
 }

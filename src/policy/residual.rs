@@ -10,6 +10,7 @@ mod decide;
 pub(super) mod fold;
 mod index;
 mod plans;
+mod premise;
 
 pub(super) use cache::Decisions;
 #[cfg(test)]
