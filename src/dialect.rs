@@ -64,6 +64,12 @@ pub trait Language {
         None
     }
 
+    /// How a write is said to be of those records of a table, and of the tenant's, that a filter lets through. `None`: no write
+    /// is.
+    fn scope(&self, _table: &Table, _filter: &Condition, _tenant: &TenantScope) -> Option<Scope> {
+        None
+    }
+
     /// How several requests are sent as one. `None`: they are not.
     fn batches(&self) -> Option<Batches> {
         None
@@ -73,6 +79,15 @@ pub trait Language {
     fn lead(&self, _query: &Query) -> Vec<(&'static str, i64)> {
         Vec::new()
     }
+}
+
+/// Of which records a write is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Pairs of the query, percent-encoded; the body is what it would be for one record.
+    Pairs(String),
+    /// The member `query` of the body; what is written is the member `data`.
+    Body(String),
 }
 
 /// How several requests and their answers are written as one.

@@ -17,7 +17,9 @@ use http::StatusCode;
 
 use crate::api::{Directus, FieldId, Push, Shape, Table, Tenancy};
 use crate::dialect::pairs::number;
-use crate::dialect::{Added, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, value as spelling};
+use crate::dialect::{
+    Added, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Scope, value as spelling,
+};
 use crate::model::filter::Sieve;
 use crate::model::value::Type;
 use crate::model::{Reason, TenantScope};
@@ -76,6 +78,10 @@ impl Language for Directus {
 
     fn selects(&self) -> bool {
         true
+    }
+
+    fn scope(&self, table: &Table, filter: &Condition, tenant: &TenantScope) -> Option<Scope> {
+        print::scope(table, filter, tenant).map(Scope::Body)
     }
 
     /// The server doesn't tell what isn't there from what its credential may not see.

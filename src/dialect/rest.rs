@@ -14,7 +14,9 @@ use std::collections::HashMap;
 
 use crate::api::{Direction, FieldId, ListParameter, Operator, Parameters, Rest, Shape, Sort, Table, Tenancy};
 use crate::dialect::pairs::{Pairs, number};
-use crate::dialect::{Added, Comparison, Envelope, Language, PageSize, PagedBy, Paging, Query, value};
+use crate::dialect::{
+    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Scope, value,
+};
 use crate::model::filter::Sieve;
 use crate::model::{Name, Reason, TenantScope};
 
@@ -63,6 +65,13 @@ impl Language for Rest {
     fn expands(&self) -> bool {
         self.parameters.expand.is_some()
     }
+
+    fn scope(&self, table: &Table, filter: &Condition, tenant: &TenantScope) -> Option<Scope> {
+        let mut out = Pairs::default();
+        filtered(&mut out, self, table, filter, tenant);
+        // Without any, it would be of all records.
+        (!filter.comparisons().is_empty()).then_some(Scope::Pairs(out.0))
+    }
 }
 
 /// Reads the query pairs of a client's list. Errors: `QueryNotAllowed` for anything that is not declared, does not
@@ -80,16 +89,7 @@ pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, li
     let parameters = &rest.parameters;
     let mut out = Pairs::default();
     if list {
-        for (name, dimension) in &table.tenant_filter {
-            // A tenant without the dimension owns nothing, so it is given what matches nothing.
-            out.pair(name, tenant.value(dimension).map_or("", |value| value));
-        }
-        // Invariant: conditions of this dialect are comparisons that must all hold, but for the alternatives of one list.
-        for comparison in query.filter.comparisons() {
-            if let Some(name) = spelling(rest, table, comparison.field, comparison.operator) {
-                out.pair(&name, &comparison.value);
-            }
-        }
+        filtered(&mut out, rest, table, &query.filter, tenant);
         if let (Some(sort), false) = (&parameters.sort, query.sort.is_empty()) {
             sorted(&mut out, sort, table, &query.sort);
         }
@@ -111,6 +111,20 @@ pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, li
         }
     }
     out.0
+}
+
+/// One tenant's records that pass a filter.
+fn filtered(out: &mut Pairs, rest: &Rest, table: &Table, filter: &Condition, tenant: &TenantScope) {
+    for (name, dimension) in &table.tenant_filter {
+        // A tenant without the dimension owns nothing, so it is given what matches nothing.
+        out.pair(name, tenant.value(dimension).map_or("", |value| value));
+    }
+    // Invariant: conditions of this dialect are comparisons that must all hold, but for the alternatives of one list.
+    for comparison in filter.comparisons() {
+        if let Some(name) = spelling(rest, table, comparison.field, comparison.operator) {
+            out.pair(&name, &comparison.value);
+        }
+    }
 }
 
 /// The parameter by which a field is filtered, if it can be. Names that mean something else are none.

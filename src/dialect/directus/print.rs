@@ -11,9 +11,7 @@ use crate::model::{Name, TenantScope};
 pub(super) fn query(directus: &Directus, table: &Table, query: &Query, tenant: Option<&TenantScope>) -> String {
     let mut out = Pairs::default();
     if let Some(tenant) = tenant {
-        let own = tenants(table, tenant);
-        let parts: Vec<Node> = own.into_iter().chain(condition(table, &query.filter)).collect();
-        if let Some(filter) = joined("_and", parts) {
+        if let Some(filter) = filtered(table, &query.filter, tenant) {
             out.pair("filter", &filter.to_string());
         }
     }
@@ -35,6 +33,18 @@ pub(super) fn query(directus: &Directus, table: &Table, query: &Query, tenant: O
         }
     }
     out.0
+}
+
+/// One tenant's records that pass a filter.
+fn filtered(table: &Table, filter: &Condition, tenant: &TenantScope) -> Option<Node> {
+    joined("_and", tenants(table, tenant).into_iter().chain(condition(table, filter)).collect())
+}
+
+/// The same as the `query` of a write. `None`: it would be of all records.
+pub(super) fn scope(table: &Table, filter: &Condition, tenant: &TenantScope) -> Option<String> {
+    condition(table, filter)?;
+    let filter = filtered(table, filter, tenant)?;
+    Some(Node::Object(vec![("filter".to_owned(), filter)]).to_string())
 }
 
 /// Every column that is to move. A to-one relation comes under its own name beside its column, as rules read them; of a
