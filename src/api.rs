@@ -19,7 +19,7 @@ use crate::model::value::Type;
 use crate::model::{Name, Value};
 pub use directus::Directus;
 use names::Names;
-pub use route::{Document, Form, Live, Route, RouteKind};
+pub use route::{Document, Form, Live, Route, RouteKind, Sent};
 pub use template::Template;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -535,6 +535,24 @@ pub enum Race {
     IfMatch,
     /// The operator accepts that somebody may change the record in between.
     Accept,
+    /// The write is one of whatever a filter finds, and that says what the record was judged by.
+    Filter(Otherwise),
+}
+
+/// What guards a write for which there is no such filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// Nothing can: it is refused.
+    Refuse,
+    IfMatch,
+    Accept,
+}
+
+impl Race {
+    /// Whether a write may be sent without a guard.
+    pub fn is_accepted(self) -> bool {
+        matches!(self, Self::Accept | Self::Filter(Otherwise::Accept))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 
 use crate::api::template::Segment;
-use crate::api::{Api, Catalog, FieldId, InexactPaging, Live, Records, Route, RouteKind, Shape, Table, TableId};
+use crate::api::{
+    Api, Catalog, FieldId, InexactPaging, Live, Records, Route, RouteKind, Shape, Table, TableId, Template,
+};
 use crate::dialect::{self, Added, Condition, Continuation, Language, PagedBy, Query};
 use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace, percent};
 use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
@@ -70,6 +72,8 @@ pub struct Probe;
 #[derive(Debug)]
 pub struct Write {
     pub plan: Option<Arc<Plan>>,
+    /// Whether it is of whatever a filter finds: then its answer holds a list, of that record or of none.
+    pub scoped: bool,
 }
 
 /// To pass a declared opaque route through.
@@ -206,12 +210,23 @@ impl<'a> Case<'a> {
 
     /// The request to a route of an API. `None`: a variable of its path or the tenant can't be printed.
     fn outgoing(&self, api: &Api, route: &Route, variables: &[(Name, String)], query: &str) -> Option<Outgoing> {
-        let mut target = route.upstream_path.expand(variables, self.tenant)?;
+        self.outgoing_to(api, &route.method, &route.upstream_path, variables, query)
+    }
+
+    fn outgoing_to(
+        &self,
+        api: &Api,
+        method: &Method,
+        path: &Template,
+        variables: &[(Name, String)],
+        query: &str,
+    ) -> Option<Outgoing> {
+        let mut target = path.expand(variables, self.tenant)?;
         if !query.is_empty() {
             target.push('?');
             target.push_str(query);
         }
-        let (method, tenant) = (route.method.clone(), self.tenant.clone());
+        let (method, tenant) = (method.clone(), self.tenant.clone());
         Some(Outgoing { method, target, headers: self.headers(api)?, body: Bytes::new(), tenant })
     }
 

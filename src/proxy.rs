@@ -20,6 +20,7 @@ mod live;
 mod negotiation;
 mod records;
 mod reply;
+mod scoped;
 mod websocket;
 
 use std::net::IpAddr;

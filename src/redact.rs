@@ -263,14 +263,28 @@ fn lines(document: &[u8], depth: usize) -> Result<Vec<&[u8]>, Unreadable> {
     Ok(records)
 }
 
-/// A document with nothing but an array of these records, which are joined by commas, at `place`.
-pub fn envelope(place: &Place, records: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(records.len() + 64);
+/// A document with nothing but this record, at `place`.
+pub fn enclosed(place: &Place, record: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(record.len() + 64);
+    opening(place, &mut out);
+    out.extend_from_slice(record);
+    out.extend(place.0.iter().map(|_| b'}'));
+    out
+}
+
+/// All that stands before what lies at `place`.
+fn opening(place: &Place, out: &mut Vec<u8>) {
     for name in &place.0 {
         out.push(b'{');
         out.extend_from_slice(&request::print(&Value::String(Name::clone(name))));
         out.push(b':');
     }
+}
+
+/// A document with nothing but an array of these records, which are joined by commas, at `place`.
+pub fn envelope(place: &Place, records: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(records.len() + 64);
+    opening(place, &mut out);
     out.push(b'[');
     out.extend_from_slice(records);
     out.push(b']');

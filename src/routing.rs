@@ -73,7 +73,7 @@ mod tests {
     use http::Method;
 
     use super::*;
-    use crate::api::{Form, Template};
+    use crate::api::{Form, Sent, Template};
 
     fn routes() -> Vec<Route> {
         let route = |method: Method, path: &str, action| Route {
@@ -82,6 +82,7 @@ mod tests {
             upstream_path: Template::parse(path).expect("a template"),
             kind: RouteKind::Table { table: TableId(0), action },
             form: Form::Fields,
+            sent: Sent::Alike,
         };
         let opaque = RouteKind::Opaque { name: "logo".into(), roles: Vec::new(), media_types: Vec::new(), live: None };
         vec![

@@ -5,6 +5,7 @@
 
 mod dialect;
 mod directus;
+mod guards;
 mod odata;
 mod routes;
 mod tables;

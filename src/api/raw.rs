@@ -141,7 +141,8 @@ pub(super) struct Table {
     pub(super) routes: Vec<Route>,
     pub(super) fields: Vec<Field>,
     pub(super) absent_is_null: bool,
-    pub(super) race: Race,
+    /// And where it is written, if it is.
+    pub(super) race: (Race, Option<Span>),
     /// `table.relation`
     pub(super) cascades: Vec<Text>,
     pub(super) client_keys: bool,
@@ -173,6 +174,16 @@ pub(super) struct Route {
     /// `None`: where the dialect has it.
     pub(super) route: Option<Text>,
     pub(super) upstream_path: Option<Text>,
+    /// How the upstream takes it, where that is another way.
+    pub(super) sent_as: Option<Text>,
+    /// Where it is sent as a write of what a filter finds.
+    pub(super) by_filter: Option<Text>,
+}
+
+impl Route {
+    fn of(action: Text, route: Option<Text>) -> Self {
+        Self { action, many: None, route, upstream_path: None, sent_as: None, by_filter: None }
+    }
 }
 
 #[derive(Debug)]
@@ -437,7 +448,7 @@ fn read_table(node: &Node, reader: &mut Reader) -> Table {
         routes: fields.require("routes", reader).map_or_else(Vec::new, |node| read_routes(node, reader)),
         fields: fields.require("fields", reader).map_or_else(Vec::new, |node| read_fields(node, reader)),
         absent_is_null: fields.take("absent").is_some_and(|node| read_absent(node, reader)),
-        race: word(fields.take("race"), "`race`", [("if_match", Race::IfMatch), ("accept", Race::Accept)], reader),
+        race: fields.take("race").map_or((Race::IfMatch, None), |node| writes::race(node, reader)),
         client_keys: fields.take("client_keys").and_then(|node| reader.bool(node, "`client_keys`")).unwrap_or_default(),
         cascades: fields.take("cascades").map_or_else(Vec::new, |node| reader.texts(node, "`cascades`")),
         inexact_paging: word(
@@ -495,22 +506,24 @@ fn read_tenant(node: &Node, reader: &mut Reader) -> Option<Tenant> {
 fn read_routes(node: &Node, reader: &mut Reader) -> Vec<Route> {
     if let Value::List(_) = &node.value {
         let actions = reader.texts(node, "`routes`").into_iter();
-        return actions.map(|action| Route { action, many: None, route: None, upstream_path: None }).collect();
+        return actions.map(|action| Route::of(action, None)).collect();
     }
     let mut routes = Vec::new();
     for (action, node) in reader.entries(node, "`routes`") {
-        let (route, upstream_path, many) = if matches!(node.value, Value::Map(_)) {
+        let route = if matches!(node.value, Value::Map(_)) {
             let mut fields = reader.fields(node, "a route");
             let route = text(fields.require("route", reader), "`route`", reader);
             let upstream_path = text(fields.take("upstream_path"), "`upstream_path`", reader);
             let many = fields.take("many").and_then(|node| writes::many(node, reader));
+            let sent_as = text(fields.take("as"), "`as`", reader);
+            let by_filter = text(fields.take("by_filter"), "`by_filter`", reader);
             fields.finish(reader);
-            (route, upstream_path, many)
+            Route { many, upstream_path, sent_as, by_filter, ..Route::of(action.clone(), route) }
         } else {
-            (reader.text(node, "a route"), None, None)
+            Route::of(action.clone(), reader.text(node, "a route"))
         };
-        if let Some(route) = route {
-            routes.push(Route { action: action.clone(), many, route: Some(route), upstream_path });
+        if route.route.is_some() {
+            routes.push(route);
         }
     }
     routes

@@ -13,6 +13,20 @@ pub struct Route {
     pub kind: RouteKind,
     /// Of a write: what its body is.
     pub form: Form,
+    /// Of a change or a deletion: how the upstream is told.
+    pub sent: Sent,
+}
+
+/// How a write of one record reaches the upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Sent {
+    /// As the client sends it.
+    #[default]
+    Alike,
+    /// As a PUT of the record as a whole, as it stands but for what changes.
+    Whole,
+    /// To this path, as a write of all records that a filter lets through: the record, as long as it may be written.
+    Filtered(Template),
 }
 
 /// What a write's body is.

@@ -34,6 +34,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("bad-pattern", "A regular expression is not valid, or too large."),
     ("bad-place", "A place in an answer is not valid."),
     ("bad-push", "A field's values are not compared in the way that `push` says."),
+    ("bad-race", "A write can't be guarded as its table says."),
     ("bad-rate", "A rate is for callers that there are none of."),
     ("bad-relation", "A relation's column or table does not fit."),
     ("bad-revocation", "A revocation does not say of what it is, or says too much."),

@@ -7,6 +7,7 @@ pub mod batch;
 mod cascade;
 mod many;
 pub mod once;
+mod scoped;
 mod whole;
 
 use std::sync::Arc;
@@ -15,13 +16,14 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 
 use super::{Case, Outgoing, Permit, Probe, Write, query};
-use crate::api::{FieldId, Form, Race, Route, RouteKind, Shape, Table, TableId, Tenancy};
+use crate::api::{FieldId, Form, Otherwise, Race, Route, RouteKind, Sent, Shape, Table, TableId, Tenancy};
 use crate::dialect::{self, Query};
 use crate::model::{Action, Name, Reason, Value};
-use crate::policy::{Residual, Verdict};
+use crate::policy::{Read, Residual, Verdict};
 use crate::redact::request::{self, Change, Changes};
 use crate::redact::{self, Frame};
 pub use many::Element;
+use scoped::Ground;
 
 /// A declared route, and the values of its path's variables.
 pub type Found<'r> = (&'r Route, Vec<(Name, String)>);
@@ -211,8 +213,22 @@ impl Case<'_> {
             .judge_change(&was, &becomes, &changed)
             .outcome
             .map_err(|(reason, rule)| Refusal { reason, rule })?;
-        let body = changes.map(|_| request::object(members(&body)));
-        let permit = self.write(route, variables, table, body, Some(before))?;
+        let body = match (&route.sent, changes) {
+            (Sent::Whole, _) => Some(self.replacing(table, &before.record, &body)?),
+            (_, Some(_)) => Some(request::object(members(&body))),
+            (_, None) => None,
+        };
+        // What the change says is known, and so is the record that it points to.
+        let is_written = |read: &Read| {
+            let own = read.path.first().and_then(|name| table.field_named(name));
+            own.is_some_and(|field| changed.contains(&field)) || read.by.is_some_and(|by| changed.contains(&by))
+        };
+        let premises = match (&route.sent, table.race) {
+            (Sent::Filtered(_), Race::Filter(_)) => residual.premises_of_change(&rules, &changed, &is_written),
+            _ => Vec::new(),
+        };
+        let ground = Ground { before, key: key_of(variables), premises };
+        let permit = self.write(route, variables, table, body, Some(&ground))?;
         Ok(Permitted { permit, rules })
     }
 
@@ -232,7 +248,8 @@ impl Case<'_> {
             Verdict::Unmatched => return Err(Reason::ActionNotGranted.into()),
             Verdict::Foreign => return Err(Reason::RecordForeign.into()),
         };
-        let permit = self.write(route, variables, table, None, Some(before))?;
+        let ground = Ground { before, key: key_of(variables), premises: residual.premises(&rules) };
+        let permit = self.write(route, variables, table, None, Some(&ground))?;
         Ok(Permitted { permit, rules })
     }
 
@@ -316,7 +333,7 @@ impl Case<'_> {
         variables: &[(Name, String)],
         table: &Table,
         body: Option<Vec<u8>>,
-        before: Option<&Before>,
+        ground: Option<&Ground<'_>>,
     ) -> Result<Permit<Write>, Refusal> {
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
@@ -325,16 +342,6 @@ impl Case<'_> {
             .as_ref()
             .map_or_else(Query::default, |_| query::helpers(table, self.policies.layout(table.id), language));
         let printed = language.print(table, &sent, self.tenant, false);
-        let mut outgoing: Outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
-        if let Some(body) = body {
-            outgoing.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            outgoing.body = body.into();
-        }
-        self.once(api, &mut outgoing);
-        if let (Some(before), Race::IfMatch) = (before, table.race) {
-            let etag = before.etag.clone().ok_or(Reason::UpstreamCannotGuard)?;
-            outgoing.headers.insert(header::IF_MATCH, etag);
-        }
         let plan = match readable {
             Some(residual) => Some(Arc::new(self.plan(
                 Frame::Record(language.envelope().record.clone()),
@@ -343,8 +350,40 @@ impl Case<'_> {
             )?)),
             None => None,
         };
-        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Write { plan } })
+        if let (Some(ground), Race::Filter(_)) = (ground, table.race)
+            && let Some(outgoing) = self.scoped(api, route, table, body.clone(), ground, &printed)?
+        {
+            let purpose = Write { plan, scoped: true };
+            return Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose });
+        }
+        let method = if route.sent == Sent::Whole { &Method::PUT } else { &route.method };
+        let mut outgoing: Outgoing =
+            self.outgoing_to(api, method, &route.upstream_path, variables, &printed).ok_or(Reason::RecordHidden)?;
+        if let Some(body) = body {
+            outgoing.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            outgoing.body = body.into();
+        }
+        self.once(api, &mut outgoing);
+        if let Some(Ground { before, .. }) = ground {
+            match (table.race, &before.etag) {
+                (Race::IfMatch | Race::Filter(Otherwise::IfMatch), Some(etag)) => {
+                    outgoing.headers.insert(header::IF_MATCH, etag.clone());
+                }
+                // A whole record that is out of date undoes more than was asked for.
+                (_, Some(etag)) if route.sent == Sent::Whole => {
+                    outgoing.headers.insert(header::IF_MATCH, etag.clone());
+                }
+                (race, _) if race.is_accepted() => {}
+                _ => return Err(Reason::UpstreamCannotGuard.into()),
+            }
+        }
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Write { plan, scoped: false } })
     }
+}
+
+/// The key that a route's path names.
+fn key_of(variables: &[(Name, String)]) -> &str {
+    variables.first().map_or("", |(_, key)| key)
 }
 
 /// Whether a foreign key points to nothing.

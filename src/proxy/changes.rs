@@ -46,8 +46,11 @@ impl<'u> Step<'u, '_> {
         {
             return self.several(action, body, most, exchange).await;
         }
-        let Judged { permitted: Permitted { permit, rules }, status, .. } =
-            self.judged(action, key, body, exchange).await?;
+        let judged = self.judged(action, key, body, exchange).await?;
+        if judged.permitted.permit.purpose().scoped {
+            return self.scoped(action, key, body, judged, exchange).await;
+        }
+        let Judged { permitted: Permitted { permit, rules }, status, .. } = judged;
         exchange.granted_by(rules);
         let answer = self.fetch(&permit, exchange).await?;
         written(answer.status)?;
@@ -303,7 +306,7 @@ impl<'u> Step<'u, '_> {
     }
 
     /// The record in an upstream's answer, if it is the one that was named.
-    fn record_of(&self, body: Bytes, table: TableId, key: &str) -> Result<Bytes, Reason> {
+    pub(super) fn record_of(&self, body: Bytes, table: TableId, key: &str) -> Result<Bytes, Reason> {
         let broken = |_| Reason::UpstreamBroken;
         let declared = self.snapshot.catalog.table(table);
         let place = dialect::of(self.snapshot.catalog.api(declared.api)).envelope().record;
@@ -324,7 +327,7 @@ impl<'u> Step<'u, '_> {
 }
 
 /// The records of a write's answer, if any of them shows.
-fn shown<'u>(status: StatusCode, out: Vec<u8>, tally: &Tally) -> Reply<'u> {
+pub(super) fn shown<'u>(status: StatusCode, out: Vec<u8>, tally: &Tally) -> Reply<'u> {
     if tally.kept == 0 { Reply::empty() } else { Reply::json(status, out) }
 }
 

@@ -5,9 +5,9 @@
 
 use http::Method;
 
-use super::{Known, place, unknown, writes};
+use super::{Known, guards, place, unknown, writes};
 use crate::api::template::Segment;
-use crate::api::{ApiId, Document, Form, Live, Route, RouteKind, Template, raw};
+use crate::api::{ApiId, Document, Form, Live, Route, RouteKind, Sent, Template, raw};
 use crate::model::{Action, Name};
 use crate::yaml::{Reader, Text};
 
@@ -35,11 +35,16 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
                 let message = format!("the table `{}` is shared by all tenants and can't be written", name.value);
                 reader.error("shared-write", &raw.action.span, message);
             }
-            let Some((route, known)) = route.zip(known.tables.get(name.value.as_str())) else { continue };
-            let kind = RouteKind::Table { table: known.id, action };
+            let Some(((method, path, upstream_path), table_id)) =
+                route.zip(known.tables.get(name.value.as_str()).map(|known| known.id))
+            else {
+                continue;
+            };
+            let sent = guards::sent(known, described, table, raw, form, (&method, &upstream_path), reader);
+            let kind = RouteKind::Table { table: table_id, action };
             placed.push(Placed {
                 api,
-                route: Route { method: route.0, path: route.1, upstream_path: route.2, kind, form },
+                route: Route { method, path, upstream_path, kind, form, sent },
                 upstream: upstream.clone(),
                 owner: name.value.as_str().into(),
                 text,
@@ -56,7 +61,7 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
         let (upstream_path, kind) = (path.clone(), RouteKind::Metadata(document));
         placed.push(Placed {
             api,
-            route: Route { method, path, upstream_path, kind, form: Form::Fields },
+            route: Route { method, path, upstream_path, kind, form: Form::Fields, sent: Sent::Alike },
             upstream: upstream.clone(),
             owner: "metadata".into(),
             text,
@@ -82,7 +87,7 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
         };
         placed.push(Placed {
             api,
-            route: Route { method, path, upstream_path, kind, form: Form::Fields },
+            route: Route { method, path, upstream_path, kind, form: Form::Fields, sent: Sent::Alike },
             upstream: upstream.clone(),
             owner: name.value.as_str().into(),
             text: text.clone(),
@@ -288,7 +293,7 @@ pub(super) fn upstream_path(
     Some(upstream)
 }
 
-fn check_dimensions(known: &Known<'_>, path: &Template, text: &Text, reader: &mut Reader) {
+pub(super) fn check_dimensions(known: &Known<'_>, path: &Template, text: &Text, reader: &mut Reader) {
     for dimension in path.tenant_dimensions().filter(|name| !known.dimensions.contains(*name)) {
         unknown("dimension", dimension, &text.span, known.dimensions.iter().map(|name| &**name), reader);
     }

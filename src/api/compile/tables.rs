@@ -1,6 +1,6 @@
 //! Tables: that keys, owners, tenant columns and relations exist and have the type their use needs.
 
-use super::{Known, unknown, writes};
+use super::{Known, guards, unknown, writes};
 use crate::api::{ApiId, Field, FieldId, Lent, Parent, Pocketbase, Push, Shape, Table, Tenancy, raw};
 use crate::diagnostic::Span;
 use crate::model::value::{Decimal, Type};
@@ -44,7 +44,7 @@ pub(super) fn table(
         empty_is_null: is_pocketbase,
         container: is_pocketbase.then(|| Pocketbase::CONTAINER.into()),
         in_place: described.dialect == Some(raw::Dialect::Directus),
-        race: raw.race,
+        race: guards::race(described, raw, reader),
         cascades: raw
             .cascades
             .iter()
@@ -122,6 +122,15 @@ fn known_push(described: &raw::Api, of: &Type) -> Option<Push> {
         (raw::Dialect::Directus, Type::Timestamp) => Some(Push::Milliseconds),
         (raw::Dialect::Directus, Type::Date) => None,
         (_, Type::Duration | Type::List(_) | Type::Map(_) | Type::Json) => None,
+    }
+}
+
+/// Whether the upstream's own `eq` on a field finds what is equal and nothing else.
+pub(super) fn compares_exactly(described: &raw::Api, raw: &raw::Field, of: &Type) -> bool {
+    match raw.push.as_ref().map(|(_, push)| *push).or_else(|| known_push(described, of)) {
+        Some(Push::Exact | Push::Ordered) => true,
+        Some(Push::Double) => *of == Type::Int,
+        _ => false,
     }
 }
 

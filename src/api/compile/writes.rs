@@ -4,7 +4,7 @@ use http::Method;
 
 use super::tables::named;
 use super::{Known, routes};
-use crate::api::{ApiId, FieldId, Form, Operator, Race, Route, RouteKind, TableId, raw};
+use crate::api::{ApiId, FieldId, Form, Operator, Route, RouteKind, Sent, TableId, raw};
 use crate::model::Action;
 use crate::yaml::{Reader, Text};
 
@@ -37,7 +37,7 @@ pub(super) fn meaning(api: &raw::Api, table: &raw::Table, route: &raw::Route, re
         }
         _ => {}
     }
-    if takes_many && action == Action::Update && table.race != Race::Accept {
+    if takes_many && action == Action::Update && !table.race.0.is_accepted() {
         let message = "one If-Match can't guard several records";
         reader.error("bad-route", &word.span, message).help = Some("race: accept".to_owned());
     }
@@ -90,7 +90,7 @@ pub(super) fn batch(known: &Known<'_>, api: &raw::Api, raw: &raw::Batch, reader:
     }
     let upstream_path = routes::upstream_path(known, &path, raw.upstream_path.as_ref(), text, reader)?;
     let kind = RouteKind::Batch { most: raw.most };
-    Some((Route { method, path, upstream_path, kind, form: Form::Fields }, text.clone()))
+    Some((Route { method, path, upstream_path, kind, form: Form::Fields, sent: Sent::Alike }, text.clone()))
 }
 
 /// A table whose records are deleted with those of `owner`, and its column that says with which. `None`: beside an error.

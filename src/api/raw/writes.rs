@@ -1,6 +1,7 @@
-//! How several records and several requests are sent as one, as it is written.
+//! How writes are guarded, and how several of them are sent as one, as it is written.
 
 use super::{Batch, text};
+use crate::api::{Otherwise, Race};
 use crate::diagnostic::Span;
 use crate::yaml::{Node, Reader, Value};
 
@@ -33,4 +34,29 @@ pub(super) fn batch(node: &Node, reader: &mut Reader) -> Batch {
 pub(super) fn many(node: &Node, reader: &mut Reader) -> Option<(Span, usize)> {
     let many = reader.integer(node, "`many`", 1..=MOST)?;
     Some((node.span.clone(), many as usize))
+}
+
+/// A word, or `filter` and what guards where no filter can.
+pub(super) fn race(node: &Node, reader: &mut Reader) -> (Race, Option<Span>) {
+    let words = match &node.value {
+        Value::List(_) => reader.texts(node, "`race`"),
+        _ => reader.text(node, "`race`").into_iter().collect(),
+    };
+    let spelled: Vec<&str> = words.iter().map(|word| word.value.as_str()).collect();
+    let race = match spelled[..] {
+        ["if_match"] => Race::IfMatch,
+        ["accept"] => Race::Accept,
+        ["filter"] => Race::Filter(Otherwise::Refuse),
+        ["filter", "if_match"] => Race::Filter(Otherwise::IfMatch),
+        ["filter", "accept"] => Race::Filter(Otherwise::Accept),
+        _ => {
+            if !words.is_empty() {
+                let message = format!("`race` can't be `{}`", spelled.join(", "));
+                reader.error("unknown-word", &node.span, message).help =
+                    Some("one of if_match, accept, filter, [filter, if_match] and [filter, accept]".to_owned());
+            }
+            Race::IfMatch
+        }
+    };
+    (race, Some(node.span.clone()))
 }

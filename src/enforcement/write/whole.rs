@@ -2,14 +2,16 @@
 //!
 //! A client that sends a record as a whole says something of every field: what it leaves out becomes what it is in a new
 //! record. That is so for the fields that it might write; others, which it may not even see, stay as they are, and so does
-//! the owner. The request that leaves is a change of single fields or a creation: no upstream is asked to replace a record,
-//! for then it would forget what nobody has declared.
+//! the owner. The request that leaves is a change of single fields or a creation, for an upstream that replaces a record may
+//! forget what nobody has declared. Where it can do nothing else, it is given back what it has told of the record, byte for
+//! byte but for what changes.
 
 use super::{Case, Found, request};
-use crate::api::{FieldId, Shape, Table, TableId, Tenancy};
+use crate::api::{Field, FieldId, Shape, Table, TableId, Tenancy};
 use crate::model::value::Type;
 use crate::model::{Action, Reason, Value};
 use crate::policy::Residual;
+use crate::redact::parts;
 
 impl Case<'_> {
     /// The route that changes single fields of a record, or makes one, and its variables.
@@ -40,6 +42,33 @@ impl Case<'_> {
             members.push((&field.name, request::print(&value)));
         }
         Ok(request::object(super::members(&members)))
+    }
+
+    /// The record as the upstream has it, with a change in it. Errors: `UpstreamCannotGuard` if it doesn't tell what it has in
+    /// some field, which would be lost.
+    pub(super) fn replacing(
+        &self,
+        table: &Table,
+        before: &[u8],
+        changes: &[(&str, Vec<u8>)],
+    ) -> Result<Vec<u8>, Reason> {
+        let members = parts::members(before, self.depth).map_err(|_| Reason::UpstreamBroken)?;
+        let mut stored: Vec<(&str, &[u8])> = Vec::with_capacity(members.len());
+        for (name, raw) in &members {
+            let name = std::str::from_utf8(name).map_err(|_| Reason::UpstreamBroken)?;
+            // Records that were asked for to judge this one are no part of it.
+            let field = table.field_named(name).map(|field| &table.field(field).shape);
+            if !matches!(field, Some(Shape::One { .. } | Shape::Many { .. })) {
+                stored.push((name, *raw));
+            }
+        }
+        let is_told = |field: &Field| stored.iter().any(|(name, _)| **name == *field.name);
+        let is_stored = |field: &&Field| matches!(field.shape, Shape::Plain(_)) && field.derived_from.is_empty();
+        if !table.absent_is_null && !table.fields.iter().filter(is_stored).all(is_told) {
+            return Err(Reason::UpstreamCannotGuard);
+        }
+        let changes: Vec<(&str, &[u8])> = super::members(changes).collect();
+        request::merge(&request::object(stored), &changes, self.depth).map_err(|_| Reason::UpstreamBroken)
     }
 
     /// A body without the key, which may only be the one that its path names. Errors: `BodyMalformed`.

@@ -123,6 +123,7 @@ fn catalog() -> Catalog {
         upstream_path: Template { segments: Vec::new() },
         kind: RouteKind::Table { table: id_of("deals"), action: Action::Custom("close".into()) },
         form: crate::api::Form::Fields,
+        sent: crate::api::Sent::Alike,
     };
     let api = Api {
         name: "crm".into(),
