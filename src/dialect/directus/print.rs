@@ -10,10 +10,8 @@ use crate::model::{Name, TenantScope};
 /// `tenant`: for a list.
 pub(super) fn query(directus: &Directus, table: &Table, query: &Query, tenant: Option<&TenantScope>) -> String {
     let mut out = Pairs::default();
-    if let Some(tenant) = tenant {
-        if let Some(filter) = filtered(table, &query.filter, tenant) {
-            out.pair("filter", &filter.to_string());
-        }
+    if let Some(filter) = tenant.and_then(|tenant| filtered(table, &query.filter, tenant)) {
+        out.pair("filter", &filter.to_string());
     }
     projection(&mut out, directus, table, query);
     if tenant.is_some() {
