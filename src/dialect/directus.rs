@@ -15,7 +15,7 @@ mod value;
 
 use http::StatusCode;
 
-use crate::api::{Directus, FieldId, Push, Shape, Table, Tenancy};
+use crate::api::{Directus, Field, FieldId, Push, Shape, Table, Tenancy};
 use crate::dialect::pairs::number;
 use crate::dialect::{
     Added, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Scope, value as spelling,
@@ -51,16 +51,20 @@ impl Language for Directus {
 
     /// Only where the database tells apart what differs: another would find other tenants' records, and count them.
     fn is_tenant_pushed(&self, table: &Table) -> bool {
+        let tells_apart = |column: &Field| match (&column.shape, column.push) {
+            (Shape::Plain(Type::Int), Some(_)) => true,
+            (_, push) => matches!(push, Some(Push::Exact | Push::Ordered)),
+        };
         match &table.tenant {
             Tenancy::Shared => true,
-            Tenancy::Via(_) => false,
-            Tenancy::Columns(columns) => columns.iter().all(|(_, column)| {
-                let column = table.field(*column);
-                match (&column.shape, column.push) {
-                    (Shape::Plain(Type::Int), Some(_)) => true,
-                    (_, push) => matches!(push, Some(Push::Exact | Push::Ordered)),
-                }
-            }),
+            Tenancy::Columns(columns) => columns.iter().all(|(_, column)| tells_apart(table.field(*column))),
+            Tenancy::Via(parent) => {
+                let column = |lent| {
+                    let (through, field) = print::lent(table, parent.relation, lent)?;
+                    table.reached(through, field)
+                };
+                !parent.columns.is_empty() && parent.columns.iter().all(|lent| column(lent).is_some_and(tells_apart))
+            }
         }
     }
 

@@ -12,7 +12,7 @@ pub use filter::add;
 
 use std::collections::HashMap;
 
-use crate::api::{Direction, FieldId, ListParameter, Operator, Parameters, Rest, Shape, Sort, Table, Tenancy};
+use crate::api::{Direction, FieldId, ListParameter, Operator, Parameters, Parent, Rest, Shape, Sort, Table, Tenancy};
 use crate::dialect::pairs::{Pairs, number};
 use crate::dialect::{
     Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Scope, value,
@@ -36,12 +36,14 @@ impl Language for Rest {
         print(self, table, query, tenant, list)
     }
 
-    /// Never so where the tenant is the parent's.
+    /// Where the tenant is the parent's, too: a parameter may follow the relation.
     fn is_tenant_pushed(&self, table: &Table) -> bool {
         let is_filtered = |dimension: &Name| table.tenant_filter.iter().any(|(_, filtered)| filtered == dimension);
         match &table.tenant {
             Tenancy::Columns(columns) => columns.iter().all(|(dimension, _)| is_filtered(dimension)),
-            Tenancy::Via(_) => false,
+            Tenancy::Via(Parent { columns, .. }) => {
+                !columns.is_empty() && columns.iter().all(|lent| is_filtered(&lent.dimension))
+            }
             Tenancy::Shared => true,
         }
     }

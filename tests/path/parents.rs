@@ -28,10 +28,25 @@ grants:
   - { name: all, roles: [rep], actions: [list], rows: all, read: { clear: [id, text] } }
 ";
 
+const REST: &str = "rest
+rest:
+  list: $.data[*]
+  record: $.data
+  total: $.meta.total
+  parameters:
+    limit: { name: limit, default: 3, max: 50 }
+    offset: offset
+    fields: { name: fields, separator: \",\" }
+    expand: { name: expand, separator: \",\" }
+    filter: { eq: \"{field}\", in: \"{field}[in]\" }";
+const FILTERED: &str = "tenant_filter: { account.organization_id: organization_id, account.app_id: app_id }";
+
 /// One dialect's description, and where its notes are.
 struct Service {
     api: String,
     list: &'static str,
+    /// What also asks for the total, where it has to be asked for.
+    counting: &'static str,
     /// What asks for acme's shop alone.
     filter: &'static str,
     expansion: &'static str,
@@ -42,7 +57,7 @@ struct Service {
     expanded: fn(Option<Value>) -> (&'static str, Value),
 }
 
-fn services() -> [Service; 2] {
+fn services() -> [Service; 4] {
     let described = |dialect: &str, accounts: &str, notes: &str| {
         let head = format!("api: crm\nupstream: crm\ndialect: {dialect}");
         format!("{head}{}", TABLES.replace("ACCOUNTS", accounts).replace("NOTES", notes))
@@ -52,6 +67,7 @@ fn services() -> [Service; 2] {
         Service {
             api: described("odata\nodata: { root: /svc, default: 3, max: 50 }", "routes: [list]", "routes: [list]"),
             list: "/svc/notes",
+            counting: "?$count=true",
             filter: "$filter=account%2Forganization_id%20eq%20%27acme%27%20and%20account%2Fapp_id%20eq%20%27shop%27",
             expansion: "$expand=account",
             page: |rows| json!({ "@odata.count": 7, "value": rows }),
@@ -65,6 +81,7 @@ fn services() -> [Service; 2] {
                 &routes("notes"),
             ),
             list: "/api/collections/notes/records",
+            counting: "",
             filter: "filter=%28account_id.organization_id%3D%27acme%27%20%26%26%20account_id.app_id%3D%27shop%27%29",
             expansion: "expand=account_id",
             page: |rows| json!({ "page": 1, "perPage": 3, "totalItems": 7, "totalPages": 3, "items": rows }),
@@ -72,6 +89,35 @@ fn services() -> [Service; 2] {
             expanded: |account| {
                 ("expand", account.map_or_else(|| json!({}), |account| json!({ "account_id": account })))
             },
+        },
+        Service {
+            api: described(
+                "directus\ndirectus: { page: { default: 3, max: 50 }, texts: exact }",
+                "routes: [list]",
+                "routes: [list]",
+            ),
+            list: "/items/notes",
+            counting: "?meta=filter_count",
+            filter: "filter=%7B%22_and%22%3A%5B%7B%22account_id%22%3A%7B%22organization_id%22%3A%7B%22_eq%22%3A%22acme%22%7D%7D%7D%2C\
+                     %7B%22account_id%22%3A%7B%22app_id%22%3A%7B%22_eq%22%3A%22shop%22%7D%7D%7D%5D%7D&",
+            expansion: "alias=%7B%22account%22%3A%22account_id%22%7D",
+            page: |rows| json!({ "meta": { "filter_count": 7 }, "data": rows }),
+            empty: || Value::Null,
+            expanded: |account| ("account", json!(account)),
+        },
+        Service {
+            api: described(
+                REST,
+                "routes: { list: GET /accounts }",
+                &format!("{FILTERED}\n    routes: {{ list: GET /notes }}"),
+            ),
+            list: "/notes",
+            counting: "",
+            filter: "account.organization_id=acme&account.app_id=shop&",
+            expansion: "expand=account",
+            page: |rows| json!({ "meta": { "total": 7 }, "data": rows }),
+            empty: || Value::Null,
+            expanded: |account| ("account", json!(account)),
         },
     ]
 }
@@ -95,11 +141,7 @@ async fn lists_are_cut_to_the_tenant_of_the_parent_and_each_row_is_judged() {
     for service in services() {
         let world = Setup { api: service.api.clone(), ..Setup::default() }.policy("notes", POLICY).start().await;
         let client = world.person("ann", &json!({ "roles": ["rep"] }));
-        let target = if service.list.starts_with("/svc") {
-            format!("{}?$count=true", service.list)
-        } else {
-            service.list.to_owned()
-        };
+        let target = format!("{}{}", service.list, service.counting);
         let own: Vec<Value> = ["n1", "n2", "n3"].iter().map(|id| note(&service, id, Some("acme"))).collect();
         answers(&world, &service, &own);
         let got = client.get(&target).await;
@@ -108,10 +150,13 @@ async fn lists_are_cut_to_the_tenant_of_the_parent_and_each_row_is_judged() {
         let lines = world.upstream.lines();
         assert_eq!(lines.len(), 1, "nothing needs to be filled up: {lines:?}");
         assert!(lines[0].contains(service.filter) && lines[0].contains(service.expansion), "{lines:?}");
-        let shown = |body: &Value| body.get("value").or_else(|| body.get("items")).cloned();
+        let shown = |body: &Value| ["value", "items", "data"].iter().find_map(|name| body.get(name)).cloned();
         let seen = |ids: &[&str]| Some(ids.iter().map(|id| json!({ "id": id, "text": "seen" })).collect::<Value>());
         assert_eq!(shown(&got.json()), seen(&["n1", "n2", "n3"]));
-        let total = |body: &Value| body.get("@odata.count").or_else(|| body.get("totalItems")).cloned();
+        let total = |body: &Value| {
+            let places = ["/@odata.count", "/totalItems", "/meta/filter_count", "/meta/total"];
+            places.iter().find_map(|place| body.pointer(place)).cloned()
+        };
         assert_eq!(total(&got.json()), Some(json!(7)), "what the server counts is the tenant's alone");
         assert_eq!(world.metric("scrim_tenant_violations_total").await, 0.0);
         // A server that does not filter shows nothing more.
@@ -126,6 +171,39 @@ async fn lists_are_cut_to_the_tenant_of_the_parent_and_each_row_is_judged() {
         assert_eq!(world.metric("scrim_tenant_violations_total").await, 2.0);
         let (_, outcome) = world.last_audit().await;
         assert_eq!((&outcome["rows_returned"], &outcome["rows_dropped"]), (&json!(1), &json!(2)));
+        world.gateway.shutdown().await;
+    }
+}
+
+/// A parent's tenant that can't be asked for is judged row by row, and pages are filled from further ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_no_such_parameter_pages_are_filled_with_what_is_the_tenants() {
+    let [.., service] = services();
+    for declared in ["", "tenant_filter: { account.organization_id: organization_id }"] {
+        let api = service.api.replace(FILTERED, declared);
+        let world = Setup { api, ..Setup::default() }.policy("notes", POLICY).start().await;
+        let client = world.person("ann", &json!({ "roles": ["rep"] }));
+        let row = |id: &str, of| note(&service, id, of);
+        let pages = [
+            vec![row("n1", Some("globex")), row("n2", Some("acme")), row("n3", None)],
+            vec![row("n4", Some("acme")), row("n5", Some("acme"))],
+        ];
+        world.upstream.answers(move |seen| {
+            let page = if seen.target.contains("offset=50") { Vec::new() } else { pages.concat() };
+            Some(Answer::json(200, json!({ "meta": { "total": 5 }, "data": page }).to_string()))
+        });
+        let got = client.get("/notes").await;
+        let seen = |ids: &[&str]| ids.iter().map(|id| json!({ "id": id, "text": "seen" })).collect::<Value>();
+        assert_eq!((got.status, got.json()), (200, json!({ "data": seen(&["n2", "n4", "n5"]) })), "{declared}");
+        let lines = world.upstream.lines();
+        assert_eq!(lines[0].contains("account.organization_id=acme"), !declared.is_empty(), "{lines:?}");
+        assert_eq!(world.metric("scrim_tenant_violations_total").await, 0.0, "nobody promised otherwise");
+        // Its own parameters are no client's, declared or not.
+        world.upstream.forget();
+        for name in ["account.organization_id", "account.organization_id[in]", "account", "organization_id"] {
+            assert_eq!(client.get(&format!("/notes?{name}=globex")).await.status, 400, "{name}");
+        }
+        assert!(world.upstream.seen().is_empty());
         world.gateway.shutdown().await;
     }
 }

@@ -2,7 +2,7 @@
 
 use super::raw::Node;
 use super::{filter, value};
-use crate::api::{Directus, FieldId, Operator, Shape, Table, Tenancy};
+use crate::api::{Directus, FieldId, Lent, Operator, Parent, Shape, Table, Tenancy};
 use crate::dialect::pairs::Pairs;
 use crate::dialect::{Comparison, Condition, Query};
 use crate::model::{Name, TenantScope};
@@ -83,24 +83,32 @@ fn name(table: &Table, field: FieldId) -> &str {
     &table.field(field).name
 }
 
-/// One tenant's records.
+/// One tenant's records, or those whose parents are. What has no parent equals nothing there.
 fn tenants(table: &Table, tenant: &TenantScope) -> Vec<Node> {
-    let Tenancy::Columns(columns) = &table.tenant else { return Vec::new() };
-    let own = |(dimension, column): &(Name, FieldId)| {
+    let own = |dimension: &Name, column: Option<(Option<FieldId>, FieldId)>| {
         let value = tenant.value(dimension).map_or("", |value| value);
-        let sayable = match &table.field(*column).shape {
-            Shape::Plain(kind) => !value.is_empty() && value::is_sayable(kind, value),
-            Shape::One { .. } | Shape::Many { .. } => false,
+        let sayable = |(through, field)| match &table.reached(through, field)?.shape {
+            Shape::Plain(kind) => (!value.is_empty() && value::is_sayable(kind, value)).then_some((through, field)),
+            Shape::One { .. } | Shape::Many { .. } => None,
         };
         // A tenant that can't be said owns nothing.
-        if !sayable {
-            return nothing(table);
-        }
-        let comparison =
-            Comparison { through: None, field: *column, operator: Operator::Equal, value: value.to_owned() };
-        compared(table, &comparison, true)
+        let Some((through, field)) = column.and_then(sayable) else { return nothing(table) };
+        compared(table, &Comparison { through, field, operator: Operator::Equal, value: value.to_owned() }, true)
     };
-    columns.iter().map(own).collect()
+    match &table.tenant {
+        Tenancy::Shared => Vec::new(),
+        Tenancy::Columns(columns) => {
+            columns.iter().map(|(dimension, column)| own(dimension, Some((None, *column)))).collect()
+        }
+        Tenancy::Via(Parent { relation, columns }) => {
+            columns.iter().map(|of| own(&of.dimension, lent(table, *relation, of))).collect()
+        }
+    }
+}
+
+/// A tenant column of the parent, from the record on.
+pub(super) fn lent(table: &Table, relation: FieldId, of: &Lent) -> Option<(Option<FieldId>, FieldId)> {
+    table.column(&[Name::clone(&table.field(relation).name), Name::clone(&of.column)])
 }
 
 /// A filter that no record passes: none is without a key.

@@ -152,6 +152,29 @@ fn a_list_is_printed_with_its_tenant_and_a_limit() {
 }
 
 #[test]
+fn a_parents_tenant_is_asked_for_by_parameters_that_follow_the_relation() {
+    let rest = rest(Direction::Prefix);
+    let lent = |dimension: &str| Lent { dimension: dimension.into(), column: dimension.into(), of: Type::String };
+    let with = |dimensions: &[&str], parameters: &[(&str, &str)]| {
+        let columns = dimensions.iter().map(|dimension| lent(dimension)).collect();
+        let tenant_filter = parameters.iter().map(|(name, of)| (Name::from(*name), Name::from(*of))).collect();
+        Table { tenant: Tenancy::Via(Parent { relation: FieldId(7), columns }), tenant_filter, ..table() }
+    };
+    let own = [("account.org", "organization_id")];
+    let table = with(&["organization_id"], &own);
+    assert!(rest.is_tenant_pushed(&table));
+    let sent = print(&rest, &table, &Query::default(), &tenant(), true);
+    assert_eq!(sent, "account.org=acme%20%26%20co&limit=50");
+    // Nothing of a client's leads there, nor to a part of it.
+    for name in ["account.org", "account.org[in]", "account.org[]", "account", "account[org]"] {
+        assert_eq!(parse(&rest, &table, &pairs(&[(name, "globex")])), Err(Reason::QueryNotAllowed), "{name}");
+    }
+    assert!(!rest.is_tenant_pushed(&with(&["organization_id", "app_id"], &own)), "one dimension is not the tenant");
+    assert!(!rest.is_tenant_pushed(&with(&["organization_id"], &[("account.app", "app_id")])));
+    assert!(!rest.is_tenant_pushed(&with(&[], &own)));
+}
+
+#[test]
 fn a_request_about_one_record_chooses_fields_and_expansions_only() {
     let read = |case: &[(&str, &str)]| parse_record(&rest(Direction::Prefix), &table(), &pairs(case));
     assert!(read(&[("fields", "id"), ("expand", "account")]).is_ok());
