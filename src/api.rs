@@ -388,6 +388,8 @@ pub struct Table {
     pub tenant: Tenancy,
     /// The query parameters that restrict a list to one tenant: (parameter, dimension). Empty: the upstream cannot.
     pub tenant_filter: Vec<(Name, Name)>,
+    /// Members of a body by which the upstream is told whose a record is, none of them a field: (place, dimension).
+    pub tenant_body: Vec<(Place, Name)>,
     pub fields: Arc<[Field]>,
     /// By field, the table that a to-one relation leads to. Made by the catalog.
     pub related: Vec<Option<Related>>,

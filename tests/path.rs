@@ -33,6 +33,7 @@ mod reload;
 mod replaced;
 mod secrets;
 mod source;
+mod tenant_bodies;
 mod tls;
 mod upstream;
 mod upstreams;

@@ -3,6 +3,7 @@
 //! All files are checked together, because tables, routes and names are unique over all of them. A mistake never makes
 //! a smaller catalog: there is one that is whole, or there is none.
 
+mod bodies;
 mod dialect;
 mod directus;
 mod guards;

@@ -136,6 +136,7 @@ pub(super) struct Table {
     pub(super) owner: Option<Text>,
     pub(super) tenant: Option<Tenant>,
     pub(super) tenant_filter: Vec<(Text, Text)>,
+    pub(super) tenant_body: Vec<(Text, Text)>,
     /// What the upstream calls the table, where it is not its name.
     pub(super) set: Option<Text>,
     pub(super) routes: Vec<Route>,
@@ -444,6 +445,7 @@ fn read_table(node: &Node, reader: &mut Reader) -> Table {
         owner,
         tenant: tenant.and_then(|node| read_tenant(node, reader)),
         tenant_filter: fields.take("tenant_filter").map_or_else(Vec::new, |n| pairs(n, "`tenant_filter`", reader)),
+        tenant_body: fields.take("tenant_body").map_or_else(Vec::new, |n| pairs(n, "`tenant_body`", reader)),
         set: text(fields.take("set"), "`set`", reader),
         routes: fields.require("routes", reader).map_or_else(Vec::new, |node| read_routes(node, reader)),
         fields: fields.require("fields", reader).map_or_else(Vec::new, |node| read_fields(node, reader)),

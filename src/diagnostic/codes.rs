@@ -32,7 +32,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("bad-parameter", "A query parameter's name is not valid."),
     ("bad-path", "A path can't be matched in one way only."),
     ("bad-pattern", "A regular expression is not valid, or too large."),
-    ("bad-place", "A place in an answer is not valid."),
+    ("bad-place", "A place in an answer or a body is not valid."),
     ("bad-push", "A field's values are not compared in the way that `push` says."),
     ("bad-race", "A write can't be guarded as its table says."),
     ("bad-rate", "A rate is for callers that there are none of."),

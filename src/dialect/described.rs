@@ -21,6 +21,7 @@ pub(super) fn contacts(fields: impl IntoIterator<Item = (String, Shape, bool)>) 
         owner: None,
         tenant: Tenancy::Columns(vec![("organization_id".into(), FieldId(1))]),
         tenant_filter: Vec::new(),
+        tenant_body: Vec::new(),
         fields: fields.into_iter().map(field).collect(),
         related: Vec::new(),
         absent_is_null: false,

@@ -8,6 +8,7 @@ mod cascade;
 mod many;
 pub mod once;
 mod scoped;
+mod tenant;
 mod whole;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use http::{HeaderValue, Method, header};
 use super::{Case, Outgoing, Permit, Probe, Write, query};
 use crate::api::{FieldId, Form, Otherwise, Race, Route, RouteKind, Sent, Shape, Table, TableId, Tenancy};
 use crate::dialect::{self, Query};
-use crate::model::{Action, Name, Reason, Value};
+use crate::model::{Action, Name, Reason};
 use crate::policy::{Read, Residual, Verdict};
 use crate::redact::request::{self, Change, Changes};
 use crate::redact::{self, Frame};
@@ -114,7 +115,8 @@ impl Case<'_> {
         let table = self.catalog.table(residual.table());
         let changes = request::read(body, table, self.depth).map_err(|_| Reason::BodyMalformed)?;
         if changes.undeclared {
-            return Err(Reason::FieldNotWritable);
+            let is_tenants = self.names_tenant(table, body);
+            return Err(if is_tenants { Reason::TenantNotWritable } else { Reason::FieldNotWritable });
         }
         let mine = self.own_changes(table, &changes)?;
         if let Some(change) = mine.iter().find(|change| !residual.may_write(change.field)) {
@@ -174,14 +176,14 @@ impl Case<'_> {
             if let Tenancy::Columns(columns) = &table.tenant {
                 for (dimension, column) in columns {
                     let value = self.tenant.value(dimension).ok_or(Reason::TenantMissing)?;
-                    body.push((&table.field(*column).name, self.tenant_value(table, *column, value)));
+                    body.push((&table.field(*column).name, tenant::printed(table, dimension, value)));
                 }
             }
             let after = self.record_after(table, None, &body, referenced)?;
             let slots = redact::slots(&after, residual.layout(), self.depth).map_err(|_| Reason::BodyMalformed)?;
             match residual.judge_creation(creation, &slots).outcome {
                 Ok(rules) => {
-                    let permit = self.write(route, variables, table, Some(request::object(members(&body))), None)?;
+                    let permit = self.write(route, variables, table, Some(self.sent(table, &body)?), None)?;
                     return Ok(Permitted { permit, rules });
                 }
                 Err((reason, rule)) => refusal = Refusal { reason, rule },
@@ -202,7 +204,7 @@ impl Case<'_> {
     ) -> Result<Permitted, Refusal> {
         let table = self.catalog.table(residual.table());
         let mine = changes.map_or_else(|| Ok(Vec::new()), |changes| self.own_changes(table, changes))?;
-        let body: Vec<(&str, Vec<u8>)> =
+        let mut body: Vec<(&str, Vec<u8>)> =
             mine.iter().map(|change| (&*table.field(change.field).name, change.raw.to_vec())).collect();
         let after = self.record_after(table, Some(&before.record), &body, referenced)?;
         let layout = residual.layout();
@@ -214,8 +216,11 @@ impl Case<'_> {
             .outcome
             .map_err(|(reason, rule)| Refusal { reason, rule })?;
         let body = match (&route.sent, changes) {
-            (Sent::Whole, _) => Some(self.replacing(table, &before.record, &body)?),
-            (_, Some(_)) => Some(request::object(members(&body))),
+            (Sent::Whole, _) => {
+                body.extend(self.told(table)?);
+                Some(self.replacing(table, &before.record, &body)?)
+            }
+            (_, Some(_)) => Some(self.sent(table, &body)?),
             (_, None) => None,
         };
         // What the change says is known, and so is the record that it points to.
@@ -280,15 +285,6 @@ impl Case<'_> {
             Ok(())
         } else {
             Err(Reason::BodyMalformed)
-        }
-    }
-
-    /// A tenant's value as its column holds it: a number where the column is declared one.
-    fn tenant_value(&self, table: &Table, column: FieldId, value: &Name) -> Vec<u8> {
-        use crate::model::value::Type;
-        match (&table.field(column).shape, value.parse::<i64>()) {
-            (Shape::Plain(Type::Int), Ok(number)) => request::print(&Value::Int(number)),
-            _ => request::print(&Value::String(Arc::clone(value))),
         }
     }
 

@@ -95,6 +95,7 @@ fn nowhere() -> Table {
         owner: None,
         tenant: Tenancy::Shared,
         tenant_filter: Vec::new(),
+        tenant_body: Vec::new(),
         fields: [].into(),
         related: Vec::new(),
         absent_is_null: false,

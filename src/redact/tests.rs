@@ -91,6 +91,7 @@ fn table(id: TableId, name: &str, fields: Vec<(String, Shape)>) -> Table {
         owner: None,
         tenant: Tenancy::Shared,
         tenant_filter: Vec::new(),
+        tenant_body: Vec::new(),
         fields: fields.into_iter().map(field).collect(),
         related: Vec::new(),
         absent_is_null: false,

@@ -1,6 +1,6 @@
 //! Tables: that keys, owners, tenant columns and relations exist and have the type their use needs.
 
-use super::{Known, guards, unknown, writes};
+use super::{Known, bodies, guards, unknown, writes};
 use crate::api::{ApiId, Field, FieldId, Lent, Parent, Pocketbase, Push, Shape, Table, Tenancy, raw};
 use crate::diagnostic::Span;
 use crate::model::value::{Decimal, Type};
@@ -38,6 +38,7 @@ pub(super) fn table(
         owner: owner.flatten().map(|(id, _)| id),
         tenant: tenant?,
         tenant_filter: tenant_filter.collect(),
+        tenant_body: bodies::tenant_body(known, raw, reader),
         fields: fields.into_iter().collect::<Option<_>>()?,
         related: Vec::new(),
         absent_is_null: raw.absent_is_null,

@@ -104,6 +104,7 @@ fn catalog() -> Catalog {
             owner: (!owner.is_empty()).then(|| position(owner)),
             tenant,
             tenant_filter: Vec::new(),
+            tenant_body: Vec::new(),
             fields: fields.collect(),
             related: Vec::new(),
             absent_is_null: *name == "tickets",

@@ -153,6 +153,7 @@ impl Server {
             owner: table.owner,
             tenant: Tenancy::Shared,
             tenant_filter: vec![("organization_id".into(), "organization_id".into())],
+            tenant_body: Vec::new(),
             fields,
             related: Vec::new(),
             absent_is_null: table.absent_is_null,
