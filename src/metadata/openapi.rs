@@ -124,7 +124,7 @@ fn record<'f, 'a: 'f>(
     fields: impl Iterator<Item = &'f SeenField<'a>>,
 ) -> Value {
     let mut properties = Map::new();
-    let mut contained = Map::new();
+    let (mut contained, mut in_place) = (Map::new(), Vec::new());
     for field in fields {
         let reference = |id| {
             let of = seen.table(id)?;
@@ -143,8 +143,16 @@ fn record<'f, 'a: 'f>(
                     contained.insert(column.name.to_owned(), schema);
                 }
             }
+            (SeenKind::One { by, .. }, None) if table.table.in_place => {
+                in_place.push((table.table.field(*by).name.to_string(), schema));
+            }
             _ => drop(properties.insert(field.name.to_owned(), schema)),
         }
+    }
+    // The related record, or what the column holds where it was not asked for.
+    for (column, related) in in_place {
+        let either: Vec<Value> = properties.remove(&column).into_iter().chain([related]).collect();
+        properties.insert(column, json!({ "anyOf": either }));
     }
     if let (Some(container), false) = (&table.table.container, contained.is_empty()) {
         properties.insert(container.to_string(), json!({ "type": "object", "properties": contained }));

@@ -253,7 +253,7 @@ async fn a_document_that_its_reader_has_is_not_sent_again() {
 }
 
 /// For each dialect: what its server has beside records. `METHOD PATH`.
-const DOORS: [(&str, &str, &[&str]); 3] = [
+const DOORS: [(&str, &str, &[&str]); 4] = [
     (
         "odata",
         "dialect: odata\nodata: { root: /svc }\n",
@@ -301,6 +301,81 @@ const DOORS: [(&str, &str, &[&str]); 3] = [
         ],
     ),
     (
+        "directus",
+        "dialect: directus\n",
+        &[
+            "GET /items",
+            "SEARCH /items/t",
+            "PATCH /items/t",
+            "DELETE /items/t",
+            "GET /items/directus_users",
+            "GET /items/t/1/revisions",
+            "GET /revisions",
+            "GET /revisions/1",
+            "GET /activity",
+            "POST /activity/comment",
+            "GET /comments",
+            "GET /shares",
+            "POST /shares",
+            "GET /shares/info/x",
+            "POST /shares/auth",
+            "GET /versions",
+            "POST /versions/x/compare",
+            "POST /utils/export/t",
+            "POST /utils/import/t",
+            "POST /utils/revert/1",
+            "POST /utils/cache/clear",
+            "GET /utils/random/string",
+            "GET /assets/x",
+            "GET /assets/x?key=system-large-cover",
+            "GET /files",
+            "POST /files",
+            "POST /files/import",
+            "GET /folders",
+            "GET /graphql",
+            "POST /graphql",
+            "POST /graphql/system",
+            "GET /websocket",
+            "GET /server/specs/oas",
+            "GET /server/specs/graphql",
+            "GET /server/info",
+            "GET /server/health",
+            "GET /server/ping",
+            "GET /schema/snapshot",
+            "POST /schema/diff",
+            "POST /schema/apply",
+            "GET /collections",
+            "GET /collections/t",
+            "GET /fields/t",
+            "GET /relations/t",
+            "GET /users",
+            "GET /users/me",
+            "GET /roles",
+            "GET /policies",
+            "GET /permissions/me",
+            "GET /access",
+            "GET /settings",
+            "GET /presets",
+            "GET /flows",
+            "POST /flows/trigger/x",
+            "GET /flows/trigger/x",
+            "GET /operations",
+            "GET /panels",
+            "GET /dashboards",
+            "GET /notifications",
+            "GET /translations",
+            "GET /extensions",
+            "GET /metrics",
+            "GET /deployments",
+            "POST /auth/login",
+            "POST /auth/refresh",
+            "GET /auth",
+            "GET /admin",
+            "GET /admin/login",
+            "GET /",
+        ],
+    ),
+    (
         "rest",
         "dialect: rest\nrest: { list: \"$[*]\" }\n",
         &[
@@ -328,7 +403,7 @@ const DOORS: [(&str, &str, &[&str]); 3] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn side_doors_that_nobody_declared_are_not_there() {
     let routes = |dialect: &str| match dialect {
-        "odata" => "[list, read]",
+        "odata" | "directus" => "[list, read]",
         "pocketbase" => "{ list: GET /api/collections/t/records, read: \"GET /api/collections/t/records/{id}\" }",
         _ => "{ list: GET /t, read: \"GET /t/{id}\" }",
     };
@@ -358,6 +433,74 @@ async fn side_doors_that_nobody_declared_are_not_there() {
         assert_eq!(world.upstream.lines(), Vec::<String>::new(), "{dialect}");
         world.gateway.shutdown().await;
     }
+}
+
+const DIRECTUS: &str = "\
+api: crm
+upstream: crm
+dialect: directus
+metadata: { openapi: /about.json }
+tables:
+  accounts:
+    key: id
+    tenant: { organization_id: organization_id, app_id: app_id }
+    routes: [list, read]
+    fields: { id: int, organization_id: string, app_id: string, headline: string }
+  contacts:
+    key: id
+    owner: owner_id
+    tenant: { organization_id: organization_id, app_id: app_id }
+    race: accept
+    routes: [list, read, update]
+    fields:
+      id: int
+      organization_id: string
+      app_id: string
+      owner_id: string
+      name: string
+      account: { type: int, nullable: true }
+      partner: { type: int, nullable: true }
+      account_record: { table: accounts, by: account }
+      partner_record: { table: accounts, by: partner }
+      shady: int
+      hidden_record: { table: accounts, by: shady }
+";
+
+/// A related record is where clients find it: in the place of its column, whose name alone they know.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_openapi_document_of_directus_has_related_records_in_their_columns_place() {
+    let contacts = "table: contacts
+grants:
+  - name: reps
+    roles: [rep]
+    actions: [list, read, update]
+    rows: all
+    read: { clear: [id, name, account, account_record, partner_record] }
+    write: [account]
+  - { name: analysts, roles: [analyst], actions: [list, read], rows: all, read: { clear: [id, account, account_record] } }
+";
+    let accounts = "table: accounts
+grants: [{ name: reps, roles: [rep], actions: [list, read], rows: all, read: { clear: [id, headline] } }]
+";
+    let setup = Setup { api: DIRECTUS.to_owned(), ..Setup::default() };
+    let world = setup.policy("contacts", contacts).policy("accounts", accounts).start().await;
+    let rep = person(&world, "rep").get("/about.json").await;
+    assert_eq!(rep.status, 200, "{}", rep.text());
+    assert!(!rep.text().contains("_record") && !rep.text().contains("shady"), "{}", rep.text());
+    let schemas = &rep.json()["components"]["schemas"];
+    let properties = schemas["contacts"]["properties"].as_object().expect("properties");
+    assert_eq!(properties.keys().collect::<Vec<_>>(), ["account", "id", "name", "partner"]);
+    let number = json!({ "type": ["integer", "null"], "format": "int64" });
+    let record = json!({ "anyOf": [{ "$ref": "#/components/schemas/accounts" }, { "type": "null" }] });
+    assert_eq!(properties["account"], json!({ "anyOf": [number, record] }));
+    assert_eq!(properties["partner"], json!({ "anyOf": [record] }), "of the column alone nothing is told");
+    assert_eq!(schemas["contacts.update"]["properties"], json!({ "account": number }), "what is written is a key");
+    // Where the related table is hidden, the column is a column.
+    let analyst = person(&world, "analyst").get("/about.json").await;
+    assert_eq!(analyst.json()["components"]["schemas"]["contacts"]["properties"]["account"], number);
+    assert!(!analyst.text().contains("_record") && !analyst.text().contains("headline"), "{}", analyst.text());
+    assert_eq!(world.upstream.lines(), Vec::<String>::new());
+    world.gateway.shutdown().await;
 }
 
 /// The API description that most tests use, with a document: a filter is told of only where it may be used.
