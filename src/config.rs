@@ -10,6 +10,7 @@ mod credential;
 mod identity;
 mod limits;
 mod listeners;
+mod own;
 mod proxies;
 mod rates;
 mod raw;
@@ -33,9 +34,10 @@ pub use coding::Coding;
 pub use credential::{Choice, Credential, is_plain};
 pub use limits::Limits;
 pub use listeners::{CertificateFiles, ClientAuth, Listener, Tls, TlsVersion, UnknownName};
+pub use own::{OwnCertificate, OwnCertificates, tenant_name};
 pub use proxies::{Forwarding, TrustedProxies, contains};
 pub use secrets::{Fingerprint, Keyring, Sealed};
-pub use upstreams::{ClientCertificate, Health, Scheme, Upstream};
+pub use upstreams::{ClientCertificate, Health, Scheme, Shown, Upstream};
 
 #[derive(Debug)]
 pub struct Config {

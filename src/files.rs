@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -55,6 +55,13 @@ impl Fingerprint {
         hash.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
         Self(hash)
     }
+}
+
+/// The folder of a file and, if it is a link, the one where it leads to.
+pub fn folders_of(file: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let folder = |path: &Path| path.parent().map(Path::to_path_buf);
+    let all = [folder(file), file.canonicalize().ok().as_deref().and_then(folder)];
+    all.into_iter().flatten().map(|path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path })
 }
 
 pub fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {

@@ -9,37 +9,31 @@ mod breaker;
 mod credentials;
 mod decode;
 mod endpoints;
+mod trust;
 pub mod upgrade;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use jiff::Timestamp;
-use pingora::connectors::ConnectorOptions;
-use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
 use pingora::protocols::tls::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
 use crate::config::{Coding, Keyring, Limits, Scheme, Upstream};
-use crate::diagnostic::{self, Diagnostic};
 use crate::enforcement::{Outgoing, Permit};
-use crate::files::Fingerprint;
 use crate::metrics::Metrics;
 use crate::model::{Name, Reason};
-use crate::pki::{self, Certified, Named};
 use answer::InUse;
 pub use answer::{Answer, Body, Held, Whole};
 use breaker::Breaker;
 use credentials::Credentials;
 use endpoints::{Endpoints, Lease};
+use trust::{Pool, Trust};
+pub use trust::{Renewed, check, folders};
 
 /// Requests at a time on one connection of HTTP/2.
 const STREAMS: usize = 100;
@@ -98,10 +92,7 @@ pub struct Upstreams {
 }
 
 struct Peer {
-    /// With its pool; another one takes its place when the files have changed.
-    connector: ArcSwap<Connector>,
-    /// What it is trusted by, as it was last looked at, whatever came of it.
-    seen: Mutex<Fingerprint>,
+    trust: Trust,
     endpoints: Endpoints,
     breaker: Breaker,
     scheme: Scheme,
@@ -130,26 +121,6 @@ impl Upstreams {
         Ok(Self { by_name, secrets, limits: limits.clone(), metrics: metrics.clone() })
     }
 
-    /// Looks whether the files have changed by which an upstream is trusted and the gateway shows itself to it, and takes them
-    /// over for connections from now on. `None`: they have not.
-    pub fn renew(&self, upstream: &Upstream, now: Timestamp) -> Option<Renewed> {
-        let peer = self.by_name.get(&upstream.name)?;
-        let mut seen = peer.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of before they are read: what changes meanwhile is a change.
-        let fingerprint = Fingerprint::of(files(upstream));
-        if std::mem::replace(&mut *seen, fingerprint) == fingerprint {
-            return None;
-        }
-        let found = check(upstream, now);
-        let holds = !diagnostic::has_errors(&found);
-        let connector = holds.then(|| connector(upstream, &self.limits)).flatten();
-        let is_renewed = connector.is_some();
-        if let Some(connector) = connector {
-            peer.connector.store(Arc::new(connector));
-        }
-        Some(Renewed { is_renewed, found })
-    }
-
     /// Sends a permitted request and reads the head of its answer. One retry: on a reused connection that turned out to be
     /// dead, with an idempotent method (RFC 9110, section 9.2.2). An address that can't be connected to has seen nothing of
     /// the request, so another one is tried, once. Dropping the future closes the connection.
@@ -165,9 +136,10 @@ impl Upstreams {
     async fn exchange<'u>(&'u self, peer: &'u Peer, outgoing: &Outgoing) -> Result<Answer<'u>, Failure> {
         // Before anything is asked of it: a tenant that it does not know says nothing of how it is.
         let head = peer.head(outgoing)?;
+        let pool = peer.trust.pool(&outgoing.tenant).ok_or(Failure::NoCredential)?;
         let pass = peer.breaker.admit(Instant::now()).ok_or(Failure::Open)?;
         let timer = self.metrics.upstream_seconds.start_timer();
-        match self.attempt(peer, &head, outgoing).await {
+        match self.attempt(peer, pool, &head, outgoing).await {
             Ok((session, lease, target)) => {
                 let answer = Answer::new(session, peer, lease, target, self, timer)?;
                 // These say that nobody is there; all others come from the service itself.
@@ -190,6 +162,7 @@ impl Upstreams {
     async fn attempt<'u>(
         &'u self,
         peer: &'u Peer,
+        pool: Arc<Pool>,
         head: &RequestHeader,
         outgoing: &Outgoing,
     ) -> Result<(InUse<'u>, Lease, HttpPeer), Failure> {
@@ -199,8 +172,7 @@ impl Upstreams {
         let mut target = peer.target(lease.address(), &self.limits, http2);
         let (mut retried, mut moved) = (false, false);
         loop {
-            let connector = peer.connector.load_full();
-            let (session, reused) = match connector.get_http_session(&target).await {
+            let (session, reused) = match pool.connector.get_http_session(&target).await {
                 Ok(found) => found,
                 Err(error) => {
                     peer.endpoints.failed(&lease);
@@ -213,7 +185,7 @@ impl Upstreams {
                     return Err(failure_of(&error, Failure::Unreachable));
                 }
             };
-            let mut session = InUse::new(session, connector, &self.metrics);
+            let mut session = InUse::new(session, Arc::clone(&pool), &self.metrics);
             match self.ask(&mut session, head, &outgoing.body).await {
                 Ok(()) => return Ok((session, lease, target)),
                 Err(Broken { failure, nothing_read }) => {
@@ -283,13 +255,11 @@ impl Peer {
             Some(credential) => Some(Credentials::new(credential, keyring).ok()?),
         };
         (!upstream.server_name.is_empty()).then_some(())?;
-        let seen = Mutex::new(Fingerprint::of(files(upstream)));
-        let connector = ArcSwap::from_pointee(connector(upstream, limits)?);
+        let trust = Trust::new(upstream, limits)?;
         let ejections = metrics.upstream_ejections.with_label_values(&[&upstream.name]);
         let open = metrics.upstream_circuit_open.with_label_values(&[&upstream.name]);
         Some(Self {
-            connector,
-            seen,
+            trust,
             endpoints: Endpoints::new(upstream, limits.connect_time, ejections),
             breaker: Breaker::new(upstream.breaker, open),
             scheme: upstream.scheme,
@@ -342,39 +312,6 @@ impl Peer {
         }
         Some(head)
     }
-}
-
-/// Opens connections, trusting and showing what the files say. `None`: they do not hold, or no longer.
-fn connector(upstream: &Upstream, limits: &Limits) -> Option<Connector> {
-    let mut options = ConnectorOptions::new(limits.upstream_connections);
-    let shown = |path: &Path| path.display().to_string();
-    options.ca_file = upstream.ca.as_ref().map(|(path, _)| shown(path));
-    options.cert_key_file = upstream.client_certificate.as_ref().map(|own| (shown(&own.cert), shown(&own.key)));
-    // The library panics on files that changed since they were checked.
-    std::panic::catch_unwind(AssertUnwindSafe(|| Connector::new(Some(options)))).ok()
-}
-
-/// What came of files that had changed.
-pub struct Renewed {
-    /// Otherwise those that were in force stay.
-    pub is_renewed: bool,
-    pub found: Vec<Diagnostic>,
-}
-
-/// Every file by which an upstream is trusted and the gateway shows itself to it.
-pub fn files(upstream: &Upstream) -> impl Iterator<Item = &Path> {
-    let own = upstream.client_certificate.iter().flat_map(|own| [own.cert.as_path(), own.key.as_path()]);
-    upstream.ca.iter().map(|(path, _)| path.as_path()).chain(own)
-}
-
-/// What is wrong with the files by which an upstream is trusted and the gateway shows itself to it.
-pub fn check(upstream: &Upstream, now: Timestamp) -> Vec<Diagnostic> {
-    let ca = upstream.ca.as_ref().map(|(path, span)| pki::authorities(Named { path, span }, now).map(|found| found.1));
-    let own = upstream.client_certificate.as_ref().map(|own| {
-        let cert = Named { path: &own.cert, span: &own.cert_span };
-        Certified::load(cert, Named { path: &own.key, span: &own.key_span }, now).map(|found| found.1)
-    });
-    [ca, own].into_iter().flatten().flat_map(|found| found.unwrap_or_else(|errors| errors)).collect()
 }
 
 /// What an upstream is asked to answer in: without a wish it may choose (RFC 9110, section 12.5.3), so there is always one.

@@ -23,6 +23,7 @@ mod lifecycle;
 mod live;
 mod metadata;
 mod odata;
+mod own_certificates;
 mod pages;
 mod parents;
 mod pocketbase;

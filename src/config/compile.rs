@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::raw::{distinct, path};
 use super::secrets::Secrets;
 use super::{Audit, Authn, Config, Draft, Fsync, Hierarchy, Limits, Listener, Places};
-use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, proxies, rates, secrets, upstreams};
+use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, own, proxies, rates, secrets, upstreams};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
 use crate::yaml::{self, Node, Reader};
@@ -91,6 +91,7 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     let (upstream_names, upstreams) = upstreams?;
     if let (Some(authn), Some(first)) = (&authn, dimensions.first()) {
         secrets::tenants_without(&upstreams, authn, first, &keyring, reader);
+        own::tenants_without(&upstreams, authn, first, reader);
     }
     let none = Audit { file: PathBuf::new(), fsync: Fsync::Always, serve_without: false };
     let (principal, roles) = principal.unwrap_or_default();

@@ -117,7 +117,7 @@ impl Pattern {
 }
 
 /// Whether a text is some value, encoded in the one way.
-fn is_encoded(text: &str) -> bool {
+pub(super) fn is_encoded(text: &str) -> bool {
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         let escaped = |digit: Option<u8>| {

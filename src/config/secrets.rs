@@ -278,9 +278,7 @@ pub(super) fn tenants_without(
     keyring: &Keyring,
     reader: &mut Reader,
 ) {
-    let tokens = authn.jwt.iter().flat_map(|issuer| &issuer.organizations);
-    let asked = authn.introspection.iter().flat_map(|introspection| &introspection.organizations);
-    let organizations: BTreeSet<&Name> = tokens.chain(asked).collect();
+    let organizations = organizations(authn);
     for (name, upstream) in upstreams {
         let Some(credential) = &upstream.credential else { continue };
         let Choice::Own { pattern, otherwise: None } = &credential.secret else { continue };
@@ -301,6 +299,13 @@ pub(super) fn tenants_without(
             }
         }
     }
+}
+
+/// For whom issuers may speak.
+pub(super) fn organizations(authn: &Authn) -> BTreeSet<&Name> {
+    let tokens = authn.jwt.iter().flat_map(|issuer| &issuer.organizations);
+    let asked = authn.introspection.iter().flat_map(|introspection| &introspection.organizations);
+    tokens.chain(asked).collect()
 }
 
 fn read_secret(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Secret> {

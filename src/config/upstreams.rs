@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::credential::{Credential, credential};
+use super::own::{OwnCertificates, is_own, own_certificates};
 use super::raw::{self, distinct, duration, path, text, warn};
 use super::secrets::Secrets;
 use super::{Coding, coding};
@@ -32,7 +33,7 @@ pub struct Upstream {
     /// With where the file names it. `None`: the system's authorities.
     pub ca: Option<(PathBuf, Span)>,
     /// What the gateway shows of itself.
-    pub client_certificate: Option<ClientCertificate>,
+    pub client_certificate: Option<Shown>,
     /// Whether HTTP/2 is offered beside HTTP/1.1.
     pub http2: bool,
     /// Empty: what the host's name resolves to.
@@ -54,6 +55,15 @@ pub struct Upstream {
 pub struct Health {
     pub failures: u32,
     pub time: Duration,
+}
+
+/// A certificate of the gateway's own, for whom.
+#[derive(Debug)]
+pub enum Shown {
+    /// The same for all tenants.
+    One(ClientCertificate),
+    /// Each tenant's own.
+    Own(OwnCertificates),
 }
 
 #[derive(Debug)]
@@ -119,7 +129,7 @@ fn upstream(
         Some(node) => duration(node, "`resolve_every`", Duration::from_secs(1)..=Duration::from_secs(3600), reader),
     };
     let addresses = addresses.map_or_else(Vec::new, |node| socket_addresses(node, reader));
-    let client_certificate = own.map(|node| client_certificate(node, folder, reader));
+    let client_certificate = own.map(|node| client_certificate(node, folder, dimensions, reader));
     let http2 = protocols.map(|node| speaks_http2(node, reader));
     let ca_span = ca.map(|node| node.span.clone());
     let ca_file = path(ca, "`ca`", folder, reader);
@@ -205,13 +215,21 @@ fn name_of_server(node: &Node, reader: &mut Reader) -> Option<String> {
     Some(text.value)
 }
 
-fn client_certificate(node: &Node, folder: &Path, reader: &mut Reader) -> Option<ClientCertificate> {
+fn client_certificate(node: &Node, folder: &Path, dimensions: &[Name], reader: &mut Reader) -> Option<Shown> {
     let mut fields = reader.fields(node, "`client_certificate`");
-    let (cert, key) = (fields.require("cert", reader), fields.require("key", reader));
+    let cert = text(fields.require("cert", reader), "`cert`", reader);
+    let key = text(fields.require("key", reader), "`key`", reader);
     fields.finish(reader);
-    let span = |named: Option<&Node>| named.unwrap_or(node).span.clone();
-    let files = (path(cert, "`cert`", folder, reader), path(key, "`key`", folder, reader));
-    Some(ClientCertificate { cert: files.0?, cert_span: span(cert), key: files.1?, key_span: span(key) })
+    let (cert, key) = (cert?, key?);
+    if is_own(&cert) || is_own(&key) {
+        return own_certificates(cert, key, folder, dimensions, reader).map(Shown::Own);
+    }
+    Some(Shown::One(ClientCertificate {
+        cert: folder.join(&cert.value),
+        cert_span: cert.span,
+        key: folder.join(&key.value),
+        key_span: key.span,
+    }))
 }
 
 /// Whether HTTP/2 is offered beside HTTP/1.1, which always is.

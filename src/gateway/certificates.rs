@@ -18,7 +18,7 @@ use super::{Shared, unplaced};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::diagnostic::{self, Diagnostic};
-use crate::files::Fingerprint;
+use crate::files::{Fingerprint, folders_of};
 use crate::listener::tls::{self, Material, Tls};
 use crate::metrics::Metrics;
 use crate::upstream::{self, Renewed};
@@ -98,6 +98,9 @@ pub(super) async fn watch(shared: Arc<Shared>, mut reloaded: watch::Receiver<()>
         // Also for what changed before the folders were watched.
         loop {
             look(&shared).await;
+            if folders.are_others(&shared) {
+                break;
+            }
             tokio::select! {
                 () = folders.change() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -167,6 +170,7 @@ fn say(found: Vec<Diagnostic>) {
 
 /// The folders of all files that certificates are read from.
 struct Folders {
+    watched: BTreeSet<PathBuf>,
     /// Ends with this.
     _watcher: Option<notify::RecommendedWatcher>,
     changed: watch::Receiver<()>,
@@ -181,9 +185,10 @@ impl Folders {
                 tell.send_replace(());
             }
         });
+        let watched = folders(config);
         let watcher = made.and_then(|mut watcher| {
-            for folder in folders(config) {
-                watcher.watch(&folder, notify::RecursiveMode::NonRecursive)?;
+            for folder in &watched {
+                watcher.watch(folder, notify::RecursiveMode::NonRecursive)?;
             }
             Ok(watcher)
         });
@@ -192,7 +197,13 @@ impl Folders {
                 |error| tracing::warn!(%error, "certificates are looked at once a minute: they can't be watched"),
             )
             .ok();
-        Self { _watcher: watcher, changed }
+        Self { watched, _watcher: watcher, changed }
+    }
+
+    /// Whether others are to be watched by now, as those of a new tenant.
+    fn are_others(&self, shared: &Shared) -> bool {
+        let in_force = shared.in_force.load();
+        in_force.as_ref().is_some_and(|snapshot| folders(&snapshot.config) != self.watched)
     }
 
     /// Until something has changed and nothing more does.
@@ -207,11 +218,9 @@ impl Folders {
     }
 }
 
-/// Also where links lead to.
+/// Those that are there, also where links lead to.
 fn folders(config: &Config) -> BTreeSet<PathBuf> {
-    let listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(tls::files);
-    let files = listeners.chain(config.upstreams.values().flat_map(upstream::files));
-    let folder = |path: &Path| path.parent().map(Path::to_path_buf);
-    let all = files.flat_map(|file| [folder(file), file.canonicalize().ok().as_deref().and_then(folder)]);
-    all.flatten().map(|path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }).collect()
+    let files = config.listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(tls::files);
+    let upstreams = config.upstreams.values().flat_map(upstream::folders);
+    files.flat_map(folders_of).chain(upstreams).filter(|folder| folder.is_dir()).collect()
 }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
-use pingora::connectors::http::Connector;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 use prometheus::HistogramTimer;
 
 use super::decode::{self, Decoder};
 use super::endpoints::Lease;
+use super::trust::Pool;
 use super::{Failure, Peer, Upstreams, failure_of};
 use crate::config::Coding;
 use crate::metrics::Metrics;
@@ -289,10 +289,10 @@ impl Body<'_> {
 
     async fn release(&mut self) {
         if let Some(mut session) = self.session.take() {
-            let connector = &self.session.connector;
-            if Arc::ptr_eq(connector, &self.peer.connector.load()) {
+            let pool = &self.session.pool;
+            if pool.is_in_force() {
                 let idle = Some(self.upstreams.limits.idle_time);
-                connector.release_http_session(session, &self.target, idle).await;
+                pool.connector.release_http_session(session, &self.target, idle).await;
             } else {
                 // It was trusted for what is no longer in force.
                 session.shutdown().await;
@@ -319,14 +319,14 @@ impl Drop for Body<'_> {
 pub(super) struct InUse<'u> {
     pub(super) session: Option<HttpSession>,
     /// What opened it.
-    connector: Arc<Connector>,
+    pool: Arc<Pool>,
     metrics: &'u Metrics,
 }
 
 impl<'u> InUse<'u> {
-    pub(super) fn new(session: HttpSession, connector: Arc<Connector>, metrics: &'u Metrics) -> Self {
+    pub(super) fn new(session: HttpSession, pool: Arc<Pool>, metrics: &'u Metrics) -> Self {
         metrics.upstream_in_use.inc();
-        Self { session: Some(session), connector, metrics }
+        Self { session: Some(session), pool, metrics }
     }
 
     fn take(&mut self) -> Option<HttpSession> {

@@ -52,8 +52,9 @@ impl Upstreams {
 
     async fn agree<'u>(&'u self, peer: &'u Peer, outgoing: &Outgoing) -> Result<Upgrade<'u>, Failure> {
         let (head, key) = handshake(peer, outgoing)?;
+        let pool = peer.trust.pool(&outgoing.tenant).ok_or(Failure::NoCredential)?;
         let pass = peer.breaker.admit(std::time::Instant::now()).ok_or(Failure::Open)?;
-        let (mut session, lease) = match self.attempt(peer, &head, outgoing).await {
+        let (mut session, lease) = match self.attempt(peer, pool, &head, outgoing).await {
             Ok((session, lease, _)) => (session, lease),
             Err(failure) => {
                 pass.failed(std::time::Instant::now());

@@ -1,0 +1,234 @@
+//! By what an upstream is trusted, and what the gateway shows of itself: to it for all tenants the same, or each tenant's own.
+//!
+//! Where tenants have their own, each has a pool of its own, too. The library's pool knows certificates by their serial
+//! numbers alone, which two authorities may give out alike, and a session that is resumed bears the certificate that it began
+//! with: so tenants share neither connections nor sessions.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
+
+use super::Upstreams;
+use crate::config::{ClientCertificate, Limits, OwnCertificate, Shown, Upstream, tenant_name};
+use crate::diagnostic::{self, Diagnostic};
+use crate::files::{self, Fingerprint, folders_of};
+use crate::model::{Name, TenantScope};
+use crate::pki::{self, Certified, Named};
+
+/// Of one upstream.
+pub(super) struct Trust {
+    pools: ArcSwap<Pools>,
+    /// The files as they were last looked at, whatever came of it.
+    seen: Mutex<Seen>,
+    /// By which tenants are told apart that have their own.
+    dimensions: Vec<Name>,
+}
+
+enum Pools {
+    One(Arc<Pool>),
+    /// By the tenant's name in the names of its files.
+    Own(BTreeMap<String, (Fingerprint, Arc<Pool>)>),
+}
+
+/// What opens connections, and keeps those that are idle.
+pub(super) struct Pool {
+    pub(super) connector: Connector,
+    retired: AtomicBool,
+}
+
+#[derive(PartialEq)]
+struct Seen {
+    /// What is the same for all tenants.
+    common: Fingerprint,
+    /// With the authorities, by tenant.
+    own: BTreeMap<String, Fingerprint>,
+}
+
+impl Pool {
+    /// `None`: the files do not hold, or no longer.
+    fn new(upstream: &Upstream, own: Option<&ClientCertificate>, limits: &Limits) -> Option<Arc<Self>> {
+        let mut options = ConnectorOptions::new(limits.upstream_connections);
+        let shown = |path: &Path| path.display().to_string();
+        options.ca_file = upstream.ca.as_ref().map(|(path, _)| shown(path));
+        options.cert_key_file = own.map(|own| (shown(&own.cert), shown(&own.key)));
+        // The library panics on files that changed since they were checked.
+        let connector = std::panic::catch_unwind(AssertUnwindSafe(|| Connector::new(Some(options)))).ok()?;
+        Some(Arc::new(Self { connector, retired: AtomicBool::new(false) }))
+    }
+
+    /// Whether connections may be kept: they are trusted for what still is.
+    pub(super) fn is_in_force(&self) -> bool {
+        !self.retired.load(Ordering::Acquire)
+    }
+
+    fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+}
+
+impl Trust {
+    /// `None`: files do not hold.
+    pub(super) fn new(upstream: &Upstream, limits: &Limits) -> Option<Self> {
+        let own = own(upstream);
+        let seen = Seen::of(upstream, &own);
+        let pools = Pools::new(upstream, limits, &own, &seen, None)?;
+        let dimensions = match &upstream.client_certificate {
+            Some(Shown::Own(own)) => own.dimensions(),
+            Some(Shown::One(_)) | None => Vec::new(),
+        };
+        Some(Self { pools: ArcSwap::from_pointee(pools), seen: Mutex::new(seen), dimensions })
+    }
+
+    /// What opens connections for a tenant. `None`: it has no certificate.
+    pub(super) fn pool(&self, tenant: &TenantScope) -> Option<Arc<Pool>> {
+        match &**self.pools.load() {
+            Pools::One(pool) => Some(Arc::clone(pool)),
+            Pools::Own(pools) => pools.get(&tenant_name(&self.dimensions, tenant)?).map(|(_, pool)| Arc::clone(pool)),
+        }
+    }
+
+    fn replace(&self, pools: Pools) {
+        let before = self.pools.swap(Arc::new(pools));
+        match &*before {
+            Pools::One(pool) => pool.retire(),
+            Pools::Own(pools) => {
+                let now = self.pools.load();
+                let is_kept = |tenant: &String, pool: &Arc<Pool>| match &**now {
+                    Pools::Own(kept) => kept.get(tenant).is_some_and(|(_, other)| Arc::ptr_eq(pool, other)),
+                    Pools::One(_) => false,
+                };
+                let gone = pools.iter().filter(|(tenant, (_, pool))| !is_kept(tenant, pool));
+                gone.for_each(|(_, (_, pool))| pool.retire());
+            }
+        }
+    }
+}
+
+impl Pools {
+    /// Of a tenant whose files are those of `before` the pool stays. `None`: files do not hold.
+    fn new(
+        upstream: &Upstream,
+        limits: &Limits,
+        own: &[OwnCertificate],
+        seen: &Seen,
+        before: Option<&Self>,
+    ) -> Option<Self> {
+        match &upstream.client_certificate {
+            None => Pool::new(upstream, None, limits).map(Self::One),
+            Some(Shown::One(one)) => Pool::new(upstream, Some(one), limits).map(Self::One),
+            Some(Shown::Own(_)) => {
+                let pool = |of: &OwnCertificate| {
+                    let fingerprint = *seen.own.get(&of.tenant)?;
+                    let kept = match before {
+                        Some(Self::Own(pools)) => pools.get(&of.tenant).filter(|(known, _)| *known == fingerprint),
+                        Some(Self::One(_)) | None => None,
+                    };
+                    let pool = match kept {
+                        Some((_, pool)) => Arc::clone(pool),
+                        None => Pool::new(upstream, Some(&of.files), limits)?,
+                    };
+                    Some((of.tenant.clone(), (fingerprint, pool)))
+                };
+                own.iter().map(pool).collect::<Option<_>>().map(Self::Own)
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn of(upstream: &Upstream, own: &[OwnCertificate]) -> Self {
+        let ca = || upstream.ca.iter().map(|(path, _)| path.as_path());
+        let own = own.iter().map(|OwnCertificate { tenant, files }| {
+            (tenant.clone(), Fingerprint::of(ca().chain([files.cert.as_path(), files.key.as_path()])))
+        });
+        let one = match &upstream.client_certificate {
+            Some(Shown::One(one)) => Some([one.cert.as_path(), one.key.as_path()]),
+            Some(Shown::Own(_)) | None => None,
+        };
+        Self { common: Fingerprint::of(ca().chain(one.into_iter().flatten())), own: own.collect() }
+    }
+}
+
+/// Tenants' own certificates that are there. None where they can't be listed, which [`check`] tells.
+fn own(upstream: &Upstream) -> Vec<OwnCertificate> {
+    match &upstream.client_certificate {
+        Some(Shown::Own(own)) => own.list().unwrap_or_default(),
+        Some(Shown::One(_)) | None => Vec::new(),
+    }
+}
+
+/// What came of files that had changed.
+pub struct Renewed {
+    /// Otherwise those that were in force stay.
+    pub is_renewed: bool,
+    pub found: Vec<Diagnostic>,
+}
+
+impl Upstreams {
+    /// Looks whether the files have changed by which an upstream is trusted and the gateway shows itself to it, and takes them
+    /// over for connections from now on, all of them or none. `None`: they have not.
+    pub fn renew(&self, upstream: &Upstream, now: Timestamp) -> Option<Renewed> {
+        let trust = &self.by_name.get(&upstream.name)?.trust;
+        let mut seen = trust.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of before they are read: what changes meanwhile is a change.
+        let own = own(upstream);
+        let looked = Seen::of(upstream, &own);
+        if *seen == looked {
+            return None;
+        }
+        *seen = looked;
+        let found = check(upstream, now);
+        let holds = !diagnostic::has_errors(&found);
+        let before = trust.pools.load_full();
+        let pools = holds.then(|| Pools::new(upstream, &self.limits, &own, &seen, Some(&before))).flatten();
+        let is_renewed = pools.is_some();
+        if let Some(pools) = pools {
+            trust.replace(pools);
+        }
+        Some(Renewed { is_renewed, found })
+    }
+}
+
+/// The folders of every file by which an upstream is trusted and the gateway shows itself to it.
+pub fn folders(upstream: &Upstream) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = upstream.ca.iter().flat_map(|(path, _)| folders_of(path)).collect();
+    let mut pair = |of: &ClientCertificate| folders.extend(folders_of(&of.cert).chain(folders_of(&of.key)));
+    match &upstream.client_certificate {
+        Some(Shown::One(one)) => pair(one),
+        Some(Shown::Own(own)) => {
+            own.list().unwrap_or_default().iter().for_each(|of| pair(&of.files));
+            folders.extend(own.folders());
+        }
+        None => {}
+    }
+    folders
+}
+
+/// What is wrong with the files by which an upstream is trusted and the gateway shows itself to it.
+pub fn check(upstream: &Upstream, now: Timestamp) -> Vec<Diagnostic> {
+    let ca = upstream.ca.as_ref().map(|(path, span)| pki::authorities(Named { path, span }, now).map(|found| found.1));
+    let pair = |of: &ClientCertificate| {
+        let cert = Named { path: &of.cert, span: &of.cert_span };
+        let loaded = Certified::load(cert, Named { path: &of.key, span: &of.key_span }, now);
+        loaded.map_or_else(|errors| errors, |(_, warnings)| warnings)
+    };
+    let own = match &upstream.client_certificate {
+        None => Vec::new(),
+        Some(Shown::One(one)) => pair(one),
+        Some(Shown::Own(own)) => match own.list() {
+            Ok(all) => all.iter().flat_map(|of| pair(&of.files)).collect(),
+            Err(error) => {
+                let message = format!("can't list the certificates of tenants: {}", files::reason(&error));
+                vec![Diagnostic::error("tls-certificate", own.cert_span.clone(), message)]
+            }
+        },
+    };
+    ca.into_iter().flat_map(|found| found.unwrap_or_else(|errors| errors)).chain(own).collect()
+}
