@@ -15,6 +15,7 @@ mod json;
 mod jwks;
 mod jwt;
 mod mtls;
+mod nonce;
 mod refused;
 mod revocation;
 pub mod scopes;
@@ -35,6 +36,7 @@ use binding::Binding;
 use dpop::{Proof, Proofs};
 use introspection::Introspector;
 use issuer::Issuer;
+pub use nonce::Nonce;
 pub use refused::Refused;
 use revocation::{Marks, Revocations};
 
@@ -82,6 +84,8 @@ struct Cached {
 pub struct Authenticated {
     pub principal: Arc<Principal>,
     pub remembered: bool,
+    /// What the client's next proof should repeat, if that is not what this one did.
+    pub nonce: Option<Nonce>,
 }
 
 /// What a request shows of who sends it.
@@ -283,7 +287,7 @@ impl Authenticator {
                     if site::is_foreign(presented) {
                         return Err(Refused::CrossSite);
                     }
-                    Ok(Authenticated { principal, remembered: false })
+                    Ok(Authenticated { principal, remembered: false, nonce: None })
                 }
                 _ => Err(Refused::Missing),
             },
@@ -318,7 +322,7 @@ impl Authenticator {
                     revocations.check_api_key(id)?;
                 }
                 self.check_principal(&principal)?;
-                Ok(Authenticated { principal: Arc::new(principal), remembered: false })
+                Ok(Authenticated { principal: Arc::new(principal), remembered: false, nonce: None })
             }
         }
     }
@@ -337,8 +341,8 @@ impl Authenticator {
         let generation = self.generation.load(Ordering::SeqCst);
         let place = (sha256(token.as_bytes()), generation);
         if let Some(cached) = self.verified.get(&place).filter(|cached| now < cached.until) {
-            self.check(&cached, presented, proof)?;
-            return Ok(Authenticated { principal: cached.principal, remembered: true });
+            let nonce = self.check(&cached, presented, proof)?;
+            return Ok(Authenticated { principal: cached.principal, remembered: true, nonce });
         }
         let unverified = match (&self.introspector, jwt::Unverified::parse(token)) {
             (Some(introspector), Ok(found)) if found.issuer() == Ok(introspector.issuer()) => None,
@@ -349,8 +353,8 @@ impl Authenticator {
         let Some(unverified) = unverified else {
             let introspector = self.introspector.as_ref().ok_or(Refused::Malformed)?;
             let (found, remembered) = introspector.introspect(token).await?;
-            self.check(&found, presented, proof)?;
-            return Ok(Authenticated { principal: found.principal, remembered });
+            let nonce = self.check(&found, presented, proof)?;
+            return Ok(Authenticated { principal: found.principal, remembered, nonce });
         };
         let issuer = self.issuers.get(unverified.issuer()?).ok_or(Refused::Issuer)?;
         let proven = issuer.verify(unverified).await?;
@@ -358,14 +362,17 @@ impl Authenticator {
         let principal = issuer.mapping.principal(name, claims)?;
         let found = Cached {
             until: proven.until.min(now.saturating_add(CACHED_SECONDS)),
-            binding: Binding::of(claims, issuer.proofs)?,
+            binding: Binding::of(claims, issuer.proofs, issuer.nonce)?,
             marks: Marks::of(&principal, claims, proven.verified.key.as_deref()),
             principal: Arc::new(principal),
         };
-        self.check(&found, presented, proof)?;
+        let nonce = self.check(&found, presented, proof);
         let principal = Arc::clone(&found.principal);
-        self.verified.insert(place, found);
-        Ok(Authenticated { principal, remembered: false })
+        // Also where a nonce is wanted first: the same token comes again.
+        if matches!(nonce, Ok(_) | Err(Refused::Nonce(_))) {
+            self.verified.insert(place, found);
+        }
+        Ok(Authenticated { principal, remembered: false, nonce: nonce? })
     }
 
     /// Whether somebody who comes without a token was taken back as a person.
@@ -374,9 +381,19 @@ impl Authenticator {
     }
 
     /// What may change from one request to the next.
-    fn check(&self, found: &Cached, presented: &Presented<'_>, proof: Option<&Proof>) -> Result<(), Refused> {
+    fn check(
+        &self,
+        found: &Cached,
+        presented: &Presented<'_>,
+        proof: Option<&Proof>,
+    ) -> Result<Option<Nonce>, Refused> {
         self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.check_token(&found.marks))?;
-        found.binding.check(presented, proof)
+        found.binding.check(presented, proof)?;
+        // Last: to nobody but whoever holds a token and its key is a nonce told.
+        match (proof, found.binding.nonce) {
+            (Some(proof), Some(time)) => self.proofs.check_nonce(proof, time),
+            _ => Ok(None),
+        }
     }
 }
 

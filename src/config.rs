@@ -175,6 +175,8 @@ pub struct Introspection {
     /// For how long an answer is used.
     pub cache: Duration,
     pub proofs: Proofs,
+    /// For how long what proofs must repeat is good. `None`: they need repeat nothing.
+    pub nonce: Option<Duration>,
 }
 
 /// Whether tokens must be bound to a key of whoever sends them (DPoP, RFC 9449).
@@ -204,6 +206,8 @@ pub struct JwtIssuer {
     /// Whether a token must say that it is an access token (`typ: at+jwt`, RFC 9068).
     pub access_tokens_only: bool,
     pub proofs: Proofs,
+    /// For how long what proofs must repeat is good. `None`: they need repeat nothing.
+    pub nonce: Option<Duration>,
 }
 
 /// Whose ids an issuer or the file of API keys gives out. Under one word, one id is one person, whoever vouches for them;

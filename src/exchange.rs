@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::admission::turns::Turn;
 use crate::admission::{Limited, Quota};
 use crate::audit::{Intent, Log, Outcome, Part, Pending, Unwritable};
+use crate::authn::Nonce;
 use crate::canonical::Canonical;
 use crate::enforcement::Asked;
 use crate::metrics::Metrics;
@@ -38,6 +39,8 @@ pub struct Exchange {
     ended: bool,
     /// What is left for the caller, of the rate that leaves the least.
     quota: Option<Quota>,
+    /// What the client's next proof should repeat.
+    nonce: Option<Nonce>,
     /// Goes to the next one when this exchange has ended.
     turn: Option<Turn>,
     /// Whether it has no end of its own, and is not counted in flight.
@@ -70,6 +73,7 @@ impl Exchange {
             pending: None,
             ended: false,
             quota: None,
+            nonce: None,
             turn: None,
             live: false,
         }
@@ -119,6 +123,15 @@ impl Exchange {
 
     pub fn quota(&self) -> Option<&Quota> {
         self.quota.as_ref()
+    }
+
+    /// The client is told what its next proof should repeat.
+    pub fn tells(&mut self, nonce: Nonce) {
+        self.nonce = Some(nonce);
+    }
+
+    pub fn nonce(&self) -> Option<Nonce> {
+        self.nonce
     }
 
     /// It is this exchange's turn, until it ends.

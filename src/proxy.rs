@@ -192,12 +192,16 @@ impl Proxy {
             }
             Err(Withdrawn) => Err(Refused::Withdrawn),
         };
-        let Authenticated { principal, remembered } = authenticated.map_err(|refused| {
+        let Authenticated { principal, remembered, nonce } = authenticated.map_err(|refused| {
+            if let Refused::Nonce(nonce) = refused {
+                exchange.tells(nonce);
+            }
             self.metrics.credentials_refused.with_label_values(&[refused.label()]).inc();
             exchange.detail(refused);
             refused.reason()
         })?;
         self.count_remembered("credentials", remembered);
+        nonce.into_iter().for_each(|nonce| exchange.tells(nonce));
         exchange.by(&principal);
         drop(timer);
 

@@ -3,6 +3,8 @@
 //! A confirmation that is not understood can't be met, so the token is refused. It is met anew for each request, also where
 //! the token was remembered: who stole a token does not have the key.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -18,12 +20,14 @@ pub(super) struct Binding {
     certificate: Option<[u8; 32]>,
     /// The thumbprint of the key of a proof (`jkt`).
     key: Option<[u8; 32]>,
+    /// For how long what proofs of that key repeat is good, if they must repeat anything.
+    pub(super) nonce: Option<Duration>,
 }
 
 impl Binding {
     /// What verified claims ask for.
-    pub(super) fn of(claims: &Json, proofs: Proofs) -> Result<Self, Refused> {
-        let mut binding = Self::default();
+    pub(super) fn of(claims: &Json, proofs: Proofs, nonce: Option<Duration>) -> Result<Self, Refused> {
+        let mut binding = Self { nonce, ..Self::default() };
         let unbound = if proofs == Proofs::Required { Err(Refused::Binding) } else { Ok(Self::default()) };
         let Some(confirmation) = claims.member("cnf") else { return unbound };
         let Json::Map(members) = confirmation else { return Err(Refused::Binding) };

@@ -16,7 +16,8 @@ use moka::sync::Cache;
 
 use super::json::Json;
 use super::jwks::{self, ProofKey};
-use super::{Presented, Refused, sha256};
+use super::nonce::Nonces;
+use super::{Nonce, Presented, Refused, sha256};
 use crate::canonical;
 use crate::config::Algorithm;
 use crate::model::Principal;
@@ -34,7 +35,7 @@ const MAX_ID: usize = 256;
 /// Of a proof's header; anything else could change what the rest means.
 const MEMBERS: [&str; 4] = ["typ", "alg", "jwk", "kid"];
 
-/// Proofs that were used.
+/// Proofs that were used, and what others must repeat.
 pub(super) struct Proofs(ArcSwap<Used>);
 
 struct Used {
@@ -43,6 +44,7 @@ struct Used {
     /// How many there are of each principal.
     counts: Cache<[u8; 32], Arc<AtomicU32>>,
     most_of_one: u32,
+    nonces: Nonces,
 }
 
 impl Default for Proofs {
@@ -57,6 +59,9 @@ pub(super) struct Proof {
     /// Of its key (RFC 7638).
     pub(super) thumbprint: [u8; 32],
     id: [u8; 32],
+    nonce: Option<String>,
+    /// When it was looked at.
+    at: i64,
 }
 
 impl Proof {
@@ -105,7 +110,11 @@ impl Proof {
         if !is_now {
             return Err(Refused::Proof);
         }
-        Ok(Self { thumbprint, id: sha256(&[&thumbprint[..], id.as_bytes()].concat()) })
+        let nonce = match claims.member("nonce") {
+            None => None,
+            Some(nonce) => Some(nonce.text().ok_or(Refused::Proof)?.to_owned()),
+        };
+        Ok(Self { thumbprint, id: sha256(&[&thumbprint[..], id.as_bytes()].concat()), nonce, at: now })
     }
 }
 
@@ -115,7 +124,8 @@ impl Proofs {
             let lru = moka::policy::EvictionPolicy::lru();
             Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED_FOR).eviction_policy(lru).build()
         }
-        Self(ArcSwap::from_pointee(Used { proofs: remembered(), counts: remembered(), most_of_one }))
+        let nonces = Nonces::default();
+        Self(ArcSwap::from_pointee(Used { proofs: remembered(), counts: remembered(), most_of_one, nonces }))
     }
 
     /// Uses a principal's proof up. Errors: it was used before, or there is no room to remember it. Keys are no measure of
@@ -141,7 +151,12 @@ impl Proofs {
         Ok(())
     }
 
-    /// What was used before a reload stays used.
+    /// Whether a proof repeats a nonce that was told within a time; see [`Nonces::check`].
+    pub(super) fn check_nonce(&self, proof: &Proof, time: Duration) -> Result<Option<Nonce>, Refused> {
+        self.0.load().nonces.check(proof.nonce.as_deref(), time, proof.at)
+    }
+
+    /// What was used before a reload stays used, and what was told stays told.
     pub(super) fn inherit(&self, old: &Self) {
         self.0.store(Arc::clone(&old.0.load()));
     }

@@ -43,6 +43,7 @@ pub(super) struct Introspector {
     mapping: Mapping,
     leeway: Duration,
     proofs: config::Proofs,
+    nonce: Option<Duration>,
     /// In seconds.
     remembered_for: i64,
     fetcher: Fetcher,
@@ -90,6 +91,7 @@ impl Introspector {
             mapping: Mapping::compile(&file.map, Method::Introspection, known)?,
             leeway: file.leeway,
             proofs: file.proofs,
+            nonce: file.nonce,
             remembered_for: i64::try_from(file.cache.as_secs()).unwrap_or(0),
             fetcher: Fetcher::new(file.ca.as_ref())?,
             url: file.url.clone(),
@@ -201,7 +203,7 @@ impl Introspector {
             marks: Marks::of(&principal, answer, None),
             principal: Arc::new(principal),
             until: expires.min(now.saturating_add(self.remembered_for)),
-            binding: Binding::of(answer, self.proofs)?,
+            binding: Binding::of(answer, self.proofs, self.nonce)?,
         })
     }
 }

@@ -31,6 +31,7 @@ pub(super) struct Issuer {
     pub(super) expected: jwt::Expected,
     pub(super) mapping: claims::Mapping,
     pub(super) proofs: Proofs,
+    pub(super) nonce: Option<Duration>,
     keys: ArcSwapOption<Held>,
     remote: Option<Remote>,
     /// Counts changes of any issuer's keys.
@@ -101,9 +102,18 @@ impl Issuer {
             access_tokens_only: issuer.access_tokens_only,
         };
         let (generation, metrics, clock) = (Arc::clone(generation), parts.metrics.clone(), clock.clone());
-        let proofs = issuer.proofs;
-        let mut this =
-            Self { expected, mapping, proofs, keys: ArcSwapOption::empty(), remote: None, generation, metrics, clock };
+        let (proofs, nonce) = (issuer.proofs, issuer.nonce);
+        let mut this = Self {
+            expected,
+            mapping,
+            proofs,
+            nonce,
+            keys: ArcSwapOption::empty(),
+            remote: None,
+            generation,
+            metrics,
+            clock,
+        };
         match &issuer.jwks {
             Jwks::File(path) => {
                 let source = read(path)?;

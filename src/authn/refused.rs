@@ -1,5 +1,6 @@
 //! Why credentials are refused. All but an absent one and a gateway that can't tell are the same to the client.
 
+use super::Nonce;
 use crate::model::Reason;
 
 /// Why a credential was refused; for the log and the metric, never for the client.
@@ -33,6 +34,8 @@ pub enum Refused {
     Binding,
     #[error("no proof that holds for this request")]
     Proof,
+    #[error("a proof without a nonce that holds")]
+    Nonce(Nonce),
     #[error("a proof that was used before")]
     Replayed,
     #[error("too many proofs to remember another one")]
@@ -83,6 +86,7 @@ impl Refused {
             Self::Kind => "kind",
             Self::Binding => "binding",
             Self::Proof => "proof",
+            Self::Nonce(_) => "nonce",
             Self::Replayed => "replayed",
             Self::ProofsExhausted => "proofs_exhausted",
             Self::Revoked => "revoked",

@@ -10,7 +10,7 @@ use super::{Algorithm, ClaimMap, ClaimValue, Ids, Introspection, Jwks, JwtIssuer
 use super::{PrincipalSchema, Proofs, RemoteKeys, Scheme};
 use crate::model::Name;
 use crate::model::value::Type;
-use crate::yaml::{Node, Reader, Text};
+use crate::yaml::{Node, Reader, Text, Value};
 
 const DEFAULT_CACHE: Duration = Duration::from_secs(30);
 
@@ -76,7 +76,8 @@ pub(super) fn introspection(
         map: map?,
         leeway: leeway?,
         cache: cache?,
-        proofs: proofs?,
+        proofs: proofs?.0,
+        nonce: proofs?.1,
     })
 }
 
@@ -95,16 +96,33 @@ fn leeway(node: Option<&Node>, reader: &mut Reader) -> Option<Duration> {
     node.map_or(Some(Duration::from_secs(30)), |node| duration(node, "`leeway`", range, reader))
 }
 
-fn proofs(node: Option<&Node>, reader: &mut Reader) -> Option<Proofs> {
-    let Some(word) = text(node, "`dpop`", reader) else { return node.is_none().then_some(Proofs::Unused) };
-    match word.value.as_str() {
-        "checked" => Some(Proofs::Checked),
-        "required" => Some(Proofs::Required),
-        other => {
-            reader.error("unknown-word", &word.span, format!("`dpop` can't be `{other}`")).help =
-                Some("checked, or required; without it, tokens that are bound to a key are refused".to_owned());
-            None
+/// Which tokens need a proof, and for how long what a proof must repeat is good.
+fn proofs(node: Option<&Node>, reader: &mut Reader) -> Option<(Proofs, Option<Duration>)> {
+    let Some(node) = node else { return Some((Proofs::Unused, None)) };
+    let word = |node: &Node, what: &'static str, reader: &mut Reader| {
+        let word = reader.text(node, what)?;
+        match word.value.as_str() {
+            "checked" => Some(Proofs::Checked),
+            "required" => Some(Proofs::Required),
+            other => {
+                reader.error("unknown-word", &word.span, format!("{what} can't be `{other}`")).help =
+                    Some("checked, or required; without it, tokens that are bound to a key are refused".to_owned());
+                None
+            }
         }
+    };
+    if !matches!(node.value, Value::Map(_)) {
+        return word(node, "`dpop`", reader).map(|proofs| (proofs, None));
+    }
+    let mut fields = reader.fields(node, "`dpop`");
+    let (tokens, nonce) = (fields.take("tokens"), fields.take("nonce"));
+    fields.finish(reader);
+    let range = Duration::from_secs(10)..=Duration::from_secs(3600);
+    let proofs = tokens.map_or(Some(Proofs::Checked), |node| word(node, "`tokens`", reader));
+    let nonce = nonce.map(|node| duration(node, "`nonce`", range, reader));
+    match nonce {
+        None => Some((proofs?, None)),
+        Some(nonce) => Some((proofs?, Some(nonce?))),
     }
 }
 
@@ -146,7 +164,8 @@ pub(super) fn jwt_issuer(
         map: map?,
         leeway: leeway?,
         access_tokens_only: access_tokens_only?,
-        proofs: proofs?,
+        proofs: proofs?.0,
+        nonce: proofs?.1,
     };
     Some((issuer, organizations))
 }

@@ -9,8 +9,8 @@ use crate::config::{Config, Cors};
 /// What a page may send beside what browsers send of their own accord.
 const REQUEST_HEADERS: &str = "accept, authorization, content-type, dpop, if-match, traceparent, x-api-key";
 /// What a page may read beside what it always may.
-const RESPONSE_HEADERS: &str = "content-disposition, etag, ratelimit, ratelimit-policy, retry-after, x-request-id, \
-                                x-scrim-incomplete";
+const RESPONSE_HEADERS: &str = "content-disposition, dpop-nonce, etag, ratelimit, ratelimit-policy, retry-after, \
+                                www-authenticate, x-request-id, x-scrim-incomplete";
 
 #[derive(Default)]
 pub(super) struct Extras {

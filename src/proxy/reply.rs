@@ -180,8 +180,13 @@ impl<'u> Reply<'u> {
         }
         head.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"))?;
         head.insert_header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))?;
+        // RFC 9449, section 8.
+        if let Some(nonce) = exchange.nonce() {
+            head.insert_header("dpop-nonce", nonce.to_string())?;
+        }
         if self.status == StatusCode::UNAUTHORIZED {
-            head.insert_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))?;
+            let wanted = if exchange.nonce().is_some() { r#"DPoP error="use_dpop_nonce""# } else { "Bearer" };
+            head.insert_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(wanted))?;
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             head.insert_header(header::RETRY_AFTER, HeaderValue::from_static("1"))?;

@@ -244,6 +244,57 @@ async fn a_token_bound_to_a_key_comes_in_with_a_proof_and_each_proof_once() {
     clean(&world, 6).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_what_its_proof_must_repeat_and_again_when_that_has_changed() {
+    let dpop = "{ file: jwks.json }\n      dpop: { tokens: required, nonce: 60s }".to_owned();
+    let world = Setup { jwks: dpop, ..setup("") }.start().await;
+    contact_answers(&world);
+    let client_key = Identities::new();
+    let keys: serde_json::Value = serde_json::from_str(&client_key.jwks()).expect("JSON");
+    let key = &keys["keys"][0];
+    let member = |name: &str| key[name].as_str().expect("text").to_owned();
+    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, member("x"), member("y"));
+    let token = world.identities.token("ann", &json!({ "roles": ["rep"], "cnf": { "jkt": hash(&canonical) } }));
+    let start = crate::support::identities::NOW.div_euclid(60) * 60;
+    let send = async |id: &str, after: i64, nonce: Option<&str>| {
+        world.clock.set(start + after);
+        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": key });
+        let mut claims = json!({
+            "jti": id, "htm": "GET", "htu": "http://crm.test/contacts/1", "iat": start + after, "ath": hash(&token),
+        });
+        if let Some(nonce) = nonce {
+            claims["nonce"] = json!(nonce);
+        }
+        let proof = client_key.sign(&header, &claims);
+        let client = world.client().header("authorization", &format!("DPoP {token}")).header("dpop", &proof);
+        let got = client.get("/contacts/1").await;
+        let header = |name: &str| got.headers.get(name).map(|value| value.to_str().expect("text").to_owned());
+        (got.status, header("www-authenticate"), header("dpop-nonce"))
+    };
+    let wanted = Some(r#"DPoP error="use_dpop_nonce""#.to_owned());
+    let (status, asks, first) = send("1", 0, None).await;
+    assert_eq!((status, asks), (401, wanted.clone()));
+    assert_eq!(told(&world).await, words(401, "refused", "credentials_invalid"));
+    let first = first.expect("a nonce");
+    assert!(world.upstream.seen().is_empty());
+    assert_eq!(send("1", 0, Some(&first)).await, (200, None, None));
+    assert_eq!(send("2", 59, Some(&first)).await, (200, None, None));
+    let (status, asks, second) = send("3", 60, Some(&first)).await;
+    assert_eq!((status, asks), (200, None), "it is good for a while longer, and another one is told");
+    let second = second.expect("a nonce");
+    assert_ne!(first, second);
+    assert_eq!(send("4", 61, Some(&second)).await, (200, None, None));
+    let (status, asks, third) = send("5", 121, Some(&first)).await;
+    assert_eq!((status, asks), (401, wanted), "too old");
+    assert!(third.is_some_and(|third| third != first && third != second));
+    assert_eq!(send("4", 61, Some(&second)).await, (401, Some("Bearer".to_owned()), None), "a proof that was used");
+    assert_eq!(world.metric("scrim_credentials_refused_total{reason=\"nonce\"}").await, 2.0);
+    // A reload forgets none of them.
+    world.gateway.reload().await.expect("all holds");
+    assert_eq!(send("6", 62, Some(&second)).await, (200, None, None));
+    world.gateway.shutdown().await;
+}
+
 /// SHA-256 in base64url.
 fn hash(text: &str) -> String {
     use base64::Engine;

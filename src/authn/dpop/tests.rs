@@ -126,6 +126,63 @@ fn a_proof_is_good_for_one_request() {
     assert!(with_proof(&authenticator, &eddsa, &other).is_ok());
 }
 
+/// What a proof is told to repeat.
+fn told(result: Result<bool, Refused>) -> Nonce {
+    match result {
+        Err(Refused::Nonce(nonce)) => nonce,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn where_an_issuer_says_so_a_proof_repeats_what_was_told() {
+    let clock = Clock::fixed(NOW);
+    let start = || {
+        let folder = Folder::new();
+        let jwks = Jwks::File(folder.write("jwks.json", &SIGNERS.jwks()));
+        let (proofs, nonce) = (crate::config::Proofs::Checked, Some(Duration::from_secs(60)));
+        let jwt = vec![JwtIssuer { proofs, nonce, ..issuer(jwks) }];
+        load(Authn { jwt, ..Authn::default() }, &Hierarchy::None, &clock).expect("a configuration")
+    };
+    let (authenticator, bound, free) = (start(), bound(), token(&[]));
+    let with = |id: &str, nonce: &str| proof(&bound, &[("jti", &format!("{id:?}")), ("nonce", nonce)]);
+    let quoted = |nonce: Nonce| format!("\"{nonce}\"");
+    let first = told(with_proof(&authenticator, &bound, &with("n1", "")));
+    assert_eq!(with_proof(&authenticator, &bound, &with("n1", &quoted(first))), Ok(true), "its id was not used up");
+    assert_eq!(with_proof(&authenticator, &bound, &with("n1", &quoted(first))), Err(Refused::Replayed));
+    assert!(with_proof(&authenticator, &bound, &with("n2", &quoted(first))).is_ok(), "a nonce is good for several");
+    // What another process told, what was told for nothing, and what was never told.
+    let foreign = told(with_proof(&start(), &bound, &with("n3", "")));
+    for shown in
+        [quoted(foreign), r#""""#.to_owned(), format!("{:?}", "A".repeat(43)), format!("{:?}", "x".repeat(2000))]
+    {
+        assert_eq!(told(with_proof(&authenticator, &bound, &with("n4", &shown))), first, "{shown}");
+    }
+    for shown in ["1", "null", "[]", &format!("[{}]", quoted(first)), &format!("{0},\"nonce\":{0}", quoted(first))] {
+        assert_eq!(with_proof(&authenticator, &bound, &with("n5", shown)), Err(Refused::Proof), "{shown}");
+    }
+    // Nobody is told one who has not shown a token and its key.
+    let other = with("n6", "").replace(&b64(sha256(bound.as_bytes())), "x");
+    assert_eq!(with_proof(&authenticator, "no.such.token", &other), Err(Refused::Proof));
+    let unbound = proof(&free, &[("jti", r#""n7""#)]);
+    assert_eq!(with_proof(&authenticator, &free, &unbound), Err(Refused::Binding));
+    assert!(show(&authenticator, &[("authorization", &format!("Bearer {free}"))]).is_ok(), "it needs no proof");
+    // A reload keeps what was told; time does not.
+    let reloaded = start();
+    reloaded.inherit(&authenticator);
+    assert!(with_proof(&reloaded, &bound, &with("n8", &quoted(first))).is_ok());
+    let later = |seconds: i64, id: &str, nonce: Nonce| {
+        clock.set(NOW + seconds);
+        let (id, issued) = (format!("{id:?}"), (NOW + seconds).to_string());
+        let late = proof(&bound, &[("jti", &id), ("iat", &issued), ("nonce", &quoted(nonce))]);
+        with_proof(&authenticator, &bound, &late)
+    };
+    assert!(later(60, "n9", first).is_ok(), "the stretch before this one");
+    let next = told(later(120, "n10", first));
+    assert_ne!(next, first);
+    assert!(later(120, "n10", next).is_ok());
+}
+
 #[test]
 fn proofs_with_a_flaw_are_refused() {
     let authenticator = checked();
@@ -286,7 +343,7 @@ fn one_caller_does_not_use_up_the_room_of_all() {
     let authenticator = checked();
     let ann = super::super::tests::bearer(&authenticator, &token(&[])).expect("somebody");
     let bob = Principal { id: "bob".into(), ..ann.clone() };
-    let proof = |key: u8, id: u8| Proof { thumbprint: [key; 32], id: [id; 32] };
+    let proof = |key: u8, id: u8| Proof { thumbprint: [key; 32], id: [id; 32], nonce: None, at: NOW };
     for id in 0..3 {
         assert_eq!(proofs.consume(&proof(id, id), &ann), Ok(()));
     }
