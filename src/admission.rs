@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::{Limits, Per, Rate};
-use crate::model::{Method, Principal, TenantScope};
+use crate::model::{Name, Principal, TenantScope};
 use rates::Bucket;
 pub use rates::Quota;
 use turns::{Size, Turn, Turns};
@@ -63,13 +63,18 @@ impl Admission {
         self.take(|per| (per == Per::Address).then(|| rates::address(client)))
     }
 
-    /// Takes one request from each bucket of a caller who is known: the one with the least left.
-    pub fn identify(&self, principal: &Principal, tenant: &TenantScope) -> Result<Option<Quota>, Limited> {
-        let who = || rates::key(&(&principal.issuer, &principal.id));
+    /// Takes one request from each bucket of a caller who is known: the one with the least left. `key`: what the API key is
+    /// called that they came with.
+    pub fn identify(
+        &self,
+        principal: &Principal,
+        key: Option<&Name>,
+        tenant: &TenantScope,
+    ) -> Result<Option<Quota>, Limited> {
         self.take(|per| match per {
             Per::Address => None,
-            Per::Principal => Some(who()),
-            Per::ApiKey => (principal.method == Method::ApiKey).then(who),
+            Per::Principal => Some(rates::key(&(&principal.issuer, &principal.id))),
+            Per::ApiKey => key.map(rates::key),
             Per::Tenant => Some(rates::key(&tenant.to_string())),
         })
     }
@@ -111,6 +116,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::Method;
 
     fn admission(rates: &[(Per, u32)]) -> Admission {
         let rate = |(per, requests): &(Per, u32)| {
@@ -120,11 +126,11 @@ mod tests {
         Admission::new(&rates.iter().map(rate).collect::<Vec<_>>(), &Limits::default())
     }
 
-    fn principal(issuer: &str, id: &str, method: Method) -> Principal {
+    fn principal(issuer: &str, id: &str) -> Principal {
         Principal {
             id: id.into(),
             issuer: issuer.into(),
-            method,
+            method: Method::Jwt,
             roles: Vec::new(),
             groups: Vec::new(),
             attributes: Default::default(),
@@ -141,17 +147,20 @@ mod tests {
     #[test]
     fn each_rate_has_buckets_of_its_own() {
         let admission = admission(&[(Per::Principal, 2), (Per::Tenant, 3), (Per::ApiKey, 1)]);
-        let take = |issuer: &str, id: &str, method, name: &str| {
-            admission.identify(&principal(issuer, id, method), &tenant(name)).map_err(|limited| limited.per)
+        let take = |issuer: &str, id: &str, key: Option<&str>, name: &str| {
+            let key = key.map(Name::from);
+            admission.identify(&principal(issuer, id), key.as_ref(), &tenant(name)).map_err(|limited| limited.per)
         };
-        assert_eq!(take("a", "ann", Method::Jwt, "acme").expect("let in").map(|quota| quota.left), Some(1));
-        assert!(take("a", "ann", Method::Jwt, "acme").is_ok());
-        assert_eq!(take("a", "ann", Method::Jwt, "acme"), Err(Per::Principal));
+        assert_eq!(take("a", "ann", None, "acme").expect("let in").map(|quota| quota.left), Some(1));
+        assert!(take("a", "ann", None, "acme").is_ok());
+        assert_eq!(take("a", "ann", None, "acme"), Err(Per::Principal));
         // The same name from another issuer is another caller; the tenant is the same.
-        assert!(take("b", "ann", Method::Jwt, "acme").is_ok());
-        assert_eq!(take("b", "bob", Method::Jwt, "acme"), Err(Per::Tenant));
-        assert!(take("c", "key", Method::ApiKey, "globex").is_ok());
-        assert_eq!(take("c", "key", Method::ApiKey, "globex"), Err(Per::ApiKey));
+        assert!(take("b", "ann", None, "acme").is_ok());
+        assert_eq!(take("b", "bob", None, "acme"), Err(Per::Tenant));
+        // Two keys of one principal are two, and one key is one whoever it is of.
+        assert!(take("c", "sync", Some("one"), "globex").is_ok());
+        assert_eq!(take("c", "other", Some("one"), "globex"), Err(Per::ApiKey));
+        assert!(take("c", "sync", Some("two"), "initech").is_ok());
         assert_eq!(admission.arrive(IpAddr::from([192, 0, 2, 1])), Ok(None), "no rate is declared for addresses");
     }
 

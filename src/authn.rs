@@ -86,6 +86,8 @@ pub struct Authenticated {
     pub remembered: bool,
     /// What the client's next proof should repeat, if that is not what this one did.
     pub nonce: Option<Nonce>,
+    /// What the API key is called that it came with.
+    pub key: Option<Name>,
 }
 
 /// What a request shows of who sends it.
@@ -287,7 +289,7 @@ impl Authenticator {
                     if site::is_foreign(presented) {
                         return Err(Refused::CrossSite);
                     }
-                    Ok(Authenticated { principal, remembered: false, nonce: None })
+                    Ok(Authenticated { principal, remembered: false, nonce: None, key: None })
                 }
                 _ => Err(Refused::Missing),
             },
@@ -318,11 +320,12 @@ impl Authenticator {
                 let key = key.to_str().map_err(|_| Refused::Malformed)?;
                 let known = self.api_keys.as_ref().ok_or(Refused::ApiKey)?;
                 let principal = known.authenticate(key, self.clock.now())?;
-                if let (Some(revocations), Some(id)) = (&self.revocations, api_key::id_of(key)) {
+                let id = api_key::id_of(key).map(Name::from);
+                if let (Some(revocations), Some(id)) = (&self.revocations, &id) {
                     revocations.check_api_key(id)?;
                 }
                 self.check_principal(&principal)?;
-                Ok(Authenticated { principal: Arc::new(principal), remembered: false, nonce: None })
+                Ok(Authenticated { principal: Arc::new(principal), remembered: false, nonce: None, key: id })
             }
         }
     }
@@ -342,7 +345,7 @@ impl Authenticator {
         let place = (sha256(token.as_bytes()), generation);
         if let Some(cached) = self.verified.get(&place).filter(|cached| now < cached.until) {
             let nonce = self.check(&cached, presented, proof)?;
-            return Ok(Authenticated { principal: cached.principal, remembered: true, nonce });
+            return Ok(Authenticated { principal: cached.principal, remembered: true, nonce, key: None });
         }
         let unverified = match (&self.introspector, jwt::Unverified::parse(token)) {
             (Some(introspector), Ok(found)) if found.issuer() == Ok(introspector.issuer()) => None,
@@ -354,7 +357,7 @@ impl Authenticator {
             let introspector = self.introspector.as_ref().ok_or(Refused::Malformed)?;
             let (found, remembered) = introspector.introspect(token).await?;
             let nonce = self.check(&found, presented, proof)?;
-            return Ok(Authenticated { principal: found.principal, remembered, nonce });
+            return Ok(Authenticated { principal: found.principal, remembered, nonce, key: None });
         };
         let issuer = self.issuers.get(unverified.issuer()?).ok_or(Refused::Issuer)?;
         let proven = issuer.verify(unverified).await?;
@@ -372,7 +375,7 @@ impl Authenticator {
         if matches!(nonce, Ok(_) | Err(Refused::Nonce(_))) {
             self.verified.insert(place, found);
         }
-        Ok(Authenticated { principal, remembered: false, nonce: nonce? })
+        Ok(Authenticated { principal, remembered: false, nonce: nonce?, key: None })
     }
 
     /// Whether somebody who comes without a token was taken back as a person.

@@ -364,7 +364,7 @@ pub enum Per {
     /// A client's IPv4 address, or the first 64 bits of its IPv6 address.
     Address,
     Principal,
-    /// A principal that comes with an API key.
+    /// Each API key by itself.
     ApiKey,
     Tenant,
 }

@@ -192,7 +192,7 @@ impl Proxy {
             }
             Err(Withdrawn) => Err(Refused::Withdrawn),
         };
-        let Authenticated { principal, remembered, nonce } = authenticated.map_err(|refused| {
+        let Authenticated { principal, remembered, nonce, key } = authenticated.map_err(|refused| {
             if let Refused::Nonce(nonce) = refused {
                 exchange.tells(nonce);
             }
@@ -211,7 +211,7 @@ impl Proxy {
         let tenant = tenancy::scope(&principal, chosen, &config.tenancy)?;
         exchange.for_tenant(&tenant);
 
-        exchange.admitted(snapshot.admission.identify(&principal, &tenant))?;
+        exchange.admitted(snapshot.admission.identify(&principal, key.as_ref(), &tenant))?;
         let turn = self.turn(session, snapshot, &tenant).await?;
         exchange.has_turn(turn);
 
@@ -266,7 +266,7 @@ impl Proxy {
             let parts = outer.parts(document, exchange)?;
             // As many requests as it holds.
             for _ in parts.iter().skip(1) {
-                exchange.admitted(snapshot.admission.identify(&known, &tenant))?;
+                exchange.admitted(snapshot.admission.identify(&known, key.as_ref(), &tenant))?;
             }
             exchange.announce().await?;
             let work = async {

@@ -94,6 +94,35 @@ fn setup_with_key(scopes: &str) -> Setup {
     setup.policy("accounts", "table: accounts\ngrants:\n  - { name: read, roles: [rep], actions: [list, read], rows: all, read: { clear: [id] } }\n")
 }
 
+/// Another key of the same principal.
+const OTHER: &str = "scrim_efgh2345_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_api_key_has_a_rate_of_its_own() {
+    let mut setup = setup_with_key("");
+    let hash = scrim::authn::api_key::hash(&Secret::new("token-0123456789abcdef0123456789abcdef"), OTHER);
+    let keys = setup.files.get_mut("api-keys.yaml").expect("the file");
+    let first = keys.split("  - id:").nth(1).expect("an entry").to_owned();
+    let known = first.lines().nth(1).expect("its hash").to_owned();
+    keys.push_str(&format!(
+        "  - id:{}",
+        first.replace("abcd2345", "efgh2345").replace(&known, &format!("    hash: {hash}"))
+    ));
+    setup.more = "rates: [{ per: api_key, requests: 2, period: 1h }]\n".to_owned();
+    let world = setup.start().await;
+    contact_answers(&world);
+    let asked = async |key: &str| world.client().header("x-api-key", key).get("/contacts/1").await.status;
+    assert_eq!([asked(KEY).await, asked(KEY).await, asked(KEY).await], [200, 200, 429]);
+    assert_eq!(told(&world).await, words(429, "refused", "rate_limited"));
+    assert_eq!(
+        [asked(OTHER).await, asked(OTHER).await, asked(OTHER).await],
+        [200, 200, 429],
+        "one principal, two keys"
+    );
+    assert_eq!(rep(&world).get("/contacts/1").await.status, 200, "a token is no key");
+    clean(&world, 7).await;
+}
+
 fn revoke(world: &World, entries: &str) {
     std::fs::write(world.folder.path().join("revoked.yaml"), format!("revoked: [{entries}]\n")).expect("written");
 }
