@@ -35,6 +35,8 @@ pub struct Head<'a> {
     pub authority: Option<&'a str>,
     /// HTTP/2 only: `:scheme`.
     pub scheme: Option<&'a str>,
+    /// HTTP/2 only: `:protocol`, of a CONNECT that goes on as something else (RFC 8441, section 4).
+    pub protocol: Option<&'a str>,
     pub client: IpAddr,
     /// Whether any route takes WebSockets: else no upgrade is asked for.
     pub websockets: bool,
@@ -78,7 +80,10 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
     if !http1 && head.scheme != Some("https") {
         return Err(Reason::MalformedRequest);
     }
-    method(head.method)?;
+    let extended = is_extended(head)?;
+    if !extended {
+        method(head.method)?;
+    }
     let facts = headers::read(&lines, identity, http1, head.websockets && http1, limits)?;
     if http1 && !raw::agrees(&lines, head.headers) {
         return Err(Reason::MalformedRequest);
@@ -100,11 +105,28 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
         return Err(Reason::BodyExpected);
     }
     let has_body = if http1 { announced } else { writes && facts.length != Some(0) };
-    if facts.websocket && (*head.method != Method::GET || announced) {
+    if facts.websocket && (*head.method != Method::GET || announced) || extended && facts.length.is_some() {
         return Err(Reason::UpgradeNotDeclared);
     }
     let (segments, query) = target::read(head.target)?;
-    Ok(Canonical { method: head.method.clone(), host, segments, query, has_body, websocket: facts.websocket })
+    let (method, websocket) = (if extended { Method::GET } else { head.method.clone() }, facts.websocket || extended);
+    Ok(Canonical { method, host, segments, query, has_body, websocket })
+}
+
+/// Whether a CONNECT of HTTP/2 asks for a WebSocket, as a GET of HTTP/1.1 does with `Upgrade` (RFC 8441, section 5). Errors: it
+/// asks for something else, or where there are none.
+fn is_extended(head: &Head<'_>) -> Result<bool, Reason> {
+    match head.protocol {
+        None => Ok(false),
+        Some(protocol) if head.websockets && head.version == Version::HTTP_2 && *head.method == Method::CONNECT => {
+            if protocol.eq_ignore_ascii_case("websocket") {
+                Ok(true)
+            } else {
+                Err(Reason::UpgradeNotDeclared)
+            }
+        }
+        Some(_) => Err(Reason::UpgradeNotDeclared),
+    }
 }
 
 /// A request within another one's body, by the rules of its own head; it has none but these.

@@ -21,6 +21,7 @@ mod http2;
 mod identity;
 mod lifecycle;
 mod live;
+mod live_http2;
 mod metadata;
 mod odata;
 mod own_certificates;

@@ -1,5 +1,7 @@
 //! Attacks on a head, each with its exact refusal, what must pass, and properties over arbitrary bytes and corpora.
 
+mod http2;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -53,6 +55,7 @@ fn http1(raw: &[u8]) -> Result<Canonical, Reason> {
         raw: Some(raw),
         authority: None,
         scheme: None,
+        protocol: None,
         client: CLIENT,
         websockets: false,
     };
@@ -61,32 +64,6 @@ fn http1(raw: &[u8]) -> Result<Canonical, Reason> {
 
 fn target(target: &[u8]) -> Result<Canonical, Reason> {
     http1(&[b"GET ", target, b" HTTP/1.1\r\nHost: crm.example\r\n\r\n"].concat())
-}
-
-fn http2(
-    method: &str,
-    target: &str,
-    authority: Option<&str>,
-    lines: &[(&'static str, &'static str)],
-) -> Result<Canonical, Reason> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in lines {
-        headers.append(*name, HeaderValue::from_static(value));
-    }
-    let method = Method::from_bytes(method.as_bytes()).expect("a token");
-    let target = target.as_bytes();
-    let head = Head {
-        method: &method,
-        target,
-        version: Version::HTTP_2,
-        headers: &headers,
-        raw: None,
-        authority,
-        scheme: Some("https"),
-        client: CLIENT,
-        websockets: false,
-    };
-    canonicalise(&head, &identity(), &limits())
 }
 
 #[test]
@@ -333,43 +310,6 @@ fn a_head_that_parsers_forgive_is_refused() {
 }
 
 #[test]
-fn an_http2_head_that_speaks_of_another_connection_is_refused() {
-    type Case = (&'static str, Option<&'static str>, &'static [(&'static str, &'static str)], Reason);
-    let cases: &[Case] = &[
-        ("GET", None, &[], MalformedRequest),
-        ("GET", None, &[("host", "a")], MalformedRequest),
-        ("GET", Some(""), &[], MalformedRequest),
-        ("GET", Some("user@a"), &[], MalformedRequest),
-        ("GET", Some("a"), &[("host", "b")], AmbiguousHeader),
-        ("GET", Some("a"), &[("host", "a"), ("host", "a")], AmbiguousHeader),
-        ("POST", Some("a"), &[("transfer-encoding", "chunked")], AmbiguousFraming),
-        ("POST", Some("a"), &[("content-length", "1"), ("content-length", "1")], AmbiguousFraming),
-        ("GET", Some("a"), &[("connection", "close")], MalformedRequest),
-        ("GET", Some("a"), &[("keep-alive", "1")], MalformedRequest),
-        ("GET", Some("a"), &[("te", "gzip")], MalformedRequest),
-        ("GET", Some("a"), &[("upgrade", "h2c")], UpgradeNotDeclared),
-        ("GET", Some("a"), &[("x_app_id", "1")], AmbiguousHeader),
-        ("GET", Some("a"), &[("content-length", "1")], BodyExpected),
-        ("CONNECT", Some("a"), &[], UpgradeNotDeclared),
-        ("HEAD", Some("a"), &[("content-length", "1")], BodyExpected),
-        ("OPTIONS", Some("a"), &[("content-length", "1")], BodyExpected),
-    ];
-    for (method, authority, lines, reason) in cases {
-        assert_eq!(http2(method, "/c", *authority, lines), Err(*reason), "{method} {authority:?} {lines:?}");
-    }
-    type Body<'b> = (&'b str, &'b [(&'b str, &'b str)], bool);
-    let bodies: [Body<'_>; 4] = [
-        ("GET", &[("host", "A")], false),
-        ("POST", &[("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers")], true),
-        ("POST", &[("content-length", "0")], false),
-        ("PATCH", &[("content-length", "7")], true),
-    ];
-    for (method, lines, has_body) in bodies {
-        assert_eq!(http2(method, "/c", Some("a"), lines).map(|c| c.has_body), Ok(has_body), "{method} {lines:?}");
-    }
-}
-
-#[test]
 fn a_plain_request_passes_with_its_one_meaning() {
     let cases = [
         ("/", "/", ""),
@@ -455,6 +395,7 @@ fn an_http1_head_is_judged_by_its_bytes_and_must_agree_with_the_parser() {
             raw,
             authority: None,
             scheme: None,
+            protocol: None,
             client: CLIENT,
             websockets: false,
         };

@@ -75,6 +75,7 @@ pub(super) fn canonical(
             raw: raw.as_deref(),
             authority: uri.and_then(|uri| uri.authority()).map(|authority| authority.as_str()),
             scheme: uri.and_then(|uri| uri.scheme_str()),
+            protocol: head.extensions.get::<h2::ext::Protocol>().map(h2::ext::Protocol::as_str),
             client,
             websockets: snapshot.catalog.takes_websockets(),
         };

@@ -11,6 +11,7 @@ use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, Re
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::server::ReusableHttpStream;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::protocols::tls::ALPN;
 use pingora::server::ShutdownWatch;
 
@@ -143,6 +144,15 @@ impl HttpServerApp for Proxy {
     ) -> Option<ReusedHttpStream> {
         let (reusable, settings) = self.request(session, shutdown).await?;
         Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
+    }
+
+    /// Whether it says that WebSockets may be opened on it (RFC 8441, section 3): clients open them by HTTP/1.1 where it doesn't.
+    fn h2_options(&self) -> Option<H2Options> {
+        let mut options = default_h2_options();
+        if self.in_force.load().as_ref().is_some_and(|snapshot| snapshot.catalog.takes_websockets()) {
+            options.enable_connect_protocol();
+        }
+        Some(options)
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {

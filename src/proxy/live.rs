@@ -87,8 +87,8 @@ impl Admitted {
 /// What is asked of an upstream, permitted.
 pub(super) enum Asking {
     Events(Permit<Opaque>),
-    /// With what proves to the client that its handshake was read.
-    Tunnel(Permit<WebSocket>, String),
+    /// With what proves to the client that its handshake was read; in HTTP/2 nothing has to.
+    Tunnel(Permit<WebSocket>, Option<String>),
 }
 
 impl Asking {
@@ -110,7 +110,8 @@ impl Asking {
         }
         // First, for others it is not there.
         case.websocket(api, route, variables, pairs, &[])?;
-        let asked = websocket::asked(headers, request, client::is_tls(session), snapshot.config.cors.as_ref())?;
+        let (over_tls, cors) = (client::is_tls(session), snapshot.config.cors.as_ref());
+        let asked = websocket::asked(headers, request, over_tls, session.is_http2(), cors)?;
         Ok(Self::Tunnel(case.websocket(api, route, variables, pairs, &asked.protocols)?, asked.accept))
     }
 
@@ -305,12 +306,18 @@ async fn pass_both(
         && !within.load(Ordering::Relaxed)
     {
         let [high, low] = if reason == Reason::LiveRefused { POLICY } else { GOING_AWAY }.to_be_bytes();
-        // Who is gone reads no farewell; who is still sending may lose it if the connection ends before that was taken.
-        if client::write(session, Bytes::copy_from_slice(&[0x88, 2, high, low]), false).await.is_ok() {
+        // Who is gone reads no farewell; who is still sending may lose it if the connection ends before that was taken. Of
+        // HTTP/2, a stream that was not ended is reset, and what it was to bring is lost.
+        let last = session.is_http2();
+        if client::write(session, Bytes::copy_from_slice(&[0x88, 2, high, low]), last).await.is_ok() {
             far.close().await;
             client::discard_rest(session).await;
             return ended;
         }
+    }
+    if ended.is_ok() && session.is_http2() && !within.load(Ordering::Relaxed) {
+        // Whoever has reset the stream waits for no end.
+        client::finish(session, times.write).await.ok();
     }
     far.close().await;
     ended

@@ -96,18 +96,22 @@ impl<'u> Reply<'u> {
         Self::of(StatusCode::OK, HeaderValue::from_static("text/event-stream"), content)
     }
 
-    /// `accept`: what proves to the client that its handshake was read.
-    pub(super) fn tunnel(upgraded: Box<Upgraded<'u>>, accept: String) -> Self {
-        let mut told = vec![
-            ("connection", "Upgrade".to_owned()),
-            ("upgrade", "websocket".to_owned()),
-            ("sec-websocket-accept", accept),
-        ];
+    /// `accept`: what proves to the client that its handshake was read. `None`: it is a stream of HTTP/2 that goes on (RFC 8441,
+    /// section 5).
+    pub(super) fn tunnel(upgraded: Box<Upgraded<'u>>, accept: Option<String>) -> Self {
+        let (status, mut told) = match accept {
+            None => (StatusCode::OK, Vec::new()),
+            Some(accept) => {
+                let upgrade = [("connection", "Upgrade".to_owned()), ("upgrade", "websocket".to_owned())];
+                let proof = ("sec-websocket-accept", accept);
+                (StatusCode::SWITCHING_PROTOCOLS, upgrade.into_iter().chain([proof]).collect())
+            }
+        };
         let protocol = upgraded.protocol.as_ref().and_then(|protocol| protocol.to_str().ok());
         told.extend(protocol.map(|protocol| ("sec-websocket-protocol", protocol.to_owned())));
         let content = Content::Live(Live::Tunnel(upgraded), None);
         let content_type = HeaderValue::from_static("application/octet-stream");
-        Self { told, ..Self::of(StatusCode::SWITCHING_PROTOCOLS, content_type, content) }
+        Self { told, ..Self::of(status, content_type, content) }
     }
 
     pub(super) fn is_live(&self) -> bool {

@@ -18,8 +18,8 @@ use crate::upstream::upgrade::accept;
 /// What a client asks for in its handshake.
 #[derive(Debug)]
 pub(super) struct Asked<'h> {
-    /// What proves to it that its key was read.
-    pub accept: String,
+    /// What proves to it that its key was read. `None`: in HTTP/2 there is none (RFC 8441, section 5).
+    pub accept: Option<String>,
     /// The protocols that it speaks.
     pub protocols: Vec<&'h str>,
 }
@@ -29,6 +29,7 @@ pub(super) fn asked<'h>(
     headers: &'h HeaderMap,
     request: &Canonical,
     over_tls: bool,
+    http2: bool,
     cors: Option<&Cors>,
 ) -> Result<Asked<'h>, Reason> {
     if let Some(origin) = headers.get(header::ORIGIN) {
@@ -40,15 +41,17 @@ pub(super) fn asked<'h>(
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(Reason::MalformedRequest);
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).ok_or(Reason::MalformedRequest)?;
-    if !STANDARD.decode(key).is_ok_and(|key| key.len() == 16) {
-        return Err(Reason::MalformedRequest);
-    }
+    let accept = if http2 { None } else { Some(proof(headers)?) };
     let protocols = match headers.get(header::SEC_WEBSOCKET_PROTOCOL) {
         None => Vec::new(),
         Some(list) => list.to_str().map_err(|_| Reason::MalformedRequest)?.split(',').map(str::trim).collect(),
     };
-    Ok(Asked { accept: accept(key), protocols })
+    Ok(Asked { accept, protocols })
+}
+
+fn proof(headers: &HeaderMap) -> Result<String, Reason> {
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).ok_or(Reason::MalformedRequest)?;
+    if STANDARD.decode(key).is_ok_and(|key| key.len() == 16) { Ok(accept(key)) } else { Err(Reason::MalformedRequest) }
 }
 
 /// Whether a page of the gateway's own origin asks. Without TLS something before it may have ended that.
@@ -303,11 +306,21 @@ mod tests {
             for (name, value) in &headers {
                 all.append(*name, HeaderValue::from_static(value));
             }
-            let found = asked(&all, &request, tls, Some(&cors));
+            let found = asked(&all, &request, tls, false, Some(&cors));
             assert_eq!(found.as_ref().err().copied(), wanted, "{headers:?}");
             if let Ok(asked) = found {
-                assert_eq!(asked.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+                assert_eq!(asked.accept.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
             }
+            // In HTTP/2 there is no key to be proven, and all else is the same.
+            let keyed =
+                headers.iter().all(|header| *header != ("sec-websocket-version", "8")) && headers.contains(&version);
+            let http2 = asked(&all, &request, tls, true, Some(&cors)).map(|asked| asked.accept);
+            let origin = wanted.filter(|reason| *reason == Reason::OriginForeign);
+            assert_eq!(
+                http2,
+                origin.map_or(if keyed { Ok(None) } else { Err(Reason::MalformedRequest) }, Err),
+                "{headers:?}"
+            );
         }
     }
 

@@ -19,16 +19,16 @@ use super::{POLICY, clean, contact, request, setup, told, words};
 use crate::support::World;
 use crate::support::world::{API, Setup};
 
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 
 /// An upstream whose connections the test itself serves.
-struct Far {
+pub(super) struct Far {
     address: SocketAddr,
-    connections: mpsc::UnboundedReceiver<TcpStream>,
+    pub(super) connections: mpsc::UnboundedReceiver<TcpStream>,
 }
 
 impl Far {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
         let address = listener.local_addr().expect("bound");
         let (give, connections) = mpsc::unbounded_channel();
@@ -42,7 +42,7 @@ impl Far {
         Self { address, connections }
     }
 
-    async fn world(&self, limits: &str) -> World {
+    pub(super) fn setup(&self, limits: &str) -> Setup {
         let opaque = "opaque:\n  events: { route: GET /events, upstream_path: \"/feeds/{tenant.organization_id}/all\", roles: [rep], stream: sse }\n  \
                       chat: { route: GET /chat, roles: [rep], upgrade: websocket, protocols: [chat, feed] }\n";
         let mut setup = Setup { upstream: Some(self.address), ..setup(limits) };
@@ -50,7 +50,11 @@ impl Far {
         setup.authn = "  revocations: { file: revoked.yaml }\n".to_owned();
         setup.files.insert("revoked.yaml".to_owned(), "revoked: []\n".to_owned());
         setup.more = "cors: { origins: [\"https://app.test\"] }\n".to_owned();
-        setup.start().await
+        setup
+    }
+
+    async fn world(&self, limits: &str) -> World {
+        self.setup(limits).start().await
     }
 
     async fn next(&mut self) -> TcpStream {
@@ -59,7 +63,7 @@ impl Far {
 
     /// The other end of a WebSocket, with the request that opened it.
     #[expect(clippy::result_large_err, reason = "what the library lets a handshake be refused with")]
-    async fn websocket(&mut self) -> (WebSocketStream<TcpStream>, Request) {
+    pub(super) async fn websocket(&mut self) -> (WebSocketStream<TcpStream>, Request) {
         let stream = self.next().await;
         let seen = Arc::new(Mutex::new(None));
         let noted = Arc::clone(&seen);
@@ -77,7 +81,7 @@ impl Far {
     }
 }
 
-fn token(world: &World, id: &str) -> String {
+pub(super) fn token(world: &World, id: &str) -> String {
     format!("Bearer {}", world.identities.token(id, &json!({ "roles": ["rep"] })))
 }
 
@@ -114,7 +118,7 @@ async fn closed(socket: &mut WebSocketStream<TcpStream>) -> Option<u16> {
     }
 }
 
-async fn over(world: &World) {
+pub(super) async fn over(world: &World) {
     let metrics = world.gateway.metrics();
     while metrics.live.get() > 0 {
         tokio::task::yield_now().await;

@@ -38,6 +38,7 @@ fn read(head: &[u8]) -> Option<Canonical> {
         raw: Some(head),
         authority: None,
         scheme: None,
+        protocol: None,
         client: [127, 0, 0, 1].into(),
         websockets: false,
     };
