@@ -8,6 +8,7 @@
 mod batch;
 mod changes;
 mod client;
+mod conditions;
 mod connection;
 mod delivery;
 mod describe;
@@ -38,6 +39,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use prometheus::IntGauge;
 
+use conditions::Conditions;
 pub use connection::Connections;
 use delivery::{Times, deliver};
 use extras::Extras;
@@ -53,6 +55,7 @@ use crate::clock::Clock;
 use crate::dialect::Batches;
 use crate::enforcement::Case;
 use crate::enforcement::write::Refusal;
+use crate::enforcement::write::batch::mixed;
 use crate::exchange::Exchange;
 use crate::listener::tls::Withdrawn;
 use crate::metrics::Metrics;
@@ -249,19 +252,26 @@ impl Proxy {
         };
 
         if target.kind == Kind::Batch {
-            let outer = batch::Outer { snapshot, case: &case, api: target.api, route, request: &request, client };
+            let (api, request) = (target.api, &request);
+            let outer = batch::Outer { snapshot, case: &case, api, route, request, client, mixed: None };
             outer.check()?;
             let headers = &session.req_header().headers;
-            let boundary = match outer.batches()? {
-                Batches::Pocketbase => form::boundary(headers)?,
-                Batches::Odata => None,
+            let (boundary, mixed) = match outer.batches()? {
+                Batches::Pocketbase => (form::boundary(headers, form::MEDIA_TYPE)?, None),
+                Batches::Odata => (None, form::boundary(headers, mixed::MEDIA_TYPE)?),
             };
-            if boundary.is_none() {
-                client::check_content_type(headers, &request)?;
+            if boundary.is_none() && mixed.is_none() {
+                client::check_content_type(headers, request)?;
             }
-            negotiation::format(headers, false)?;
+            match mixed {
+                Some(_) => negotiation::mixed(headers)?,
+                None => negotiation::format(headers, false).map(drop)?,
+            }
+            let outer = batch::Outer { mixed: mixed.as_deref(), ..outer };
             let compression = negotiation::compression(headers, &config.compression)?;
-            let body = client::body(session, &request, &config.limits).await?;
+            // Of which of its records would that be?
+            Conditions::of(headers).check_absent()?;
+            let body = client::body(session, request, &config.limits).await?;
             let document = boundary.map_or(Ok(&body[..]), |boundary| form::document(&body, &boundary))?;
             let parts = outer.parts(document, exchange)?;
             // As many requests as it holds.
@@ -322,6 +332,7 @@ impl Proxy {
         client::check_content_type(headers, &request)?;
         format?;
         let compression = compression?;
+        let conditions = Conditions::of(headers);
         let residual = match decision {
             Decision::Allow(residual) | Decision::Conditional(residual) => residual,
             Decision::Deny(reason, rule) => {
@@ -340,6 +351,7 @@ impl Proxy {
             variables: &target.variables,
             residual: &residual,
             pairs: &request.query,
+            conditions: &conditions,
             held: false,
         };
         let work = async {

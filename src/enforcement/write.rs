@@ -22,7 +22,7 @@ use crate::dialect::{self, Query};
 use crate::model::{Action, Name, Reason};
 use crate::policy::{Read, Residual, Verdict};
 use crate::redact::request::{self, Change, Changes};
-use crate::redact::{self, Frame};
+use crate::redact::{self, Frame, Plan};
 pub use many::Element;
 use scoped::Ground;
 
@@ -93,7 +93,9 @@ impl Case<'_> {
         let is_it = |route: &&Route| {
             let kind = matches!(&route.kind, RouteKind::Table { table: of, action: does } if *of == table.id && does == action);
             let alone = *action == Action::Create || route.path.variables().next().is_some();
-            kind && alone && matches!(route.form, Form::Fields | Form::Many(_))
+            // An upsert that is sent as a change of single fields is one where there is a record.
+            let changes = route.form == Form::Upsert && route.method == Method::PATCH;
+            kind && alone && (changes || matches!(route.form, Form::Fields | Form::Many(_)))
         };
         let route = routes.find(is_it).ok_or(Reason::UpstreamCannotGuard)?;
         let variables = route.path.variables().map(|name| (Arc::clone(name), key.to_owned())).collect();
@@ -105,6 +107,14 @@ impl Case<'_> {
         let Some(residual) = self.residual(table, &Action::Read) else { return Ok(false) };
         let slots = redact::slots(record, residual.layout(), self.depth).map_err(|_| Reason::UpstreamBroken)?;
         Ok(matches!(residual.judge(&slots).verdict, Verdict::Visible(_)))
+    }
+
+    /// How one record of a table is shown that was not asked for with a query. `None`: the caller may read none.
+    pub fn shown(&self, table: TableId) -> Result<Option<Arc<Plan>>, Reason> {
+        let Some(residual) = self.residual(table, &Action::Read) else { return Ok(None) };
+        let language = dialect::of(self.catalog.api(self.catalog.table(table).api));
+        let frame = Frame::Record(language.envelope().record.clone());
+        self.plan(frame, residual, &Query::default()).map(|plan| Some(Arc::new(plan)))
     }
 
     /// What a client wants to write. All of it is declared, some grant may let the caller write it, and it is of the
@@ -333,19 +343,11 @@ impl Case<'_> {
     ) -> Result<Permit<Write>, Refusal> {
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
-        let readable = self.residual(table.id, &Action::Read).filter(|_| route.method != Method::DELETE);
-        let sent = readable
+        let plan = if route.method == Method::DELETE { None } else { self.shown(table.id)? };
+        let sent = plan
             .as_ref()
             .map_or_else(Query::default, |_| query::helpers(table, self.policies.layout(table.id), language));
         let printed = language.print(table, &sent, self.tenant, false);
-        let plan = match readable {
-            Some(residual) => Some(Arc::new(self.plan(
-                Frame::Record(language.envelope().record.clone()),
-                residual,
-                &Query::default(),
-            )?)),
-            None => None,
-        };
         if let (Some(ground), Race::Filter(_)) = (ground, table.race)
             && let Some(outgoing) = self.scoped(api, route, table, body.clone(), ground, &printed)?
         {

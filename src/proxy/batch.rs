@@ -10,9 +10,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::changes::{Judged, written};
+use super::conditions::Conditions;
 use super::records::{Step, failed, is_json};
 use super::reply::{Content, Reply};
 use crate::api::{Api, ApiId, Route, RouteKind, TableId};
@@ -20,7 +21,7 @@ use crate::audit;
 use crate::canonical::{self, Canonical};
 use crate::dialect::{self, Batches};
 use crate::enforcement::write::Refusal;
-use crate::enforcement::write::batch::{self, Answers, Told};
+use crate::enforcement::write::batch::{self, Answers, Told, mixed};
 use crate::enforcement::{Case, Permit};
 use crate::exchange::Exchange;
 use crate::model::{Action, Name, Reason, RequestFacts};
@@ -39,6 +40,8 @@ pub(super) struct Outer<'u, 'a> {
     pub route: &'a Route,
     pub request: &'a Canonical,
     pub client: IpAddr,
+    /// What separates its parts, where it isn't JSON; then neither is the answer.
+    pub mixed: Option<&'a str>,
 }
 
 /// One of its parts: a request that means one thing.
@@ -77,7 +80,10 @@ impl<'u, 'a> Outer<'u, 'a> {
     pub(super) fn parts<'b>(&self, body: &'b [u8], exchange: &mut Exchange) -> Result<Vec<Part<'b>>, Reason> {
         let RouteKind::Batch { most } = self.route.kind else { return Err(Reason::RouteUnknown) };
         let batches = self.batches()?;
-        let read = batch::read(batches, body, most, self.case.depth)?;
+        let read = match self.mixed {
+            Some(boundary) => mixed::read(body, boundary, &self.request.host, most)?,
+            None => batch::read(batches, body, most, self.case.depth)?,
+        };
         let mut parts = Vec::with_capacity(read.len());
         for (number, sent) in read.into_iter().enumerate() {
             let part = self.part(batches, sent);
@@ -121,10 +127,12 @@ impl<'u, 'a> Outer<'u, 'a> {
             residuals.push(decided.inspect_err(|_| exchange.detail(format_args!("part {number}")))?);
         }
         let mut steps = Vec::with_capacity(parts.len());
+        let conditions = Conditions::default();
         for ((part, case), residual) in parts.iter().zip(&cases).zip(&residuals) {
             let route = self.api().routes.get(part.route).ok_or(Reason::RouteUnknown)?;
             let (variables, pairs) = (part.variables.as_slice(), part.request.query.as_slice());
-            steps.push(Step { snapshot: self.snapshot, case, route, variables, residual, pairs, held: true });
+            let (snapshot, conditions) = (self.snapshot, &conditions);
+            steps.push(Step { snapshot, case, route, variables, residual, pairs, conditions, held: true });
         }
         let mut writes = Vec::new();
         let mut touched = HashSet::new();
@@ -176,7 +184,14 @@ impl<'u, 'a> Outer<'u, 'a> {
             }
         }
         let told: Vec<Told> = told.into_iter().flatten().collect();
-        Ok(Reply::json(StatusCode::OK, batch::print(self.batches()?, &told)))
+        if self.mixed.is_none() {
+            return Ok(Reply::json(StatusCode::OK, batch::print(self.batches()?, &told)));
+        }
+        let boundary = format!("batch_{}", self.case.request_id);
+        let content_type = format!("{}; boundary={boundary}", mixed::MEDIA_TYPE);
+        let content_type = HeaderValue::try_from(content_type).map_err(|_| Reason::Internal)?;
+        let reply = Reply::of(StatusCode::OK, content_type, Content::Whole(mixed::print(&told, &boundary).into()));
+        Ok(reply.tells([("odata-version", "4.0".to_owned())]))
     }
 
     /// Sends the writes as one batch and tells what came of each.

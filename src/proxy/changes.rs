@@ -86,7 +86,10 @@ impl<'u> Step<'u, '_> {
             return Err(Reason::QueryNotAllowed.into());
         }
         match (action, key, self.route.form) {
-            (Action::Create, None, _) => self.create(self.residual, self.route, self.variables, body, exchange).await,
+            (Action::Create, None, _) => {
+                self.conditions.check_absent()?;
+                self.create(self.residual, self.route, self.variables, body, exchange).await
+            }
             (Action::Update, key, Form::Upsert) => self.upsert(key, body, exchange).await,
             (Action::Update, Some(key), Form::Whole) => {
                 let before = self.before(key, exchange).await?;
@@ -166,6 +169,7 @@ impl<'u> Step<'u, '_> {
             }
         };
         let Some(key) = named else {
+            self.conditions.check_absent()?;
             let (route, variables) = self.case.route_of(table, &Action::Create, "")?;
             return self.create(&creating, route, &variables, &rest, exchange).await;
         };
@@ -175,6 +179,7 @@ impl<'u> Step<'u, '_> {
                 self.changed(route, &variables, before, &key, Some(&rest), exchange).await
             }
             Err(Reason::RecordHidden | Reason::RecordForeign) => {
+                self.conditions.check_absent()?;
                 let body = self.case.with_key(table, &key, &rest)?;
                 let (route, variables) = self.case.route_of(table, &Action::Create, &key)?;
                 self.create(&creating, route, &variables, &body, exchange).await
@@ -191,6 +196,8 @@ impl<'u> Step<'u, '_> {
         most: usize,
         exchange: &mut Exchange,
     ) -> Result<Reply<'u>, Refusal> {
+        // Of which of them would that be?
+        self.conditions.check_absent()?;
         let table = self.residual.table();
         let bodies = parts::elements(body, most, self.case.depth).map_err(|unreadable| match unreadable {
             Unreadable::TooLarge => Reason::BodyTooLarge,
@@ -270,7 +277,8 @@ impl<'u> Step<'u, '_> {
             return Err(Reason::RecordHidden);
         }
         let etag = answer.headers.get(header::ETAG).filter(|etag| is_strong(etag)).cloned();
-        let record = self.record_of(ok_json(answer)?, table, key)?;
+        let body = ok_json(answer)?;
+        let record = self.record_of(body.clone(), table, key)?;
         let slots =
             redact::slots(&record, self.residual.layout(), self.case.depth).map_err(|_| Reason::UpstreamBroken)?;
         match self.residual.judge(&slots).verdict {
@@ -279,7 +287,17 @@ impl<'u> Step<'u, '_> {
             Verdict::Denied(_) | Verdict::Unmatched if self.case.may_read(table, &record)? => {}
             Verdict::Denied(_) | Verdict::Unmatched => return Err(Reason::RecordHidden),
         }
+        if !self.conditions.is_empty() {
+            self.conditions.check(self.tag_now(&body, exchange)?.as_deref())?;
+        }
         Ok(Before { record, etag })
+    }
+
+    /// The tag under which the caller would read this record now. `None`: they can't.
+    fn tag_now(&self, body: &[u8], exchange: &mut Exchange) -> Result<Option<String>, Reason> {
+        let Some(plan) = self.case.shown(self.residual.table())? else { return Ok(None) };
+        let shown = self.judge(&plan, body, exchange)?;
+        if shown.tally.kept == 0 { Ok(None) } else { self.tag(&shown.body) }
     }
 
     /// The records that changed foreign keys point to; each must be in scope and readable.

@@ -5,9 +5,10 @@
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::client;
+use super::conditions::Conditions;
 use super::negotiation::{self, Format};
 use super::reply::{Content, Reply};
 use crate::api::{ApiId, Document, Route};
@@ -37,8 +38,7 @@ pub(super) fn document<'u>(
     // Weak: compressed it is other bytes. Of this caller's document alone: whoever sees less has another.
     let hash = digest::digest(&digest::SHA256, &written.bytes);
     let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(hash));
-    let has_it = is_known(headers, &tag);
-    let reply = if has_it {
+    let reply = if Conditions::of(headers).known(&tag).is_some() {
         Reply::of(StatusCode::NOT_MODIFIED, HeaderValue::from_static("text/plain"), Content::Nothing)
     } else {
         let content = Content::Whole(written.bytes.into());
@@ -46,12 +46,4 @@ pub(super) fn document<'u>(
     };
     let version = (document != Document::Openapi).then(|| ("odata-version", "4.0".to_owned()));
     Ok(reply.tells([("etag", tag)].into_iter().chain(version)))
-}
-
-/// Whether a client has what this tag is of (RFC 9110, section 13.1.2).
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let opaque = tag.trim_start_matches("W/");
-    let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let mut tags = lines.flat_map(|line| line.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
-    tags.any(|known| known == "*" || known == opaque)
 }

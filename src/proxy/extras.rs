@@ -7,7 +7,8 @@ use pingora::http::ResponseHeader;
 use crate::config::{Config, Cors};
 
 /// What a page may send beside what browsers send of their own accord.
-const REQUEST_HEADERS: &str = "accept, authorization, content-type, dpop, if-match, traceparent, x-api-key";
+const REQUEST_HEADERS: &str = "accept, authorization, content-type, dpop, if-match, if-none-match, \
+                               traceparent, x-api-key";
 /// What a page may read beside what it always may.
 const RESPONSE_HEADERS: &str = "content-disposition, dpop-nonce, etag, ratelimit, ratelimit-policy, retry-after, \
                                 www-authenticate, x-request-id, x-scrim-incomplete";

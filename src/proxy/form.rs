@@ -4,28 +4,22 @@
 
 use http::{HeaderMap, header};
 
+use crate::enforcement::write::batch::mixed;
 use crate::model::Reason;
 
 const FIELD: &[u8] = br#"form-data; name="@jsonPayload""#;
 const DISPOSITION: &[u8] = b"content-disposition:";
-/// RFC 2046, section 5.1.1.
-const MAX_BOUNDARY: usize = 70;
 
-/// What separates the fields of a form. `None`: the request brings none. Errors: `MediaTypeUnsupported`.
-pub(super) fn boundary(headers: &HeaderMap) -> Result<Option<String>, Reason> {
+pub(super) const MEDIA_TYPE: &str = "multipart/form-data";
+
+/// What separates the parts of a body of this type. `None`: the request brings none. Errors: `MediaTypeUnsupported`.
+pub(super) fn boundary(headers: &HeaderMap, multipart: &str) -> Result<Option<String>, Reason> {
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (kind, parameters) = declared.split_once(';').unwrap_or((declared, ""));
-    if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
-        return Ok(None);
-    }
-    let (name, value) = parameters.split_once('=').ok_or(Reason::MediaTypeUnsupported)?;
-    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&b);
-    let is_fine = !value.is_empty() && value.len() <= MAX_BOUNDARY && value.bytes().all(is_plain);
-    if !name.trim().eq_ignore_ascii_case("boundary") || !is_fine || headers.contains_key(header::CONTENT_ENCODING) {
+    let found = mixed::boundary(declared, multipart)?;
+    if found.is_some() && headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Reason::MediaTypeUnsupported);
     }
-    Ok(Some(value.to_owned()))
+    Ok(found)
 }
 
 /// The document in a form that holds nothing else. Errors: `BodyMalformed`.
@@ -54,7 +48,7 @@ mod tests {
     fn boundary_of(content_type: &'static str) -> Result<Option<String>, Reason> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        boundary(&headers)
+        boundary(&headers, MEDIA_TYPE)
     }
 
     #[test]

@@ -56,6 +56,14 @@ pub(super) fn schema(headers: &HeaderMap) -> Result<Format, Reason> {
     }
 }
 
+/// Whether an answer to a batch of several parts may be one. Errors: `NotAcceptable`.
+pub(super) fn mixed(headers: &HeaderMap) -> Result<(), Reason> {
+    match Accepted::of(headers) {
+        Some(accepted) if accepted.weight("multipart", "mixed", &|_| true) == 0 => Err(Reason::NotAcceptable),
+        _ => Ok(()),
+    }
+}
+
 /// The ranges of an `Accept`: (range, parameters, weight).
 struct Accepted<'h>(Vec<(&'h str, Vec<&'h str>, Weight)>);
 

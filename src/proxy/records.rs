@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::conditions::{self, Conditions};
 use super::export::Rows;
 use super::flow::{Flow, reason_of};
 use super::reply::{Content, Reply};
@@ -31,6 +32,8 @@ pub(super) struct Step<'u, 'a> {
     pub variables: &'a [(Name, String)],
     pub residual: &'a Arc<Residual>,
     pub pairs: &'a [(String, String)],
+    /// What the client says of the record that it is about.
+    pub conditions: &'a Conditions,
     /// Whether its answer will be a part of another one, and is held as a whole.
     pub held: bool,
 }
@@ -133,10 +136,24 @@ impl<'u> Step<'u, '_> {
         match tally {
             // An upstream that takes `5abc` for 5 answers with another record than the one that was named.
             Tally { kept: 1.., ref keys, .. } if keys.iter().next() != Some(key) => Err(Reason::RecordHidden),
-            Tally { kept: 1.., .. } => Ok(Reply::json(StatusCode::OK, out)),
+            Tally { kept: 1.., .. } => {
+                let Some(tag) = self.tag(&out)? else { return Ok(Reply::json(StatusCode::OK, out)) };
+                match self.conditions.known(&tag) {
+                    Some(known) => Ok(Reply::unchanged(known)),
+                    None => Ok(Reply::json(StatusCode::OK, out).tells([("etag", tag)])),
+                }
+            }
             Tally { foreign: 1.., .. } => Err(Reason::RecordForeign),
             _ => Err(Reason::RecordHidden),
         }
+    }
+
+    /// The tag of the record in an answer as it is shown.
+    pub(super) fn tag(&self, shown: &[u8]) -> Result<Option<String>, Reason> {
+        let table = self.case.catalog.table(self.residual.table());
+        let place = dialect::of(self.case.catalog.api(table.api)).envelope().record;
+        let record = redact::locate(shown, place, self.case.depth).map_err(|_| Reason::Internal)?;
+        Ok(record.and_then(|record| conditions::tag(self.case, &table.name, record)))
     }
 
     /// Sends a permitted request and reads the head of its answer.
@@ -172,7 +189,7 @@ impl<'u> Step<'u, '_> {
     }
 
     /// Redacts an answer without putting on record yet what was done.
-    fn judge(&self, plan: &Plan, body: &[u8], exchange: &mut Exchange) -> Result<Redacted, Reason> {
+    pub(super) fn judge(&self, plan: &Plan, body: &[u8], exchange: &mut Exchange) -> Result<Redacted, Reason> {
         let timer = exchange.metrics().phase_seconds.with_label_values(&["redact"]).start_timer();
         // It was held within its limits.
         let done = redact::answer(plan, body, body.len());

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 
+use super::conditions;
 use super::encode::{self, Encoder};
 use super::export::{self, Rows};
 use super::flow::Flow;
@@ -62,6 +63,11 @@ impl<'u> Reply<'u> {
 
     pub(super) fn empty() -> Self {
         Self::of(StatusCode::NO_CONTENT, HeaderValue::from_static("application/json"), Content::Nothing)
+    }
+
+    /// The client has it already, under this tag.
+    pub(super) fn unchanged(tag: String) -> Self {
+        Self { status: StatusCode::NOT_MODIFIED, ..Self::told(vec![("etag", tag)]) }
     }
 
     /// Nothing but what its head says.
@@ -151,6 +157,11 @@ impl<'u> Reply<'u> {
             Content::Flow(flow) => flow.compress(coding).map_err(|_| Reason::Internal)?,
         }
         self.coding = Some(coding);
+        for (_, tag) in self.told.iter_mut().filter(|(name, _)| *name == "etag") {
+            if let Some(coded) = conditions::coded(tag, coding) {
+                *tag = coded;
+            }
+        }
         Ok(())
     }
 

@@ -37,7 +37,7 @@ opaque:
   logo: { route: POST /api/logo, roles: [rep], media_types: [text/plain] }
 "#;
 
-const ODATA: &str = "
+pub(super) const ODATA: &str = "
 api: crm
 upstream: crm
 dialect: odata
@@ -126,7 +126,7 @@ fn odata(seen: &Seen) -> Option<Answer> {
     Some(Answer::json(200, json!({ "responses": answers }).to_string()))
 }
 
-async fn world(api: &str) -> World {
+pub(super) async fn world(api: &str) -> World {
     let world = Setup { api: api.to_owned(), ..Setup::default() }.policy("contacts", POLICY).start().await;
     if api == ODATA {
         world.upstream.answers(odata)
@@ -136,7 +136,7 @@ async fn world(api: &str) -> World {
     world
 }
 
-fn person(world: &World, role: &str) -> Client {
+pub(super) fn person(world: &World, role: &str) -> Client {
     world.person("ana", &json!({ "roles": [role] }))
 }
 
@@ -148,14 +148,14 @@ async fn batch(world: &World, role: &str, target: &str, requests: Value) -> Resp
 }
 
 /// What left as a batch, if anything did.
-fn sent(world: &World) -> Option<Value> {
+pub(super) fn sent(world: &World) -> Option<Value> {
     let seen = world.upstream.seen();
     let batch = seen.iter().find(|seen| seen.target.ends_with("batch"));
     batch.map(|seen| serde_json::from_slice(&seen.body).expect("JSON"))
 }
 
 /// A batch that was refused: with this status, and for this reason, and nothing was written.
-async fn refused(world: &World, got: &Response, status: u16, reason: &str) {
+pub(super) async fn refused(world: &World, got: &Response, status: u16, reason: &str) {
     let (_, outcome) = world.last_audit().await;
     assert_eq!((got.status, outcome["reason"].as_str()), (status, Some(reason)), "{}", got.text());
     assert_eq!(sent(world), None);

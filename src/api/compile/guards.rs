@@ -6,7 +6,7 @@
 use http::Method;
 
 use super::tables::{compares_exactly, named, plain};
-use super::{Known, routes};
+use super::{Known, routes, writes};
 use crate::api::template::Segment;
 use crate::api::{Form, Operator, Otherwise, Race, Sent, Template, raw};
 use crate::diagnostic::Span;
@@ -39,6 +39,9 @@ pub(super) fn race(api: &raw::Api, table: &raw::Table, reader: &mut Reader) -> R
         let word = &route.action;
         let help = match Action::parse(&word.value) {
             Action::Update | Action::Delete if is_rest && route.by_filter.is_none() => {
+                format!("{}: {{ route: …, by_filter: /v1/contacts }}, or race: [filter, if_match]", word.value)
+            }
+            _ if is_rest && route.by_filter.is_none() && writes::is_change(api, route) => {
                 format!("{}: {{ route: …, by_filter: /v1/contacts }}, or race: [filter, if_match]", word.value)
             }
             Action::Custom(_) if !matches!(word.value.as_str(), "replace" | "upsert" | "update_many") => {
@@ -99,7 +102,8 @@ pub(super) fn sent(
 ) -> Sent {
     let is_rest = api.dialect == Some(raw::Dialect::Rest);
     let filters = matches!(table.race.0, Race::Filter(_));
-    let of_one = form == Form::Fields && matches!(raw.action.value.as_str(), "update" | "delete");
+    let of_one =
+        form == Form::Fields && matches!(raw.action.value.as_str(), "update" | "delete") || writes::is_change(api, raw);
     if let Some(word) = &raw.sent_as {
         let help = match (word.value.as_str(), raw.action.value.as_str()) {
             ("put", "update") if is_rest && raw.by_filter.is_none() => return Sent::Whole,

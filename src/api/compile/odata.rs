@@ -41,6 +41,7 @@ pub(super) fn route(api: &raw::Api, name: &Text, table: &raw::Table, word: &Text
         _ => format!("{}({{{}}})", set.value, key.value),
     };
     let (method, path) = match Action::parse(&word.value) {
+        _ if word.value == "upsert" => ("PATCH", &record),
         Action::List => ("GET", &set.value),
         Action::Read => ("GET", &record),
         Action::Create => ("POST", &set.value),

@@ -42,6 +42,7 @@ pub(super) fn meaning(api: &raw::Api, table: &raw::Table, route: &raw::Route, re
         reader.error("bad-route", &word.span, message).help = Some("race: accept".to_owned());
     }
     let sent_as: &[&str] = match form {
+        Form::Upsert if is_change(api, route) => &["create"],
         Form::Upsert => &["create", "update"],
         Form::Whole => &["update"],
         Form::Fields | Form::Many(_) => &[],
@@ -53,10 +54,18 @@ pub(super) fn meaning(api: &raw::Api, table: &raw::Table, route: &raw::Route, re
     (action, form)
 }
 
+/// Whether an upsert is sent as a change of single fields, and so is its own `update` (OData 4.01, part 1, section 11.4.4).
+pub(super) fn is_change(api: &raw::Api, route: &raw::Route) -> bool {
+    let is_preset = || api.dialect == Some(raw::Dialect::Odata);
+    route.action.value == "upsert"
+        && route.route.as_ref().map_or_else(is_preset, |text| text.value.starts_with("PATCH "))
+}
+
 /// The method and the number of variables of a change that is none of single fields.
 pub(super) fn expected(form: Form, text: &Text) -> (Method, usize) {
     match form {
         Form::Many(_) => (Method::PATCH, 0),
+        Form::Upsert if text.value.starts_with("PATCH ") => (Method::PATCH, 1),
         // The key may be in the body alone.
         Form::Upsert => {
             let variables = text.value.matches('{').count().saturating_sub(text.value.matches("{tenant.").count());

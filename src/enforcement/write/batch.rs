@@ -4,6 +4,8 @@
 //! is what makes one part depend on another: each is judged by what there is before the batch. The writes of one batch are
 //! all done or none, so that a batch whose writes could be done in part is refused. Only writes are sent as a batch.
 
+pub mod mixed;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use super::{Case, request};
 use crate::api::{Api, Route};
 use crate::dialect::{self, Batches};
 use crate::model::{Reason, Value};
-use crate::redact::parts::{self, Member};
+use crate::redact::parts;
 use crate::redact::{Plan, Unreadable};
 
 /// Of what a client calls a part, or a group of them.
@@ -133,8 +135,9 @@ fn part(batches: Batches, raw: &[u8], depth: usize) -> Option<Part<'_>> {
             (b"headers", Batches::Odata) => {
                 let headers = parts::members(raw, depth).ok()?;
                 let mut seen = HashSet::new();
-                for header in &headers {
-                    (is_idle(header) && seen.insert(header.0.to_ascii_lowercase())).then_some(())?;
+                for (name, raw) in &headers {
+                    let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
+                    (is_idle(&name, &parts::string(raw)?) && seen.insert(name)).then_some(())?;
                 }
             }
             (b"id", Batches::Odata) => part.id = Some(word(raw)?),
@@ -154,25 +157,27 @@ fn part(batches: Batches, raw: &[u8], depth: usize) -> Option<Part<'_>> {
     Some(part)
 }
 
-/// A header that says only what is so anyway.
-fn is_idle((name, raw): &Member<'_>) -> bool {
-    let Some(value) = parts::string(raw) else { return false };
-    match name.to_ascii_lowercase().as_slice() {
-        b"content-type" => {
+/// A header, its name in lower case, that says only what is so anyway.
+fn is_idle(name: &str, value: &str) -> bool {
+    match name {
+        "content-type" => {
             let essence = value.split(';').next().unwrap_or_default().trim();
             essence.eq_ignore_ascii_case("application/json")
         }
-        b"accept" => value == "*/*" || value.starts_with("application/json"),
-        b"odata-version" | b"odata-maxversion" => matches!(value.as_str(), "4.0" | "4.01"),
+        "accept" => value == "*/*" || value.starts_with("application/json"),
+        "accept-language" => true,
+        "odata-version" | "odata-maxversion" => matches!(value, "4.0" | "4.01"),
         _ => false,
     }
 }
 
 fn word(raw: &[u8]) -> Option<String> {
-    let is_plain = |text: &String| {
-        !text.is_empty() && text.len() <= MAX_ID && text.bytes().all(|b| b.is_ascii_graphic() && b != b'$')
-    };
-    parts::string(raw).filter(is_plain)
+    parts::string(raw).filter(|text| is_plain_id(text))
+}
+
+/// What can be said again, and refers to nothing.
+fn is_plain_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_ID && text.bytes().all(|b| b.is_ascii_graphic() && b != b'$')
 }
 
 /// Whether all of its writes are done or none, and each part can be told from the others.
