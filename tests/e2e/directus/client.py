@@ -278,7 +278,7 @@ def hidden_rows_take_no_place_in_pages_and_totals(run):
 def validators_and_ranges_of_the_upstream_are_no_oracle(run):
     whole = run.ask("ana", "GET", "/items/contacts/1")
     etag = run.server.client.get("/items/contacts/1").headers["etag"]
-    for headers in [{"If-None-Match": "*"}, {"If-None-Match": etag}, {"If-Modified-Since": "Wed, 21 Oct 2099 07:28:00 GMT"},
+    for headers in [{"If-None-Match": '"1"'}, {"If-None-Match": etag}, {"If-Modified-Since": "Wed, 21 Oct 2099 07:28:00 GMT"},
                     {"Range": "bytes=0-9"}, {"Cache-Control": "no-store"}]:
         answer = run.ask("ana", "GET", "/items/contacts/1", headers=headers)
         expect(plain(answer) == plain(whole), answer.status_code, answer.headers)
