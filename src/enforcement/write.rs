@@ -348,12 +348,6 @@ impl Case<'_> {
             .as_ref()
             .map_or_else(Query::default, |_| query::helpers(table, self.policies.layout(table.id), language));
         let printed = language.print(table, &sent, self.tenant, false);
-        if let (Some(ground), Race::Filter(_)) = (ground, table.race)
-            && let Some(outgoing) = self.scoped(api, route, table, body.clone(), ground, &printed)?
-        {
-            let purpose = Write { plan, scoped: true };
-            return Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose });
-        }
         let method = if route.sent == Sent::Whole { &Method::PUT } else { &route.method };
         let mut outgoing: Outgoing =
             self.outgoing_to(api, method, &route.upstream_path, variables, &printed).ok_or(Reason::RecordHidden)?;
@@ -362,6 +356,12 @@ impl Case<'_> {
             outgoing.body = body.into();
         }
         self.once(api, &mut outgoing);
+        if let (Some(ground), Race::Filter(_)) = (ground, table.race)
+            && let Some(outgoing) = self.scoped(api, route, table, &outgoing, ground, &printed)
+        {
+            let purpose = Write { plan, scoped: true };
+            return Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose });
+        }
         if let Some(Ground { before, .. }) = ground {
             match (table.race, &before.etag) {
                 (Race::IfMatch | Race::Filter(Otherwise::IfMatch), Some(etag)) => {

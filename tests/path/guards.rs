@@ -270,6 +270,26 @@ async fn a_filtered_write_says_all_that_it_was_judged_by() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_sent_again_keeps_its_name_whatever_its_filter_says() {
+    let world = world(format!("{API}\nidempotency_key: true\n")).await;
+    let sent = async |key: &str, amount: i64| {
+        let mut record = row();
+        record["amount"] = json!(amount);
+        world.upstream.answers(service(&Arc::new(Mutex::new(record)), json!({})));
+        let client = person(&world, "rep").header("idempotency-key", key);
+        let got = client.send("PATCH", "/contacts/7", Some(r#"{"name":"Eve"}"#)).await;
+        assert_eq!(got.status, 200, "{}", got.text());
+        let seen = world.upstream.seen().pop().expect("the write");
+        assert!(seen.target.contains(&format!("amount={amount}")), "{}", seen.target);
+        seen.headers["idempotency-key"].clone()
+    };
+    let first = sent("k1", 10).await;
+    assert_eq!(sent("k1", 11).await, first);
+    assert_ne!(sent("k2", 10).await, first);
+    world.gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_about_another_record_is_none() {
     let world = world(API.to_owned()).await;
     let other = json!({ "id": 8, "name": "SECRET", "stage": "open", "organization_id": "globex" });

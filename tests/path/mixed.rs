@@ -121,8 +121,9 @@ async fn a_part_that_is_refused_refuses_all() {
     // The same record twice, and two sets of changes.
     let change = part("PATCH contacts(1)", r#"{"name":"a"}"#);
     refused(&world, &send(&world, &[changes(&[change.clone(), change.clone()])]).await, 400, "body_malformed").await;
-    let second = changes(&[fine.clone()]).replace("set_1", "set_2");
-    refused(&world, &send(&world, &[changes(&[change.clone()]), second]).await, 400, "body_malformed").await;
+    let second = changes(std::slice::from_ref(&fine)).replace("set_1", "set_2");
+    refused(&world, &send(&world, &[changes(std::slice::from_ref(&change)), second]).await, 400, "body_malformed")
+        .await;
     refused(&world, &send(&world, &[change.clone(), fine.clone()]).await, 400, "body_malformed").await;
     let many = vec![part("GET contacts", ""); 51];
     refused(&world, &send(&world, &many).await, 413, "body_too_large").await;

@@ -13,7 +13,7 @@ use crate::api::{Api, FieldId, Route, Sent, Shape, Table, Tenancy};
 use crate::dialect::{self, Condition, Query, Scope};
 use crate::model::filter::{Filter, Sieve, Test};
 use crate::model::value::Type;
-use crate::model::{Name, Reason, Value};
+use crate::model::{Name, Value};
 use crate::policy::{self, Premise, Read};
 use crate::redact::parts;
 
@@ -25,43 +25,42 @@ pub(super) struct Ground<'b> {
 }
 
 impl Case<'_> {
-    /// A write that is done only where its ground still holds. `None`: the upstream can't be asked for that.
+    /// A write that is done only where its ground still holds, made of the one of a record by its key. It keeps the name by
+    /// which that is done once: what the filter says may differ when it is sent again. `None`: the upstream can't be asked so.
     pub(super) fn scoped(
         &self,
         api: &Api,
         route: &Route,
         table: &Table,
-        body: Option<Vec<u8>>,
+        of_key: &Outgoing,
         ground: &Ground<'_>,
         printed: &str,
-    ) -> Result<Option<Outgoing>, Reason> {
-        let Sent::Filtered(path) = &route.sent else { return Ok(None) };
-        let language = dialect::of(api);
-        let filter = self.filter(api, table, ground);
-        let Some(scope) = filter.and_then(|filter| language.scope(table, &filter, self.tenant)) else {
-            return Ok(None);
-        };
-        let mut outgoing = self.outgoing_to(api, &route.method, path, &[], printed).ok_or(Reason::RecordHidden)?;
-        let body = match (scope, body) {
-            (Scope::Pairs(pairs), body) => {
+    ) -> Option<Outgoing> {
+        let Sent::Filtered(path) = &route.sent else { return None };
+        let filter = self.filter(api, table, ground)?;
+        let scope = dialect::of(api).scope(table, &filter, self.tenant)?;
+        let mut outgoing = of_key.clone();
+        outgoing.target = path.expand(&[], self.tenant)?;
+        if !printed.is_empty() {
+            outgoing.target.push('?');
+            outgoing.target.push_str(printed);
+        }
+        match scope {
+            Scope::Pairs(pairs) => {
                 outgoing.target.push(if printed.is_empty() { '?' } else { '&' });
                 outgoing.target.push_str(&pairs);
                 // The records that were changed tell which they were, and whether there was one (RFC 7240, section 4.2).
                 let prefer = HeaderValue::from_static("return=representation");
                 outgoing.headers.insert(HeaderName::from_static("prefer"), prefer);
-                body
             }
-            (Scope::Body(query), Some(data)) => {
-                Some(request::object([("query", query.as_bytes()), ("data", data.as_slice())]))
+            Scope::Body(query) => {
+                let data = Some(&of_key.body[..]).filter(|data| !data.is_empty()).map(|data| ("data", data));
+                let members = [("query", query.as_bytes())].into_iter().chain(data);
+                outgoing.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                outgoing.body = request::object(members).into();
             }
-            (Scope::Body(query), None) => Some(request::object([("query", query.as_bytes())])),
-        };
-        if let Some(body) = body {
-            outgoing.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            outgoing.body = body.into();
         }
-        self.once(api, &mut outgoing);
-        Ok(Some(outgoing))
+        Some(outgoing)
     }
 
     /// `None`: what must be asked for can't be said exactly.

@@ -137,8 +137,11 @@ fn split<'b>(body: &'b [u8], boundary: &str) -> Option<Vec<&'b [u8]>> {
     }
 }
 
+/// Headers, and what they are of.
+type Head<'b> = (Vec<(String, &'b str)>, &'b [u8]);
+
 /// Headers up to an empty line, and what follows; without one, nothing follows. Names are in lower case, none occurs twice.
-fn head(part: &[u8]) -> Option<(Vec<(String, &str)>, &[u8])> {
+fn head(part: &[u8]) -> Option<Head<'_>> {
     let mut headers: Vec<(String, &str)> = Vec::new();
     let mut rest = part;
     loop {
