@@ -225,6 +225,9 @@ pub struct Outcome {
     /// More for the operator, for example which check of a token failed. Never a value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The field for which it was refused, by its declared name, or `unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_for: Option<String>,
     /// Keys of records seen or changed.
     #[serde(skip_serializing_if = "RecordKeys::is_empty", serialize_with = "listed")]
     pub keys: RecordKeys,

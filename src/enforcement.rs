@@ -3,6 +3,7 @@
 //! A [`Permit`] holds the upstream's name, the rewritten request and, for answers that reach a client, the redaction plan.
 //! It can only be made here, after the decision, and `upstream` sends nothing else: no permit, no upstream call. Pure.
 
+mod blame;
 pub(crate) mod pushdown;
 mod query;
 pub mod write;

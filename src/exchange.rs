@@ -204,6 +204,11 @@ impl Exchange {
         self.outcome.rules_denied.extend(rule.map(|rule| rule.to_string()));
     }
 
+    /// For which field it is refused, if for one.
+    pub fn blames(&mut self, field: Option<String>) {
+        self.outcome.refused_for = field;
+    }
+
     pub fn detail(&mut self, detail: impl ToString) {
         self.outcome.detail = Some(detail.to_string());
     }

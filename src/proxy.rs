@@ -365,7 +365,11 @@ impl Proxy {
                 }
             }
         };
-        let mut reply = until_client_leaves(session, Box::pin(work).as_mut()).await?;
+        let served = until_client_leaves(session, Box::pin(work).as_mut()).await;
+        if let Err(reason) = &served {
+            exchange.blames(case.blamed(*reason, &residual, &request.query, &body));
+        }
+        let mut reply = served?;
         reply.compress(compression, !config.compression.is_empty()).await?;
         Ok(reply)
     }

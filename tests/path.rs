@@ -4,6 +4,7 @@
 mod admin;
 mod admission;
 mod batches;
+mod blame;
 mod bodies;
 mod browsers;
 mod certificates;
