@@ -118,14 +118,17 @@ fn what_directus_cant_say_of_a_table_is_a_mistake() {
     ] {
         assert_eq!(push(&catalog, name), expected, "{name}");
     }
-    let (loose, _) = compile(&described.replacen("  texts: exact", "", 1)).expect("a description");
+    let in_doubt = described.replacen("  texts: exact", "", 1);
+    let errors = compile(&in_doubt).expect_err("a write would be of whatever the tenant's name is taken for");
+    assert!(errors.iter().all(|error| error.code == "bad-race"), "{errors:?}");
+    let (loose, _) = compile(&in_doubt.replacen("race: [filter, accept]", "race: accept", 1)).expect("a description");
     assert_eq!(push(&loose, "name"), Some(Push::Loose), "in doubt");
     for (from, to, code) in [
         ("      active: bool", "      _active: bool", "bad-name"),
         ("      active: bool", "      not-a-word: bool", "bad-name"),
         ("      active: bool", "      again: { table: accounts, by: account }", "bad-relation"),
         ("      account_record:", "      revenue:", "bad-relation"),
-        ("    race: accept", "    tenant_filter: { o: organization_id }\n    race: accept", "bad-tenant"),
+        ("    race: [", "    tenant_filter: { o: organization_id }\n    race: [", "bad-tenant"),
         ("set: people", "set: people/1", "bad-name"),
         ("routes: [list, read]", "routes: [list, export]", "bad-route"),
         ("texts: exact", "texts: ordered", "unknown-word"),
