@@ -1,3 +1,5 @@
+//! Batches in parts, as clients write them and as nobody should, and their answers.
+
 use http::StatusCode;
 
 use super::*;
