@@ -267,3 +267,23 @@ async fn parts_of_a_batch_say_it_each() {
     assert_eq!((got.status, &outcome["reason"], written(&world)), (403, &json!("tenant_not_writable"), None));
     world.gateway.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_goes_back_whole_says_it_in_place_of_what_it_said() {
+    let others = ["upsert:", "update_many:", "archive:"];
+    let kept = |line: &&str| !others.iter().any(|word| line.trim_start().starts_with(word));
+    let one_by_one = API.lines().filter(kept).collect::<Vec<_>>().join("\n");
+    let put = r#"update: { route: "PATCH /contacts/{id}", as: put }"#;
+    let api = one_by_one.replace(r#"update: "PATCH /contacts/{id}""#, put);
+    let setup = Setup { api, ..Setup::default() };
+    let world = setup.policy("contacts", &CONTACTS.replace(", archive", "")).policy("notes", NOTES).start().await;
+    world.upstream.answers(answer);
+    let got = send(&world, "PATCH", "/contacts/1", r#"{"name":"Zoe"}"#).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let mut whole = told(contact(1));
+    whole["name"] = json!("Zoe");
+    assert_eq!(written(&world), Some(whole));
+    let got = send(&world, "PATCH", "/contacts/1", r#"{"name":"Zoe","meta":{"org":"globex"}}"#).await;
+    assert_eq!((got.status, written(&world)), (403, None));
+    world.gateway.shutdown().await;
+}
