@@ -5,12 +5,14 @@
 
 mod beside;
 mod directus;
+mod routes;
 mod writes;
 
 use crate::api::{InexactPaging, Nulls, Operator, Parameters as Defaults, Pocketbase as Server, Push, Race};
 use crate::diagnostic::Span;
 use crate::yaml::{Fields, Node, Reader, Text, Value};
 pub(super) use directus::Directus;
+pub(super) use routes::Route;
 
 const TENANT_HELP: &str =
     "whose rows are these? { dimension: column } for each dimension, { via: relation }, or shared; there is no default";
@@ -165,26 +167,6 @@ pub(super) struct Batch {
     pub(super) route: Option<Text>,
     pub(super) upstream_path: Option<Text>,
     pub(super) most: usize,
-}
-
-#[derive(Debug)]
-pub(super) struct Route {
-    pub(super) action: Text,
-    /// Records of one request, where there may be several.
-    pub(super) many: Option<(Span, usize)>,
-    /// `None`: where the dialect has it.
-    pub(super) route: Option<Text>,
-    pub(super) upstream_path: Option<Text>,
-    /// How the upstream takes it, where that is another way.
-    pub(super) sent_as: Option<Text>,
-    /// Where it is sent as a write of what a filter finds.
-    pub(super) by_filter: Option<Text>,
-}
-
-impl Route {
-    fn of(action: Text, route: Option<Text>) -> Self {
-        Self { action, many: None, route, upstream_path: None, sent_as: None, by_filter: None }
-    }
 }
 
 #[derive(Debug)]
@@ -447,7 +429,7 @@ fn read_table(node: &Node, reader: &mut Reader) -> Table {
         tenant_filter: fields.take("tenant_filter").map_or_else(Vec::new, |n| pairs(n, "`tenant_filter`", reader)),
         tenant_body: fields.take("tenant_body").map_or_else(Vec::new, |n| pairs(n, "`tenant_body`", reader)),
         set: text(fields.take("set"), "`set`", reader),
-        routes: fields.require("routes", reader).map_or_else(Vec::new, |node| read_routes(node, reader)),
+        routes: fields.require("routes", reader).map_or_else(Vec::new, |node| routes::read(node, reader)),
         fields: fields.require("fields", reader).map_or_else(Vec::new, |node| read_fields(node, reader)),
         absent_is_null: fields.take("absent").is_some_and(|node| read_absent(node, reader)),
         race: fields.take("race").map_or((Race::IfMatch, None), |node| writes::race(node, reader)),
@@ -503,32 +485,6 @@ fn read_tenant(node: &Node, reader: &mut Reader) -> Option<Tenant> {
         return via.map(Tenant::Via);
     }
     Some(Tenant::Columns(node.span.clone(), pairs(node, "`tenant`", reader)))
-}
-
-fn read_routes(node: &Node, reader: &mut Reader) -> Vec<Route> {
-    if let Value::List(_) = &node.value {
-        let actions = reader.texts(node, "`routes`").into_iter();
-        return actions.map(|action| Route::of(action, None)).collect();
-    }
-    let mut routes = Vec::new();
-    for (action, node) in reader.entries(node, "`routes`") {
-        let route = if matches!(node.value, Value::Map(_)) {
-            let mut fields = reader.fields(node, "a route");
-            let route = text(fields.require("route", reader), "`route`", reader);
-            let upstream_path = text(fields.take("upstream_path"), "`upstream_path`", reader);
-            let many = fields.take("many").and_then(|node| writes::many(node, reader));
-            let sent_as = text(fields.take("as"), "`as`", reader);
-            let by_filter = text(fields.take("by_filter"), "`by_filter`", reader);
-            fields.finish(reader);
-            Route { many, upstream_path, sent_as, by_filter, ..Route::of(action.clone(), route) }
-        } else {
-            Route::of(action.clone(), reader.text(node, "a route"))
-        };
-        if route.route.is_some() {
-            routes.push(route);
-        }
-    }
-    routes
 }
 
 fn read_fields(node: &Node, reader: &mut Reader) -> Vec<Field> {
