@@ -7,6 +7,7 @@ mod compile;
 mod directus;
 mod guard;
 mod names;
+mod odata;
 mod raw;
 mod route;
 pub mod template;
@@ -21,6 +22,7 @@ use crate::model::{Name, Value};
 pub use directus::Directus;
 pub use guard::{Otherwise, Race};
 use names::Names;
+pub use odata::{Odata, Search};
 pub use route::{Document, Form, Live, Route, RouteKind, Sent};
 pub use template::Template;
 
@@ -127,33 +129,6 @@ pub enum Dialect {
     Directus(Directus),
 }
 
-/// An OData V4 service: what it calls things is known, but for how many records it gives at a time.
-#[derive(Debug)]
-pub struct Odata {
-    /// Records of a page where the client names no number, and at most.
-    pub default: u64,
-    pub max: u64,
-    pub(crate) list: Records,
-    pub(crate) record: Place,
-    pub(crate) total: Place,
-}
-
-impl Odata {
-    /// Where the API description says nothing else.
-    pub const DEFAULT: u64 = 100;
-    pub const MAX: u64 = 1000;
-
-    pub fn new(default: u64, max: u64) -> Self {
-        Self {
-            default,
-            max,
-            list: Records::Array(Place(vec!["value".into()])),
-            record: Place::default(),
-            total: Place(vec!["@odata.count".into()]),
-        }
-    }
-}
-
 /// A JSON API whose parts are declared one by one.
 #[derive(Debug)]
 pub struct Rest {
@@ -226,6 +201,8 @@ pub struct Parameters {
     pub expand: Option<ListParameter>,
     /// (operator, spelling): the spelling holds `{field}`, for example `filter[{field}][gt]`.
     pub filter: Vec<(Operator, Name)>,
+    /// Looks for a text in whatever each table says that it does.
+    pub search: Option<Name>,
     /// `None`: not known.
     pub nulls: Option<Nulls>,
     /// Values of one list.
@@ -248,6 +225,7 @@ impl Default for Parameters {
             fields: None,
             expand: None,
             filter: Vec::new(),
+            search: None,
             nulls: None,
             list: Self::LIST,
         }
@@ -409,6 +387,8 @@ pub struct Table {
     pub cascades: Vec<(TableId, FieldId)>,
     /// What to do where rows are dropped that the upstream counted.
     pub inexact_paging: InexactPaging,
+    /// The fields that a search looks into, and no others. Empty: there is none.
+    pub search: Vec<FieldId>,
 }
 
 impl Table {

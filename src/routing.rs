@@ -56,6 +56,8 @@ fn only<'a>(
         RouteKind::Opaque { .. } => Kind::Opaque,
         RouteKind::Batch { .. } => Kind::Batch,
         RouteKind::Metadata(document) => Kind::Metadata(*document),
+        // It is a list of which nothing but its length is told.
+        RouteKind::Count { table } => Kind::Table { table: *table, action: Action::List, key: None },
         RouteKind::Table { table, action } => {
             let key = match variables.as_slice() {
                 [] => None,

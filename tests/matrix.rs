@@ -128,6 +128,7 @@ impl Shipped {
             .filter_map(|route| match &route.kind {
                 RouteKind::Table { table: of, action } if *of == table.id => Some(action.clone()),
                 RouteKind::Table { .. }
+                | RouteKind::Count { .. }
                 | RouteKind::Opaque { .. }
                 | RouteKind::Batch { .. }
                 | RouteKind::Metadata(_) => None,

@@ -9,6 +9,7 @@ mod directus;
 mod guards;
 mod odata;
 mod routes;
+mod search;
 mod tables;
 mod writes;
 

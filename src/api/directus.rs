@@ -14,6 +14,8 @@ pub struct Directus {
     /// Records of a page where the client doesn't say how many.
     pub page: u64,
     pub max_page: u64,
+    /// Whether clients may ask for `aggregate` and `groupBy`.
+    pub aggregates: bool,
     /// Columns by table, to ask for those of a related record.
     columns: HashMap<TableId, Vec<(Name, FieldId)>>,
 }
@@ -32,6 +34,7 @@ impl Directus {
             totals: vec![Place(vec!["meta".into(), "filter_count".into()])],
             page,
             max_page,
+            aggregates: false,
             columns,
         }
     }

@@ -5,6 +5,7 @@
 
 mod beside;
 mod directus;
+mod odata;
 mod routes;
 mod writes;
 
@@ -12,6 +13,7 @@ use crate::api::{InexactPaging, Nulls, Operator, Parameters as Defaults, Pocketb
 use crate::diagnostic::Span;
 use crate::yaml::{Fields, Node, Reader, Text, Value};
 pub(super) use directus::Directus;
+pub(super) use odata::Odata;
 pub(super) use routes::Route;
 
 const TENANT_HELP: &str =
@@ -54,14 +56,6 @@ pub(super) enum Dialect {
 }
 
 #[derive(Debug)]
-pub(super) struct Odata {
-    /// The service's path, of the client's and the upstream's side.
-    pub(super) root: Option<Text>,
-    pub(super) default: u64,
-    pub(super) max: u64,
-}
-
-#[derive(Debug)]
 pub(super) struct Pocketbase {
     /// Records of a page: (default, most).
     pub(super) page: Option<(u64, u64)>,
@@ -89,6 +83,7 @@ pub(super) struct Parameters {
     pub(super) fields: Option<List>,
     pub(super) expand: Option<List>,
     pub(super) filter: Vec<(Operator, Text)>,
+    pub(super) search: Option<Text>,
 }
 
 #[derive(Debug)]
@@ -150,6 +145,8 @@ pub(super) struct Table {
     pub(super) cascades: Vec<Text>,
     pub(super) client_keys: bool,
     pub(super) inexact_paging: InexactPaging,
+    /// The fields that a search looks into.
+    pub(super) search: Vec<Text>,
 }
 
 #[derive(Debug)]
@@ -194,7 +191,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Api {
     let dialect = text(fields.require("dialect", reader), "`dialect`", reader);
     let spoken = dialect.as_ref().and_then(|word| read_dialect(word, reader));
     let rest = fields.take("rest").map(|node| read_rest(node, reader));
-    let odata = fields.take("odata").map(|node| read_odata(node, reader));
+    let odata = fields.take("odata").map(|node| odata::read(node, reader));
     for (key, of, is_there) in [("rest", Dialect::Rest, rest.is_some()), ("odata", Dialect::Odata, odata.is_some())] {
         if let (true, Some(word)) = (is_there && spoken.is_some_and(|spoken| spoken != of), &dialect) {
             reader.error("unknown-key", &word.span, format!("the dialect `{}` takes no `{key}`", word.value));
@@ -259,19 +256,6 @@ fn read_dialect(word: &Text, reader: &mut Reader) -> Option<Dialect> {
     let help = "`rest` declares routes, paging and filters one by one; `odata`, `pocketbase` and `directus` know them";
     reader.error("unknown-dialect", &word.span, message).help = Some(help.to_owned());
     None
-}
-
-fn read_odata(node: &Node, reader: &mut Reader) -> Odata {
-    let mut fields = reader.fields(node, "`odata`");
-    let root = text(fields.require("root", reader), "`root`", reader);
-    let size = |node: Option<&Node>, what, reader: &mut Reader| reader.integer(node?, what, 1..=1_000_000);
-    let max = size(fields.take("max"), "`max`", reader).unwrap_or(crate::api::Odata::MAX);
-    let default = size(fields.take("default"), "`default`", reader).unwrap_or(crate::api::Odata::DEFAULT.min(max));
-    fields.finish(reader);
-    if default > max {
-        reader.error("bad-limit", &node.span, format!("the default of {default} is more than the maximum of {max}"));
-    }
-    Odata { root, default, max }
 }
 
 fn read_pocketbase(node: &Node, spoken: Option<Dialect>, reader: &mut Reader) -> Pocketbase {
@@ -348,6 +332,7 @@ fn read_parameters(node: &Node, reader: &mut Reader) -> Parameters {
         fields: fields.take("fields").and_then(|node| read_list(node, "`fields`", reader)),
         expand: fields.take("expand").and_then(|node| read_list(node, "`expand`", reader)),
         filter: fields.take("filter").map_or_else(Vec::new, |node| read_filter(node, reader)),
+        search: text(fields.take("search"), "`search`", reader),
     };
     fields.finish(reader);
     parameters
@@ -405,7 +390,11 @@ fn read_filter(node: &Node, reader: &mut Reader) -> Vec<(Operator, Text)> {
 }
 
 fn nonempty(fields: &mut Fields<'_>, key: &'static str, what: &'static str, reader: &mut Reader) -> Vec<Text> {
-    let Some(node) = fields.require(key, reader) else { return Vec::new() };
+    fields.require(key, reader).map_or_else(Vec::new, |node| named(node, what, reader))
+}
+
+/// A list that is not empty.
+fn named(node: &Node, what: &'static str, reader: &mut Reader) -> Vec<Text> {
     let texts = reader.texts(node, what);
     if matches!(&node.value, Value::List(items) if items.is_empty()) {
         reader.error("empty-list", &node.span, format!("{what} must name at least one"));
@@ -441,6 +430,7 @@ fn read_table(node: &Node, reader: &mut Reader) -> Table {
             [("refill", InexactPaging::Refill), ("short", InexactPaging::Short)],
             reader,
         ),
+        search: fields.take("search").map_or_else(Vec::new, |node| named(node, "`search`", reader)),
     };
     fields.finish(reader);
     table

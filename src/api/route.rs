@@ -49,6 +49,10 @@ pub enum RouteKind {
         table: TableId,
         action: Action,
     },
+    /// How many records of a table there are, and nothing else.
+    Count {
+        table: TableId,
+    },
     /// Passed through unread: only for these roles, and named so in the audit log.
     Opaque {
         name: Name,

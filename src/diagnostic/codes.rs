@@ -40,6 +40,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("bad-revocation", "A revocation does not say of what it is, or says too much."),
     ("bad-route", "A route is not written as a method and a path, or can't serve its table."),
     ("bad-scope", "A scope of an API key is of no table or action."),
+    ("bad-search", "A search looks into what it can't, or there is no way to search."),
     ("bad-secret", "A secret can't be read, or is not declared as one."),
     ("bad-separator", "A separator is not one of the known signs."),
     ("bad-size", "A size is not a number of bytes."),

@@ -32,5 +32,6 @@ pub(super) fn contacts(fields: impl IntoIterator<Item = (String, Shape, bool)>) 
         cascades: Vec::new(),
         client_keys: false,
         inexact_paging: InexactPaging::Refill,
+        search: Vec::new(),
     }
 }

@@ -106,6 +106,7 @@ fn nowhere() -> Table {
         cascades: Vec::new(),
         client_keys: false,
         inexact_paging: InexactPaging::Short,
+        search: Vec::new(),
     }
 }
 

@@ -102,6 +102,7 @@ fn table(id: TableId, name: &str, fields: Vec<(String, Shape)>) -> Table {
         cascades: Vec::new(),
         client_keys: false,
         inexact_paging: InexactPaging::Short,
+        search: Vec::new(),
     }
 }
 

@@ -169,6 +169,7 @@ fn parameters(rest: &raw::Rest, reader: &mut Reader) -> Parameters {
         fields: raw.fields.as_ref().map(&mut list),
         expand: raw.expand.as_ref().map(&mut list),
         filter: raw.filter.iter().map(|(operator, text)| (*operator, text.value.as_str().into())).collect(),
+        search: name(&raw.search),
         nulls: rest.nulls,
         list: rest.values,
     }
@@ -199,6 +200,7 @@ fn check_spellings(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) {
         raw.sort.as_ref().and_then(|sort| sort.order.as_ref()),
         raw.fields.as_ref().map(|list| &list.name),
         raw.expand.as_ref().map(|list| &list.name),
+        raw.search.as_ref(),
     ];
     let mut taken: HashMap<String, Text> = HashMap::new();
     for text in fixed.into_iter().flatten() {

@@ -36,7 +36,9 @@ pub(super) fn directus(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -
     });
     let page = api.directus.as_ref().and_then(|raw| raw.page);
     let (page, max_page) = page.unwrap_or((Directus::PAGE, Directus::MAX_PAGE));
-    Directus::new(page, max_page, columns.collect())
+    let mut directus = Directus::new(page, max_page, columns.collect());
+    directus.aggregates = api.directus.as_ref().is_some_and(|raw| raw.aggregates);
+    directus
 }
 
 /// The server takes the name of a to-one relation for its column wherever it stands, in related records too.

@@ -22,7 +22,8 @@ pub(super) fn odata(api: &raw::Api, reader: &mut Reader) -> Option<Odata> {
             reader.error("bad-filter", &parameter.span, message).help = Some("leave `tenant_filter` out".to_owned());
         }
     }
-    Some(Odata::new(raw.default, raw.max))
+    let (aggregates, search) = (raw.aggregates, raw.search);
+    Some(Odata { aggregates, search, ..Odata::new(raw.default, raw.max) })
 }
 
 /// `GET /odata/v4/crm/contacts({id})`, written where the action was. `None`: beside an error.
@@ -40,6 +41,9 @@ pub(super) fn route(api: &raw::Api, name: &Text, table: &raw::Table, word: &Text
         Some(Type::String) => format!("{}('{{{}}}')", set.value, key.value),
         _ => format!("{}({{{}}})", set.value, key.value),
     };
+    if is_count(api, word) {
+        return Some(word.meaning(format!("GET {root}/{}/$count", set.value)));
+    }
     let (method, path) = match Action::parse(&word.value) {
         _ if word.value == "upsert" => ("PATCH", &record),
         Action::List => ("GET", &set.value),
@@ -49,12 +53,18 @@ pub(super) fn route(api: &raw::Api, name: &Text, table: &raw::Table, word: &Text
         Action::Delete => ("DELETE", &record),
         Action::Transfer | Action::Export | Action::Custom(_) => {
             let message = format!("OData has no route for `{}`", word.value);
-            reader.error("bad-route", &word.span, message).help =
-                Some("one of list, read, create, update, delete; or write each as `close: POST /path`".to_owned());
+            reader.error("bad-route", &word.span, message).help = Some(
+                "one of list, count, read, create, update, delete; or write each as `close: POST /path`".to_owned(),
+            );
             return None;
         }
     };
     Some(word.meaning(format!("{method} {root}/{path}")))
+}
+
+/// Whether a route is that of how many records there are.
+pub(super) fn is_count(api: &raw::Api, word: &Text) -> bool {
+    api.dialect == Some(raw::Dialect::Odata) && word.value == "count"
 }
 
 /// OData 4.01 CSDL, section 15.2, of ASCII.

@@ -26,7 +26,11 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
     let mut placed = Vec::new();
     for (name, table) in &described.tables {
         for raw in &table.routes {
-            let (action, form) = writes::meaning(described, table, raw, reader);
+            let (mut action, form) = writes::meaning(described, table, raw, reader);
+            let counts = super::odata::is_count(described, &raw.action);
+            if counts {
+                action = Action::List;
+            }
             let Some(text) = raw.route.clone().or_else(|| preset(described, name, table, &raw.action, reader)) else {
                 continue;
             };
@@ -41,7 +45,10 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
                 continue;
             };
             let sent = guards::sent(known, described, table, raw, form, (&method, &upstream_path), reader);
-            let kind = RouteKind::Table { table: table_id, action };
+            let kind = match counts {
+                true => RouteKind::Count { table: table_id },
+                false => RouteKind::Table { table: table_id, action },
+            };
             placed.push(Placed {
                 api,
                 route: Route { method, path, upstream_path, kind, form, sent },

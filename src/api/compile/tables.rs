@@ -1,6 +1,6 @@
 //! Tables: that keys, owners, tenant columns and relations exist and have the type their use needs.
 
-use super::{Known, bodies, guards, unknown, writes};
+use super::{Known, bodies, guards, search, unknown, writes};
 use crate::api::{ApiId, Field, FieldId, Lent, Parent, Pocketbase, Push, Shape, Table, Tenancy, raw};
 use crate::diagnostic::Span;
 use crate::model::value::{Decimal, Type};
@@ -52,6 +52,7 @@ pub(super) fn table(
             .filter_map(|word| writes::cascade(known, api, described, name, word, reader))
             .collect(),
         inexact_paging: raw.inexact_paging,
+        search: search::fields(described, raw, reader),
     })
 }
 
@@ -192,7 +193,7 @@ pub(super) fn named<'r>(table: &'r raw::Table, name: &str) -> Option<(FieldId, &
     (0..).map(FieldId).zip(&table.fields).find(|(_, field)| field.name.value == name)
 }
 
-fn find<'r>(table: &'r raw::Table, word: &Text, reader: &mut Reader) -> Option<(FieldId, &'r raw::Field)> {
+pub(super) fn find<'r>(table: &'r raw::Table, word: &Text, reader: &mut Reader) -> Option<(FieldId, &'r raw::Field)> {
     let found = named(table, &word.value);
     if found.is_none() {
         unknown("field", &word.value, &word.span, table.fields.iter().map(|field| field.name.value.as_str()), reader);

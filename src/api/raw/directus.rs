@@ -13,6 +13,7 @@ pub(in crate::api) struct Directus {
     pub(in crate::api) page: Option<(u64, u64)>,
     /// How its database compares texts.
     pub(in crate::api) texts: Push,
+    pub(in crate::api) aggregates: bool,
 }
 
 pub(super) fn read(node: &Node, spoken: Option<Dialect>, reader: &mut Reader) -> Directus {
@@ -24,6 +25,7 @@ pub(super) fn read(node: &Node, spoken: Option<Dialect>, reader: &mut Reader) ->
     let page = fields.take("page").and_then(|node| read_page(node, MOST, reader));
     const TEXTS: [(&str, Push); 2] = [("exact", Push::Exact), ("loose", Push::Loose)];
     let texts = fields.take("texts").and_then(|node| one_of(node, "`texts`", &TEXTS, reader));
+    let aggregates = fields.take("aggregates").is_some_and(|node| reader.bool(node, "`aggregates`") == Some(true));
     fields.finish(reader);
-    Directus { page, texts: texts.map_or(Push::Loose, |(_, texts)| texts) }
+    Directus { page, texts: texts.map_or(Push::Loose, |(_, texts)| texts), aggregates }
 }

@@ -115,6 +115,7 @@ fn catalog() -> Catalog {
             cascades: Vec::new(),
             client_keys: false,
             inexact_paging: InexactPaging::Refill,
+            search: Vec::new(),
         }
     });
     let tables = tables.collect();

@@ -164,6 +164,7 @@ impl Server {
             cascades: Vec::new(),
             client_keys: table.client_keys,
             inexact_paging: table.inexact_paging,
+            search: Vec::new(),
         };
         Self { table, rest, cuts: choices.rarely(2) }
     }
