@@ -246,6 +246,12 @@ pub struct Outcome {
     /// Fields that the upstream was asked to compare for the policies, and how: `owner_id in`. Never what with.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pushed: Vec<String>,
+    /// What was told of many records taken together, in the place of records: `count`, `sum amount`, `by stage`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aggregated: Vec<String>,
+    /// Groups of which it was told.
+    #[serde(skip_serializing_if = "is_none")]
+    pub groups: u64,
     pub rows_returned: u64,
     pub rows_dropped: u64,
     pub tenant_violations: u64,
@@ -256,6 +262,10 @@ pub struct Outcome {
     pub bytes_sent: u64,
     pub opaque: bool,
     pub duration_us: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 fn listed<S: serde::Serializer>(keys: &RecordKeys, to: S) -> Result<S::Ok, S::Error> {

@@ -6,15 +6,19 @@
 #[cfg(test)]
 mod described;
 mod directus;
+pub mod figures;
 mod odata;
 mod pairs;
 pub mod pocketbase;
 pub mod rest;
+mod search;
 mod sieve;
 mod value;
 
-pub(crate) use value::is_spelled;
+pub use figures::Figures;
+pub(crate) use value::{is_scalar, is_spelled};
 
+use figures::Columns;
 use http::StatusCode;
 
 use crate::api::{Api, Dialect, Field, FieldId, Operator, Place, Records, Table};
@@ -38,6 +42,16 @@ pub trait Language {
     /// Prints a query, percent-encoded, without a leading `?`: of a `list`, with the tenant of the table and a limit where
     /// the dialect has them; of one record, the fields and expansions alone.
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String;
+
+    /// Prints a query for how many records there are, as [`print`](Self::print) one for a list. `None`: there is none.
+    fn print_count(&self, _table: &Table, _query: &Query, _tenant: &TenantScope) -> Option<String> {
+        None
+    }
+
+    /// Under which names the answer to a query for figures says them.
+    fn columns(&self, _table: &Table, _figures: &Figures) -> Columns {
+        Columns { all: Vec::new(), annotated: false }
+    }
 
     /// Whether the upstream itself cuts every list of a table to one tenant.
     fn is_tenant_pushed(&self, table: &Table) -> bool;
@@ -180,6 +194,19 @@ pub struct Query {
     pub page: Option<u64>,
     /// Whether the number of all records is asked for, where a dialect asks for it.
     pub count: bool,
+    /// Fields that a search looks into, whether `filter` or `search` says it.
+    pub searched: Vec<FieldId>,
+    /// What the upstream's own search is to look for, where it is trusted with that.
+    pub search: Option<String>,
+    /// Asked for in the place of records.
+    pub figures: Option<Figures>,
+}
+
+impl Query {
+    /// Whether which records are found, or in which order, depends on what their fields hold.
+    pub fn compares(&self) -> bool {
+        !self.filter.is_empty() || !self.sort.is_empty() || !self.searched.is_empty() || self.figures.is_some()
+    }
 }
 
 /// Which records, in an upstream's own sense of truth: what a negation makes of null is the upstream's business.

@@ -4,6 +4,7 @@
 //! It can only be made here, after the decision, and `upstream` sends nothing else: no permit, no upstream call. Pure.
 
 mod blame;
+pub mod figures;
 pub(crate) mod pushdown;
 mod query;
 pub mod write;
@@ -18,11 +19,12 @@ use crate::api::template::Segment;
 use crate::api::{
     Api, Catalog, FieldId, InexactPaging, Live, Records, Route, RouteKind, Shape, Table, TableId, Template,
 };
-use crate::dialect::{self, Added, Condition, Continuation, Language, PagedBy, Query};
+use crate::dialect::{self, Continuation, Language, PagedBy, Query};
 use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace, percent};
 use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
 use crate::redact::{Frame, Lens, Plan, Relations};
 use crate::secret::Secret;
+use query::Scoped;
 
 /// Of what a client calls the last event that it has seen.
 const MAX_EVENT_ID: usize = 256;
@@ -140,6 +142,8 @@ pub struct Case<'a> {
 pub enum Listing {
     /// The upstream's own page: as it is, or with fewer records where the API description allows short pages.
     Page(Permit<Fetch>),
+    /// What the records come to, and none of them.
+    Aggregate(Permit<figures::Aggregate>),
     /// Rows may be dropped that the upstream counts: pages are read from the first on until the client's is full.
     Walk(Walk),
 }
@@ -274,16 +278,16 @@ impl<'a> Case<'a> {
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
         let query = language.parse(table, pairs)?;
-        let guarded = query::guard::guarded(self, table, &residual, language, &query)?;
-        let query = Query { filter: guarded.filter, ..query };
-        let added = match guarded.is_visible {
-            true => Added { condition: Condition::default(), exact: true },
-            false => language.add(table, &pushdown::narrow(residual.sieve(), table), &query),
-        };
-        let tenant = language.is_tenant_pushed(table);
-        let exact = added.exact && tenant;
-        query::check(&query, table, Some(&residual), exact)?;
         let exports = *action == Action::Export;
+        if let Some(figures) = query.figures.clone() {
+            // A file is one of records.
+            return match exports {
+                true => Err(Reason::QueryNotAllowed),
+                false => self.aggregate(route, variables, &residual, query, &figures).map(Listing::Aggregate),
+            };
+        }
+        let Scoped { query, added, pushed, tenant, exact } = query::scoped(self, table, &residual, language, query)?;
+        query::check(&query, table, Some(&residual), exact)?;
         if exports && !query.expand.is_empty() {
             return Err(Reason::QueryNotAllowed);
         }
@@ -300,8 +304,7 @@ impl<'a> Case<'a> {
         let accept = HeaderValue::from_static(frame.media_type());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), &query)?);
         let mut sent = query::complete(&query, table, &residual, language);
-        let pushed: Vec<String> = guarded.names.into_iter().chain(added.names(table)).collect();
-        sent.filter = sent.filter.and(added.condition);
+        sent.filter = sent.filter.and(added);
         // Nobody would read it.
         sent.count &= exact && !exports;
         let take = language.paging().limit.map_or(u64::MAX, |limit| query.limit.unwrap_or(limit.default));

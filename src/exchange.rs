@@ -220,6 +220,7 @@ impl Exchange {
     /// What redaction did to an answer to what was asked: a record that was not asked for is a fault of the upstream's, or
     /// of what the API description says of it.
     pub fn redacted(&mut self, tally: &Tally, plan: &Plan, asked: &Asked) {
+        self.pushed(asked);
         let (outcome, metrics) = (&mut self.outcome, &self.metrics);
         outcome.rows_returned += tally.kept;
         outcome.rows_dropped += tally.dropped + tally.foreign;
@@ -234,11 +235,6 @@ impl Exchange {
         if asked.exact {
             outcome.pushdown_leaks += tally.root_dropped();
             metrics.pushdown_leaks.inc_by(tally.root_dropped());
-        }
-        for pushed in &*asked.pushed {
-            if !outcome.pushed.contains(pushed) {
-                outcome.pushed.push(pushed.clone());
-            }
         }
         for ((table, field), (change, count)) in &tally.fields {
             let table = plan.catalog.table(*table);
@@ -263,6 +259,21 @@ impl Exchange {
         metrics.rows_returned.inc_by(tally.kept);
         metrics.rows_dropped.inc_by(tally.dropped + tally.foreign);
         metrics.policy_errors.inc_by(tally.errors);
+    }
+
+    /// What many records come to was told, and none of them. `names`: what of which fields.
+    pub fn aggregated(&mut self, names: &[String], groups: u64, asked: &Asked) {
+        self.outcome.aggregated.extend_from_slice(names);
+        self.outcome.groups += groups;
+        self.pushed(asked);
+    }
+
+    fn pushed(&mut self, asked: &Asked) {
+        for pushed in &*asked.pushed {
+            if !self.outcome.pushed.contains(pushed) {
+                self.outcome.pushed.push(pushed.clone());
+            }
+        }
     }
 
     pub fn metrics(&self) -> &Metrics {

@@ -15,6 +15,7 @@ mod describe;
 mod encode;
 mod export;
 mod extras;
+mod figures;
 mod flow;
 mod form;
 mod live;
@@ -316,7 +317,9 @@ impl Proxy {
             return until_client_leaves(session, work.as_mut()).await;
         };
         let headers = &session.req_header().headers;
-        let format = negotiation::format(headers, *action == Action::List);
+        let counts = matches!(route.kind, RouteKind::Count { .. });
+        // What counts has one form, whatever is accepted (OData 4.01, part 1, section 11.2.10).
+        let format = if counts { Ok(Format::Json) } else { negotiation::format(headers, *action == Action::List) };
         let compression = negotiation::compression(headers, &config.compression);
         let action = if format == Ok(Format::Csv) { &Action::Export } else { action };
         exchange.about(&api.name, &snapshot.catalog.table(*table).name, action, key.as_deref());
@@ -356,6 +359,7 @@ impl Proxy {
         };
         let work = async {
             match (action, key) {
+                (Action::List, _) if counts => step.count(exchange).await,
                 (Action::List | Action::Export, _) => step.list(action, exchange).await,
                 (Action::Read, Some(key)) => step.read(key, exchange).await,
                 (Action::Read, None) => Err(Reason::RouteUnknown),

@@ -24,6 +24,7 @@
 mod edit;
 mod envelope;
 mod expect;
+pub mod figures;
 mod fill;
 mod frame;
 mod kind;

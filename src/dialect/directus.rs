@@ -1,10 +1,12 @@
 //! The `directus` dialect: filters as JSON or in brackets, pages by number or offset, related records in their column's place.
 //!
 //! The client's filter is read into a tree, understood, and printed anew beside the tenant's and the policies'. Columns are
-//! always asked for one by one. Filters that follow more than one to-one relation, orders by other tables' columns, functions,
-//! `search`, `aggregate`, `groupBy`, `deep`, `alias`, `version` and `export` are not judged, so they are refused; so are values
-//! that the server would read as something else, such as `$CURRENT_USER`.
+//! always asked for one by one. A `search` becomes a part of the filter, for the server's own looks into every column. Filters
+//! that follow more than one to-one relation, orders by other tables' columns, functions, `deep`, `alias`, `version` and
+//! `export` are not judged, so they are refused; so are values that the server would read as something else, such as
+//! `$CURRENT_USER`.
 
+mod aggregate;
 mod filter;
 mod own;
 mod print;
@@ -15,10 +17,12 @@ mod value;
 
 use http::StatusCode;
 
-use crate::api::{Directus, Field, FieldId, Push, Shape, Table, Tenancy};
+use crate::api::{Directus, Field, FieldId, Operator, Push, Shape, Table, Tenancy};
+use crate::dialect::figures::{Columns, Figures};
 use crate::dialect::pairs::number;
 use crate::dialect::{
-    Added, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Scope, value as spelling,
+    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Scope, search,
+    value as spelling,
 };
 use crate::model::filter::Sieve;
 use crate::model::value::Type;
@@ -47,6 +51,10 @@ impl Language for Directus {
 
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
         print::query(self, table, query, list.then_some(tenant))
+    }
+
+    fn columns(&self, table: &Table, figures: &Figures) -> Columns {
+        aggregate::columns(table, figures)
     }
 
     /// Only where the database tells apart what differs: another would find other tenants' records, and count them.
@@ -108,6 +116,7 @@ impl Directus {
         let mut query = Query::default();
         let mut written = Written::default();
         let (mut fields, mut sort) = (List::default(), List::default());
+        let mut aggregate = aggregate::Written::default();
         for (number_of, (name, text)) in pairs.iter().enumerate() {
             // Invariant of `Canonical`, held here too: the server makes a list of two of one name.
             if pairs.iter().take(number_of).any(|(earlier, _)| earlier == name) {
@@ -130,6 +139,9 @@ impl Directus {
                 ("offset", "") => query.offset = Some(number(text).filter(|n| *n <= MAX_SKIP)?),
                 ("page", "") => query.page = Some(number(text).filter(|n| (1..=MAX_SKIP).contains(n))?),
                 ("meta", "") => query.count = counts(text)?,
+                ("search", "") => looked_for(table, text, &mut query)?,
+                ("aggregate", _) if self.aggregates => aggregate.take(brackets, text)?,
+                ("groupBy", _) if self.aggregates => aggregate.groups.take(brackets, text)?,
                 _ => return None,
             }
         }
@@ -137,15 +149,23 @@ impl Directus {
         if query.offset.is_some() && query.page.is_some() {
             return None;
         }
-        query.filter = match written {
+        let own = match written {
             Written::Nowhere => Condition::default(),
             // An empty parameter is none to the server.
             Written::Json("") => Condition::default(),
             Written::Json(text) => filter::condition(table, &Node::parse(text)?)?,
             Written::Brackets(pairs) => filter::condition(table, &Node::of_brackets(pairs)?)?,
         };
+        query.filter = own.and(query.filter);
         if !self.takes(table, &query.filter) {
             return None;
+        }
+        query.figures = aggregate.figures(table, &sort)?;
+        if let Some(figures) = &query.figures {
+            // One row, or those of the groups: pages are of the latter, and nothing else is.
+            let pages = query.limit.is_some() || query.offset.is_some() || query.page.is_some();
+            let plain = fields.is_empty() && !query.count && !(pages && figures.groups.is_empty());
+            return plain.then_some(query);
         }
         query.sort = sorted(table, &sort.names()?)?;
         self.choose(table, &fields.names()?, &mut query)?;
@@ -234,11 +254,32 @@ fn counts(text: &str) -> Option<bool> {
     }
 }
 
+/// What the server's own search would find in the columns that it is declared for. An empty text is none to it.
+fn looked_for(table: &Table, text: &str, query: &mut Query) -> Option<()> {
+    if table.search.is_empty() {
+        return None;
+    }
+    if text.is_empty() {
+        return Some(());
+    }
+    search::plain(text).filter(|text| value::is_literal(text))?;
+    query.searched.clone_from(&table.search);
+    let operator = Operator::ContainsAnyCase;
+    let one =
+        |field: &FieldId| Condition::Is(Comparison { through: None, field: *field, operator, value: text.to_owned() });
+    query.filter = Condition::Or(table.search.iter().map(one).collect());
+    Some(())
+}
+
 /// Names under one parameter: with commas, or in brackets numbered from 0 or not at all.
 #[derive(Default)]
 struct List<'p>(Vec<(&'p str, &'p str)>);
 
 impl<'p> List<'p> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn take(&mut self, brackets: &'p str, text: &'p str) -> Option<()> {
         self.0.push((brackets, text));
         (self.0.len() <= MAX_NAMES).then_some(())

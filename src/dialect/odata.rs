@@ -1,10 +1,12 @@
 //! The `odata` dialect: OData V4's system query options, read by a parser and written by a printer of our own.
 //!
 //! Only what can be judged is understood: comparisons of the table's own properties with literals, one level of plain
-//! `$expand`, and paging by numbers. Property paths, lambdas, arithmetic, other functions, `$search`, `$apply`, `$compute`
-//! and parameter aliases are refused like anything unknown. Source: OData 4.01, part 2, URL conventions.
+//! `$expand`, paging by numbers, `$search` for words, and of `$apply` sums and the like. Longer property paths, lambdas,
+//! arithmetic, other functions, `$compute` and parameter aliases are refused like anything unknown. Source: OData 4.01,
+//! part 2, URL conventions.
 
 mod add;
+mod apply;
 mod filter;
 mod print;
 #[cfg(test)]
@@ -13,10 +15,12 @@ mod token;
 
 use std::collections::HashMap;
 
-use crate::api::{FieldId, Odata, Shape, Table, Tenancy};
+use crate::api::{FieldId, Odata, Operator, Search, Shape, Table, Tenancy};
+use crate::dialect::figures::{Columns, Figures};
 use crate::dialect::pairs::number;
 use crate::dialect::{
-    Added, Batches, Condition, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query, value,
+    Added, Batches, Comparison, Condition, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query, search,
+    value,
 };
 use crate::model::filter::Sieve;
 use crate::model::value::Type;
@@ -42,6 +46,14 @@ impl Language for Odata {
 
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
         print::query(table, query, list.then_some((self, tenant)))
+    }
+
+    fn print_count(&self, table: &Table, query: &Query, tenant: &TenantScope) -> Option<String> {
+        Some(print::count(table, query, tenant))
+    }
+
+    fn columns(&self, table: &Table, figures: &Figures) -> Columns {
+        apply::columns(table, figures)
     }
 
     /// Where the tenant is the parent's, its columns are reached through the navigation property.
@@ -84,8 +96,8 @@ impl Odata {
             return None;
         }
         let mut query = Query::default();
-        for (name, text) in named {
-            match name {
+        for (name, text) in &named {
+            match *name {
                 "$filter" => query.filter = filter::parse(table, text)?,
                 "$orderby" => query.sort = sort(table, text)?,
                 "$select" => query.fields = select(table, text)?,
@@ -93,11 +105,44 @@ impl Odata {
                 "$top" => query.limit = Some(number(text).filter(|n| *n <= self.max)?),
                 "$skip" => query.offset = Some(number(text).filter(|n| *n <= MAX_SKIP)?),
                 "$count" => query.count = truth(text)?,
-                "$format" => matches!(text, "json" | "application/json").then_some(())?,
+                "$search" => {}
+                "$apply" if self.aggregates => {
+                    let (filter, figures) = apply::parse(table, text)?;
+                    query.filter = filter;
+                    query.figures = Some(figures);
+                }
+                "$format" => matches!(*text, "json" | "application/json").then_some(())?,
                 _ => return None,
             }
         }
+        if let Some(text) = named.get("$search") {
+            self.search(table, text, &mut query)?;
+        }
+        // Of what is left of the records, other options than these would mean something else.
+        if query.figures.is_some() && named.keys().any(|name| !matches!(*name, "$apply" | "$format")) {
+            return None;
+        }
         Some(query)
+    }
+
+    /// Each word in one of the fields at least, in letters of either case.
+    fn search(&self, table: &Table, text: &str, query: &mut Query) -> Option<()> {
+        let words = search::words(text).filter(|_| !table.search.is_empty())?;
+        query.searched.clone_from(&table.search);
+        if self.search == Search::Service {
+            let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+            query.search = Some(quoted.join(" "));
+            return Some(());
+        }
+        let operator = Operator::ContainsAnyCase;
+        let one = |field: &FieldId, word: &str| {
+            Condition::Is(Comparison { through: None, field: *field, operator, value: word.to_owned() })
+        };
+        for word in &words {
+            let any = table.search.iter().map(|field| one(field, word)).collect();
+            query.filter = std::mem::take(&mut query.filter).and(Condition::Or(any));
+        }
+        self.takes(table, &query.filter).then_some(())
     }
 }
 

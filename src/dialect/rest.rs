@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use crate::api::{Direction, FieldId, ListParameter, Operator, Parameters, Parent, Rest, Shape, Sort, Table, Tenancy};
 use crate::dialect::pairs::{Pairs, number};
 use crate::dialect::{
-    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Scope, value,
+    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Scope, search, value,
 };
 use crate::model::filter::Sieve;
 use crate::model::{Name, Reason, TenantScope};
@@ -92,6 +92,9 @@ pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, li
     let mut out = Pairs::default();
     if list {
         filtered(&mut out, rest, table, &query.filter, tenant);
+        if let (Some(name), Some(text)) = (&parameters.search, &query.search) {
+            out.pair(name, text);
+        }
         if let (Some(sort), false) = (&parameters.sort, query.sort.is_empty()) {
             sorted(&mut out, sort, table, &query.sort);
         }
@@ -147,7 +150,7 @@ fn reserved(rest: &Rest) -> impl Iterator<Item = &Name> {
         Direction::Prefix => None,
     });
     let singles = [parameters.limit.as_ref().map(|limit| &limit.name), parameters.offset.as_ref()];
-    let singles = singles.into_iter().chain([parameters.page.as_ref(), order]).flatten();
+    let singles = singles.into_iter().chain([parameters.page.as_ref(), order, parameters.search.as_ref()]).flatten();
     singles.chain(lists.into_iter().flatten().map(|list| &list.name))
 }
 
@@ -185,6 +188,11 @@ impl Reading<'_> {
         }
         if let Some(sort) = &parameters.sort {
             query.sort = self.sort(sort, &named)?;
+        }
+        if let Some(text) = parameters.search.as_ref().and_then(|name| named.get(&**name)) {
+            // What it looks into is declared for each table.
+            query.search = Some(search::harmless(text).filter(|_| !self.table.search.is_empty())?.to_owned());
+            query.searched.clone_from(&self.table.search);
         }
         // Most lists are asked for without a filter.
         let mut spelled = None;

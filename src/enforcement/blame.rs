@@ -92,7 +92,10 @@ fn hidden(table: &Table, residual: &Residual, query: &Query) -> Option<String> {
             None => name.to_string(),
         })
     });
-    let sorted = query.sort.iter().map(|(field, _)| *field).find(|field| !residual.is_clear_everywhere(*field));
+    let figures = query.figures.iter();
+    let figures = figures.flat_map(|of| of.groups.iter().chain(of.measures.iter().filter_map(|one| one.of.as_ref())));
+    let sorted = query.sort.iter().map(|(field, _)| field).chain(&query.searched).chain(figures).copied();
+    let sorted = sorted.into_iter().find(|field| !residual.is_clear_everywhere(*field));
     let shown = query.fields.iter().flatten().chain(&query.expand).copied();
     let other = sorted.or_else(|| shown.into_iter().find(|field| !residual.may_show(*field)));
     compared.or_else(|| other.map(|field| table.field(field).name.to_string()))

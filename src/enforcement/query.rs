@@ -6,15 +6,49 @@
 
 pub(super) mod guard;
 
+use super::{Case, pushdown};
 use crate::api::{FieldId, InexactPaging, Parent, Shape, Table, Tenancy};
-use crate::dialect::{Language, PagedBy, Query};
+use crate::dialect::{Added, Condition, Language, PagedBy, Query};
 use crate::model::Reason;
 use crate::policy::{Layout, Residual};
+
+/// A client's query beside what is asked for so that it finds what the caller may see.
+pub(super) struct Scoped {
+    /// With a guard wherever its filter needs one.
+    pub query: Query,
+    /// What the policies add to its filter.
+    pub added: Condition,
+    /// The fields that are compared for the policies, and how.
+    pub pushed: Vec<String>,
+    /// Whether the upstream itself cuts it to one tenant.
+    pub tenant: bool,
+    /// Whether the upstream then finds the records that may be seen, and no others.
+    pub exact: bool,
+}
+
+/// Errors: the filter can't be guarded.
+pub(super) fn scoped(
+    case: &Case<'_>,
+    table: &Table,
+    residual: &Residual,
+    language: &dyn Language,
+    query: Query,
+) -> Result<Scoped, Reason> {
+    let guarded = guard::guarded(case, table, residual, language, &query)?;
+    let query = Query { filter: guarded.filter, ..query };
+    let added = match guarded.is_visible {
+        true => Added { condition: Condition::default(), exact: true },
+        false => language.add(table, &pushdown::narrow(residual.sieve(), table), &query),
+    };
+    let pushed = guarded.names.into_iter().chain(added.names(table)).collect();
+    let tenant = language.is_tenant_pushed(table);
+    Ok(Scoped { query, added: added.condition, pushed, tenant, exact: added.exact && tenant })
+}
 
 /// Checks all of a client's query but its filter under a residual; under none, no field may be named. `whole`: the upstream's
 /// pages hold no rows that will be dropped.
 pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>, whole: bool) -> Result<(), Reason> {
-    let tells_order = !query.filter.is_empty() || !query.sort.is_empty();
+    let tells_order = query.compares();
     let shown = query.fields.iter().flatten().chain(&query.expand);
     let allowed = match residual {
         None => !tells_order && shown.count() == 0,
@@ -23,6 +57,7 @@ pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>, w
             let silent = whole || table.inexact_paging != InexactPaging::Short || !tells_order;
             silent
                 && query.sort.iter().all(|(f, _)| residual.is_clear_everywhere(*f))
+                && query.searched.iter().all(|f| residual.is_clear_everywhere(*f) && !table.field(*f).is_secret())
                 && shown.into_iter().all(|f| residual.may_show(*f))
         }
     };

@@ -111,7 +111,9 @@ impl<'u, 'a> Outer<'u, 'a> {
         let request = canonical::part(self.request, &sent.method, &target, !sent.body.is_empty(), limits)?;
         let found = routing::resolve(&self.snapshot.catalog, &request, self.case.tenant)?;
         let Kind::Table { table, action, key } = found.kind else { return Err(Reason::RouteUnknown) };
-        if found.api != self.api {
+        let route = self.api().routes.get(found.route);
+        let counts = route.is_some_and(|route| matches!(route.kind, RouteKind::Count { .. }));
+        if found.api != self.api || counts {
             return Err(Reason::RouteUnknown);
         }
         let facts = RequestFacts { method: request.method.clone(), ip: self.client };

@@ -48,6 +48,7 @@ impl<'u> Step<'u, '_> {
                 let rows = exports.then(|| Rows::new(&permit.purpose().plan));
                 self.page(&permit, rows, exchange).await
             }
+            Listing::Aggregate(permit) => self.aggregate(&permit, exchange).await,
             Listing::Walk(walk) => {
                 let (plan, asked) = (walk.plan(), walk.asked());
                 let window = Window::new(&walk, &self.case.lead(&walk), exports.then(|| Rows::new(plan)));
@@ -316,7 +317,7 @@ pub(super) fn failed(failure: Failure, exchange: &mut Exchange) -> Reason {
     failure.reason()
 }
 
-fn broken(unreadable: Unreadable, exchange: &mut Exchange) -> Reason {
+pub(super) fn broken(unreadable: Unreadable, exchange: &mut Exchange) -> Reason {
     exchange.detail(unreadable);
     reason_of(unreadable)
 }
@@ -330,7 +331,7 @@ pub(super) fn essence(content_type: &HeaderValue) -> Option<&str> {
     content_type.to_str().ok()?.split(';').next().map(str::trim)
 }
 
-fn is(headers: &HeaderMap, media_type: &str) -> bool {
+pub(super) fn is(headers: &HeaderMap, media_type: &str) -> bool {
     headers.get(header::CONTENT_TYPE).and_then(essence).is_some_and(|found| found.eq_ignore_ascii_case(media_type))
 }
 

@@ -1,10 +1,10 @@
 //! A query in Directus' words: a filter as JSON, and every column by its name.
 
 use super::raw::Node;
-use super::{filter, value};
+use super::{aggregate, filter, value};
 use crate::api::{Directus, FieldId, Lent, Operator, Parent, Shape, Table, Tenancy};
 use crate::dialect::pairs::Pairs;
-use crate::dialect::{Comparison, Condition, Query};
+use crate::dialect::{Comparison, Condition, Figures, Query};
 use crate::model::{Name, TenantScope};
 
 /// `tenant`: for a list.
@@ -13,19 +13,17 @@ pub(super) fn query(directus: &Directus, table: &Table, query: &Query, tenant: O
     if let Some(filter) = tenant.and_then(|tenant| filtered(table, &query.filter, tenant)) {
         out.pair("filter", &filter.to_string());
     }
+    if let (Some(_), Some(figures)) = (tenant, &query.figures) {
+        grouped(&mut out, directus, table, query, figures);
+        return out.0;
+    }
     projection(&mut out, directus, table, query);
     if tenant.is_some() {
         // Rows that are alike would change their pages between two requests.
         let key = (!query.sort.iter().any(|(field, _)| *field == table.key)).then_some((table.key, false));
         let by = |(field, down): &(FieldId, bool)| format!("{}{}", if *down { "-" } else { "" }, name(table, *field));
         out.pair("sort", &query.sort.iter().chain(&key).map(by).collect::<Vec<_>>().join(","));
-        out.pair("limit", &query.limit.unwrap_or(directus.page).min(directus.max_page).to_string());
-        if let Some(offset) = query.offset.filter(|offset| *offset > 0) {
-            out.pair("offset", &offset.to_string());
-        }
-        if let Some(page) = query.page {
-            out.pair("page", &page.to_string());
-        }
+        pages(&mut out, directus, query);
         if query.count {
             out.pair("meta", "filter_count");
         }
@@ -43,6 +41,33 @@ pub(super) fn scope(table: &Table, filter: &Condition, tenant: &TenantScope) -> 
     condition(table, filter)?;
     let filter = filtered(table, filter, tenant)?;
     Some(Node::Object(vec![("filter".to_owned(), filter)]).to_string())
+}
+
+/// What is asked of the records that the filter leaves. Groups have an order, or pages of them would differ between two
+/// requests.
+fn grouped(out: &mut Pairs, directus: &Directus, table: &Table, query: &Query, figures: &Figures) {
+    if let Some(aggregate) = aggregate::print(table, figures) {
+        out.pair("aggregate", &aggregate);
+    }
+    if figures.groups.is_empty() {
+        return;
+    }
+    out.pair("groupBy", &figures.groups.iter().map(|field| name(table, *field)).collect::<Vec<_>>().join(","));
+    let others = figures.groups.iter().filter(|field| !figures.sort.iter().any(|(known, _)| known == *field));
+    let by = figures.sort.iter().copied().chain(others.map(|field| (*field, false)));
+    let by = by.map(|(field, down)| format!("{}{}", if down { "-" } else { "" }, name(table, field)));
+    out.pair("sort", &by.collect::<Vec<_>>().join(","));
+    pages(out, directus, query);
+}
+
+fn pages(out: &mut Pairs, directus: &Directus, query: &Query) {
+    out.pair("limit", &query.limit.unwrap_or(directus.page).min(directus.max_page).to_string());
+    if let Some(offset) = query.offset.filter(|offset| *offset > 0) {
+        out.pair("offset", &offset.to_string());
+    }
+    if let Some(page) = query.page {
+        out.pair("page", &page.to_string());
+    }
 }
 
 /// Every column that is to move. A to-one relation comes under its own name beside its column, as rules read them; of a

@@ -1,5 +1,6 @@
 //! A query in OData's words: every name declared, every literal of its property's type, every alternative in parentheses.
 
+use super::apply;
 use crate::api::{FieldId, Lent, Odata, Operator, Shape, Table, Tenancy};
 use crate::dialect::pairs::Pairs;
 use crate::dialect::{Comparison, Condition, Query, value};
@@ -9,16 +10,12 @@ use crate::model::value::Type;
 /// `of`: the service and the tenant, for a list.
 pub(super) fn query(table: &Table, query: &Query, of: Option<(&Odata, &TenantScope)>) -> String {
     let mut out = Pairs::default();
+    if let (Some((_, tenant)), Some(figures)) = (of, &query.figures) {
+        out.pair("$apply", &apply::print(table, figures, &conditions(table, query, tenant)));
+        return out.0;
+    }
     if let Some((_, tenant)) = of {
-        let mut all: Vec<String> = tenant_filter(table, tenant);
-        match &query.filter {
-            // Side by side with the tenant's, without parentheses of their own.
-            Condition::And(parts) => all.extend(parts.iter().map(|part| condition(table, part))),
-            other => all.push(condition(table, other)),
-        }
-        if !all.is_empty() {
-            out.pair("$filter", &all.join(" and "));
-        }
+        found(&mut out, table, query, tenant);
         if !query.sort.is_empty() {
             let by = |(field, down): &(FieldId, bool)| {
                 format!("{}{}", name(table, *field), if *down { " desc" } else { "" })
@@ -45,6 +42,35 @@ pub(super) fn query(table: &Table, query: &Query, of: Option<(&Odata, &TenantSco
         }
     }
     out.0
+}
+
+/// For how many records there are.
+pub(super) fn count(table: &Table, query: &Query, tenant: &TenantScope) -> String {
+    let mut out = Pairs::default();
+    found(&mut out, table, query, tenant);
+    out.0
+}
+
+/// Which records it is about.
+fn found(out: &mut Pairs, table: &Table, query: &Query, tenant: &TenantScope) {
+    let conditions = conditions(table, query, tenant);
+    if !conditions.is_empty() {
+        out.pair("$filter", &conditions);
+    }
+    if let Some(search) = &query.search {
+        out.pair("$search", search);
+    }
+}
+
+/// The tenant's and all others, side by side.
+fn conditions(table: &Table, query: &Query, tenant: &TenantScope) -> String {
+    let mut all: Vec<String> = tenant_filter(table, tenant);
+    match &query.filter {
+        // Without parentheses of their own.
+        Condition::And(parts) => all.extend(parts.iter().map(|part| condition(table, part))),
+        other => all.push(condition(table, other)),
+    }
+    all.join(" and ")
 }
 
 fn tenant_filter(table: &Table, tenant: &TenantScope) -> Vec<String> {
@@ -133,13 +159,11 @@ fn compared(table: &Table, comparison: &Comparison) -> String {
         Operator::EndsWith => function("endswith"),
         Operator::Null if comparison.value == "true" => format!("{name} eq null"),
         Operator::Null => format!("{name} ne null"),
-        // Invariant: neither the parser nor `add` makes lists of one comparison, or folds letters. Nothing is wider than
-        // nothing.
-        Operator::In
-        | Operator::NotIn
-        | Operator::StartsWithAnyCase
-        | Operator::EndsWithAnyCase
-        | Operator::ContainsAnyCase => "false".to_owned(),
+        // Only a search is made so. The service folds both sides in its own way.
+        Operator::ContainsAnyCase => format!("contains(tolower({name}),tolower({}))", literal(table, comparison)),
+        // Invariant: neither the parser nor `add` makes lists of one comparison, or others that fold letters. Nothing is
+        // wider than nothing.
+        Operator::In | Operator::NotIn | Operator::StartsWithAnyCase | Operator::EndsWithAnyCase => "false".to_owned(),
     }
 }
 

@@ -242,11 +242,9 @@ proptest! {
             sort: sort.into_iter().map(|field| (FieldId(field), descending)).collect(),
             fields: fields.map(|fields| fields.into_iter().map(FieldId).collect()),
             expand: expand.into_iter().map(FieldId).collect(),
-            chosen: Vec::new(),
             limit,
             offset,
-            page: None,
-            count: false,
+            ..Query::default()
         };
         let mut sent = decoded(&print(&rest, &table(), &query, &tenant(), true));
         prop_assert_eq!(sent.remove(0), ("organization_id".to_owned(), "acme & co".to_owned()));

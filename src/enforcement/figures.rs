@@ -1,0 +1,180 @@
+//! Figures: how many records there are, and what they come to, taken together or by groups.
+//!
+//! A figure is judged by nobody once it is made, so it is asked for only where the upstream itself takes into account
+//! exactly the records that the caller may list, and where every field that goes into it is clear on each of them. Then it
+//! tells nothing that the list wouldn't tell, however few records a group has. Elsewhere the query is refused as one for
+//! what does not exist. Pure.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, header};
+
+use super::{Asked, Case, Permit, query};
+use crate::api::{FieldId, Push, Records, Route, Shape, Table, Tenancy};
+use crate::dialect::figures::{Figures, Function, Measure};
+use crate::dialect::{self, Language, Query, is_scalar};
+use crate::model::value::Type;
+use crate::model::{Name, Reason};
+use crate::policy::Residual;
+use crate::redact::figures::{Expected, Kind};
+
+/// To ask what many records come to: the answer is read as expected, and written anew.
+#[derive(Debug)]
+pub struct Aggregate {
+    pub expected: Expected,
+    /// What is asked, for the record: `sum amount`, `by stage`.
+    pub names: Vec<String>,
+    pub asked: Asked,
+}
+
+/// To ask how many records there are: the answer is a number.
+#[derive(Debug)]
+pub struct Count {
+    pub asked: Asked,
+}
+
+impl Case<'_> {
+    /// What a list comes to, in the place of its records. `parsed`: the client's query.
+    pub(super) fn aggregate(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: &Residual,
+        parsed: Query,
+        figures: &Figures,
+    ) -> Result<Permit<Aggregate>, Reason> {
+        let table = self.catalog.table(residual.table());
+        let language = dialect::of(self.catalog.api(table.api));
+        check(figures, table, residual)?;
+        let Records::Array(groups) = language.envelope().list else { return Err(Reason::QueryNotAllowed) };
+        let most = language.paging().limit.map_or(u64::MAX, |limit| limit.max);
+        let expected = Expected {
+            groups: groups.clone(),
+            columns: language.columns(table, figures),
+            kinds: kinds(figures, table),
+            single: figures.groups.is_empty(),
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+            depth: self.depth,
+        };
+        let names = names(figures, table);
+        let (sent, asked) = self.counted(table, residual, language, parsed)?;
+        let printed = language.print(table, &sent, self.tenant, true);
+        let api = self.catalog.api(table.api);
+        let outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
+        let purpose = Aggregate { expected, names, asked };
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose })
+    }
+
+    /// How many records of a list there are. `pairs` is the client's query, which may say which, and nothing else.
+    pub fn count(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: &Residual,
+        pairs: &[(String, String)],
+    ) -> Result<Permit<Count>, Reason> {
+        let table = self.catalog.table(residual.table());
+        let api = self.catalog.api(table.api);
+        let language = dialect::of(api);
+        let parsed = language.parse(table, pairs)?;
+        let which = Query {
+            filter: parsed.filter.clone(),
+            searched: parsed.searched.clone(),
+            search: parsed.search.clone(),
+            ..language.parse(table, &[])?
+        };
+        if parsed != which {
+            return Err(Reason::QueryNotAllowed);
+        }
+        let (sent, asked) = self.counted(table, residual, language, parsed)?;
+        let printed = language.print_count(table, &sent, self.tenant).ok_or(Reason::QueryNotAllowed)?;
+        let mut outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
+        outgoing.headers.insert(header::ACCEPT, HeaderValue::from_static("text/plain"));
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Count { asked } })
+    }
+
+    /// Whether figures of a table may be asked for at all, by who may list it.
+    pub fn tells_figures(&self, residual: &Residual) -> bool {
+        let table = self.catalog.table(residual.table());
+        let language = dialect::of(self.catalog.api(table.api));
+        let all = language.parse(table, &[]);
+        all.and_then(|all| self.counted(table, residual, language, all)).is_ok()
+    }
+
+    /// A query that takes into account exactly the records that the caller may list. Errors: there is none.
+    fn counted(
+        &self,
+        table: &Table,
+        residual: &Residual,
+        language: &dyn Language,
+        parsed: Query,
+    ) -> Result<(Query, Asked), Reason> {
+        let scoped = query::scoped(self, table, residual, language, parsed)?;
+        query::check(&scoped.query, table, Some(residual), scoped.exact)?;
+        if !scoped.exact || !tells_tenants_apart(table) {
+            return Err(Reason::QueryNotAllowed);
+        }
+        let asked = Asked { tenant: scoped.tenant, exact: true, pushed: scoped.pushed.into() };
+        let mut sent = scoped.query;
+        sent.filter = sent.filter.and(scoped.added);
+        Ok((sent, asked))
+    }
+}
+
+/// Whether what is known of the tenant's columns lets nobody else's records be counted in, which nobody would notice.
+fn tells_tenants_apart(table: &Table) -> bool {
+    match &table.tenant {
+        Tenancy::Columns(columns) => columns.iter().all(|(_, column)| table.field(*column).push != Some(Push::Loose)),
+        Tenancy::Via(_) | Tenancy::Shared => true,
+    }
+}
+
+fn check(figures: &Figures, table: &Table, residual: &Residual) -> Result<(), Reason> {
+    let mut fields = figures.groups.iter().chain(figures.measures.iter().filter_map(|measure| measure.of.as_ref()));
+    let clear = fields.all(|field| residual.is_clear_everywhere(*field) && is_scalar(&table.field(*field).shape));
+    let fits = figures.measures.iter().all(|measure| fits(measure, table));
+    if clear && fits { Ok(()) } else { Err(Reason::QueryNotAllowed) }
+}
+
+/// Whether a function means something of a field's type.
+fn fits(measure: &Measure, table: &Table) -> bool {
+    let Some(field) = measure.of else { return measure.function == Function::Count };
+    let field = table.field(field);
+    let Shape::Plain(of) = &field.shape else { return false };
+    let is_number = matches!(of, Type::Int | Type::Double | Type::Decimal);
+    match measure.function {
+        Function::Count | Function::CountDistinct => true,
+        Function::Sum | Function::SumDistinct | Function::Average | Function::AverageDistinct => is_number,
+        Function::Min | Function::Max => match field.push {
+            Some(Push::Ordered) => *of != Type::Bool,
+            Some(Push::Exact) => is_number || matches!(of, Type::Timestamp | Type::Date),
+            Some(Push::Double) => is_number,
+            // Which of two that differ is the greater is not said.
+            Some(Push::Loose | Push::Rounded | Push::Seconds | Push::Milliseconds | Push::Microseconds) | None => false,
+        },
+    }
+}
+
+/// What the values of the answer are: of the groups' fields, then of the measures.
+fn kinds(figures: &Figures, table: &Table) -> Vec<Kind> {
+    let own = |field: FieldId| match &table.field(field).shape {
+        Shape::Plain(of) => Kind::Own(of.clone()),
+        Shape::One { .. } | Shape::Many { .. } => Kind::Count,
+    };
+    let measured = |measure: &Measure| match (measure.function, measure.of) {
+        (Function::Min | Function::Max, Some(field)) => own(field),
+        (Function::Count | Function::CountDistinct, _) | (_, None) => Kind::Count,
+        _ => Kind::Number,
+    };
+    figures.groups.iter().map(|field| own(*field)).chain(figures.measures.iter().map(measured)).collect()
+}
+
+fn names(figures: &Figures, table: &Table) -> Vec<String> {
+    let name = |field: FieldId| &table.field(field).name;
+    let measured = |measure: &Measure| match measure.of {
+        Some(field) => format!("{} {}", measure.function.word(), name(field)),
+        None => measure.function.word().to_owned(),
+    };
+    let groups = figures.groups.iter().map(|field| format!("by {}", name(*field)));
+    figures.measures.iter().map(measured).chain(groups).collect()
+}
