@@ -28,6 +28,8 @@ struct SeenTable<'a> {
     operations: Vec<(&'a Route, &'a Action, Arc<Residual>)>,
     /// In declared order.
     fields: Vec<SeenField<'a>>,
+    /// Whether it may be asked how many records there are, and what they come to.
+    figures: bool,
 }
 
 struct SeenField<'a> {
@@ -133,7 +135,9 @@ impl<'a> SeenTable<'a> {
             (read || writable).then_some(SeenField { id, name: &field.name, kind, read })
         });
         let fields = fields.collect();
-        Self { table, operations, fields }
+        let listing = operations.iter().find(|(_, action, _)| **action == Action::List);
+        let figures = listing.is_some_and(|(_, _, residual)| case.tells_figures(residual));
+        Self { table, operations, fields, figures }
     }
 
     fn residual(&self, case: &Case<'_>, action: &Action) -> bool {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Kind, Seen, SeenField, SeenKind, SeenTable};
 use crate::api::template::Segment;
-use crate::api::{Dialect, Operator, Parameters, Place, Records, Route, Shape, Template};
+use crate::api::{Dialect, FieldId, Operator, Parameters, Place, Records, Route, RouteKind, Shape, Template};
 use crate::dialect;
 use crate::model::value::Type;
 use crate::model::{Action, percent};
@@ -29,6 +29,11 @@ pub(super) fn write(seen: &Seen<'_>) -> Vec<u8> {
             let item = paths.entry(path(seen, &route.path)).or_insert_with(|| json!({}));
             item[route.method.as_str().to_ascii_lowercase()] = operation(seen, table, route, action, residual);
         }
+        if let (true, Some((_, _, residual))) = (table.figures, table.operation(&Action::List)) {
+            for route in seen.api.routes.iter().filter(|route| counts(route, table)) {
+                paths.insert(path(seen, &route.path), json!({ "get": count(table, residual) }));
+            }
+        }
     }
     let document = json!({
         "openapi": "3.1.0",
@@ -37,6 +42,28 @@ pub(super) fn write(seen: &Seen<'_>) -> Vec<u8> {
         "components": { "schemas": schemas },
     });
     document.to_string().into_bytes()
+}
+
+fn counts(route: &Route, of: &SeenTable<'_>) -> bool {
+    matches!(route.kind, RouteKind::Count { table } if table == of.table.id)
+}
+
+/// How many records there are, as a number in plain text.
+fn count(table: &SeenTable<'_>, residual: &Residual) -> Value {
+    let names = ["$filter"].into_iter().chain(searches(table, residual).then_some("$search"));
+    let parameters: Vec<Value> = names.map(|name| json!({ "name": name, "in": "query", "schema": text() })).collect();
+    json!({
+        "operationId": format!("{}.count", table.table.name),
+        "parameters": parameters,
+        "responses": { "200": { "description": "done", "content": { "text/plain": { "schema": number() } } } },
+    })
+}
+
+/// Whether all that a search reads shows to this caller on every row.
+fn searches(table: &SeenTable<'_>, residual: &Residual) -> bool {
+    let fields = &table.table.search;
+    let shows = |field: &FieldId| residual.is_clear_everywhere(*field) && !table.table.field(*field).is_secret();
+    !fields.is_empty() && fields.iter().all(shows)
 }
 
 /// As this caller asks for it: a tenant in it is the caller's own.
@@ -195,6 +222,18 @@ fn query(seen: &Seen<'_>, table: &SeenTable<'_>, residual: &Residual) -> Vec<(St
     if let Dialect::Rest(rest) = &seen.api.dialect {
         return of_rest(&rest.parameters, table, residual);
     }
+    let of_search = |name| searches(table, residual).then_some(name);
+    let figures = |names: &'static [&'static str], known: bool| if known && table.figures { names } else { &[] };
+    let more: Vec<&str> = match &seen.api.dialect {
+        Dialect::Odata(odata) => {
+            of_search("$search").iter().chain(figures(&["$apply"], odata.aggregates)).copied().collect()
+        }
+        Dialect::Directus(directus) => {
+            let names = figures(&["aggregate", "groupBy"], directus.aggregates);
+            of_search("search").iter().chain(names).copied().collect()
+        }
+        Dialect::Rest(_) | Dialect::Pocketbase(_) => Vec::new(),
+    };
     let (texts, numbers): (&[&str], &[&str]) = if let Dialect::Odata(_) = &seen.api.dialect {
         (&["$filter", "$orderby", "$select", "$expand", "$count"], &["$top", "$skip"])
     } else if let Dialect::Pocketbase(_) = &seen.api.dialect {
@@ -202,7 +241,7 @@ fn query(seen: &Seen<'_>, table: &SeenTable<'_>, residual: &Residual) -> Vec<(St
     } else {
         (&["filter", "sort", "fields", "meta"], &["limit", "offset", "page"])
     };
-    let texts = texts.iter().map(|name| ((*name).to_owned(), text()));
+    let texts = texts.iter().chain(&more).map(|name| ((*name).to_owned(), text()));
     texts.chain(numbers.iter().map(|name| ((*name).to_owned(), number()))).collect()
 }
 
@@ -212,6 +251,8 @@ fn of_rest(parameters: &Parameters, table: &SeenTable<'_>, residual: &Residual) 
         all.push((limit.name.to_string(), json!({ "type": "integer", "minimum": 1, "maximum": limit.max })));
     }
     all.extend(parameters.offset.iter().chain(&parameters.page).map(|name| (name.to_string(), number())));
+    let search = parameters.search.iter().filter(|_| searches(table, residual));
+    all.extend(search.map(|name| (name.to_string(), text())));
     all.extend(parameters.sort.iter().map(|sort| (sort.list.name.to_string(), text())));
     let lists = parameters.fields.iter().chain(&parameters.expand);
     all.extend(lists.map(|list| (list.name.to_string(), text())));
