@@ -34,6 +34,7 @@ fn plan() -> Option<Arc<Plan>> {
     match case.list(&Action::List, route, &[], residual, &pairs).ok()? {
         Listing::Page(permit) => Some(plan(&permit)),
         Listing::Walk(walk) => Some(plan(&case.page(&walk, 0))),
+        Listing::Aggregate(_) => None,
     }
 }
 

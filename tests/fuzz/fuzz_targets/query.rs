@@ -37,8 +37,11 @@ fuzz_target!(|text: &str| bounded(|| hold(text)));
 /// A text as a filter, or as any options.
 fn odata(text: &str) {
     let world = &*WORLD;
-    let (service, table) = (Odata::new(50, 100), world.contacts());
-    for asked in [vec![("$filter".to_owned(), text.to_owned())], pairs(text)] {
+    let (mut service, table) = (Odata::new(50, 100), world.contacts());
+    service.aggregates = true;
+    for asked in
+        [vec![("$filter".to_owned(), text.to_owned())], vec![("$apply".to_owned(), text.to_owned())], pairs(text)]
+    {
         let Ok(query) = service.parse(table, &asked) else { continue };
         let printed = service.print(table, &query, &world.tenant, true);
         let again = service.parse(table, &pairs(&printed)).expect("what is printed can be read");
@@ -61,7 +64,8 @@ fn odata(text: &str) {
 /// A text as a filter, or as any parameters.
 fn directus(text: &str) {
     let world = &*WORLD;
-    let (server, table) = (Directus::new(50, 100, HashMap::new()), world.contacts());
+    let (mut server, table) = (Directus::new(50, 100, HashMap::new()), world.contacts());
+    server.aggregates = true;
     for asked in [vec![("filter".to_owned(), text.to_owned())], pairs(text)] {
         let Ok(query) = server.parse(table, &asked) else { continue };
         let printed = server.print(table, &query, &world.tenant, true);
