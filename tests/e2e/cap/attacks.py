@@ -42,6 +42,30 @@ def forbidden(method, target, body, who="ana"):
 
 NEW = {"name": "New", "email": "n@new.example", "region": "EMEA", "stage": "lead", "accountId": 1}
 
+# Hidden, masked, on some rows only, through relations, and by names with a meaning of their own.
+FIGURES = [
+    *[("ana", "deals", text) for text in [
+        "aggregate(margin with max as m)", "aggregate(margin with countdistinct as m)", "groupby((margin))",
+        "groupby((margin),aggregate($count as n))", "groupby((stage,margin))", "groupby((account/internal_note),aggregate($count as n))",
+        "groupby((account/name))", "groupby((account))", "aggregate(account/internal_note with max as m)", "aggregate(title with sum as s)",
+        "aggregate(owner_id with max as m)", "filter(margin eq 'x')/aggregate($count as n)",
+        "filter(margin ge 'S' or id gt 0)/aggregate($count as n)", "filter(account/internal_note ne null)/aggregate($count as n)",
+        "filter(true)/aggregate($count as n)", "aggregate($count as n)/filter(n gt 1)", "concat(aggregate($count as n),groupby((margin)))",
+        "compute(margin as x)/aggregate(x with max as m)", "topcount(1,amount)", "search(SECRET)/aggregate($count as n)", "identity",
+        "orderby(margin)/groupby((stage))", "top(1)/aggregate(margin with max as m)", "aggregate($count as n,amount with sum as n)",
+        "groupby((stage),aggregate($count as stage))", "aggregate(amount)", "aggregate(amount with sum as x,margin)",
+        "groupby((rollup(stage,owner_id)),aggregate($count as n))", "groupby((stage),topcount(1,amount))",
+        "filter(stage eq ')/aggregate($count as n)", "filter(stage eq 'won') or (true)/aggregate($count as n)",
+    ]],
+    *[("ana", "contacts", text) for text in ["aggregate($count as n)", "groupby((region))", "aggregate(email with countdistinct as n)"]],
+    *[("auditor", "deals", text) for text in [
+        "aggregate(amount with sum as s)", "aggregate(amount with max as s)", "groupby((amount),aggregate($count as n))",
+        "filter(amount gt 100)/aggregate($count as n)", "groupby((owner_id))"]],
+    *[("support", "contacts", text) for text in [
+        "groupby((national_id),aggregate($count as n))", "aggregate(birthday with min as m)", "groupby((email))",
+        "aggregate(phone with countdistinct as n)", "filter(email ge 'm')/aggregate($count as n)"]],
+]
+
 READS = [
     # U1: out of the tenant by the filter's own syntax.
     *filters("true", "1 eq 1", "id eq 1 or 1 eq 1", "name eq 'x') or (organization_id eq 'globex'", "name eq '' or ''=''",
@@ -62,7 +86,22 @@ READS = [
     *queries("/contacts?$orderby=national_id", "/contacts?$orderby=email", "/contacts?$orderby=account/internal_note",
              "/contacts?$orderby=length(national_id)", "/contacts?$orderby=account/name%20desc", "/contacts?$orderby=name,national_id",
              "/contacts?$orderby=phone", same_as=f"{ROOT}/contacts?$orderby=nothing"),
-    *queries("/contacts?$search=SECRET", "/contacts?$search=%22SECRET%22", "/contacts?search=SECRET"),
+    *queries("/contacts?$search=SECRET", "/contacts?$search=%22SECRET%22", "/contacts?search=SECRET", "/contacts?$search=Contact",
+             "/activities?$search=SECRET", "/deals?$search=SECRET%20OR%20Deal", "/deals?$search=NOT%20Deal", "/deals?$search=%22Deal",
+             "/deals?$search=Deal%20AND%20won", "/deals?$search=(Deal)", "/deals(1)?$search=Deal", "/contacts/$count?$search=Contact"),
+    *queries("/contacts?$search=x", "/contacts?$search=acme", "/accounts?$search=x", who="support"),
+    *queries("/deals?$search=Deal", "/deals?$search=x", "/deals?$search=SECRET", who="auditor"),
+    # How many of what may not be seen.
+    *queries("/contacts/$count", "/contacts/$count?$filter=national_id%20ge%20'S'", "/contacts/$count?$filter=id%20eq%203",
+             "/deals/$count?$filter=margin%20ne%20null", "/deals/$count?$filter=account/internal_note%20ne%20null", "/deals/$count?$top=1",
+             "/deals/$count?$orderby=margin", "/deals/$count?$count=true", "/deals/$count?$apply=aggregate($count%20as%20n)",
+             "/deals/$count?$skiptoken=1", same_as=f"{ROOT}/contacts/$count?$filter=nothing%20eq%201"),
+    # What they come to.
+    *[Attack(f"{text} by {who}", f"{ROOT}/{table}?$apply={quote(text, safe='')}", 400, "query_not_allowed", who,
+             same_as=f"{ROOT}/{table}?$apply={quote('aggregate(nothing with sum as n)', safe='')}") for who, table, text in FIGURES],
+    *queries(*[f"/deals?$apply=aggregate($count%20as%20n)&{more}" for more in
+               ["$filter=stage%20eq%20'won'", "$select=n", "$orderby=margin", "$orderby=n", "$top=1", "$skip=1", "$count=true", "$search=Deal",
+                "$expand=account", "$compute=margin%20as%20x"]]),
     # U4: other names for what is hidden.
     *queries("/contacts?$select=national_id", "/contacts?$select=account/internal_note", "/contacts?$select=id,national_id",
              "/contacts?$select=id,nothing", same_as=f"{ROOT}/contacts?$select=nothing"),
@@ -91,7 +130,7 @@ READS = [
     # U5: properties, values, relations and casts as paths.
     *absent("/contacts(1)/national_id", "/contacts(1)/national_id/$value", "/contacts(1)/name", "/contacts(1)/name/$value",
             "/contacts(1)/account", "/contacts(1)/account/internal_note", "/contacts(1)/account/contacts", "/contacts(1)/$value",
-            "/contacts(1)/$ref", "/contacts(1)/account/$ref", "/accounts(1)/contacts", "/accounts(1)/contacts/$count", "/contacts/$count",
+            "/contacts(1)/$ref", "/contacts(1)/account/$ref", "/accounts(1)/contacts", "/accounts(1)/contacts/$count", "/contacts(1)/$count",
             "/contacts/1", "/contacts/1/national_id", "/contacts(1)/CrmService.contacts", "/contacts/CrmService.contacts",
             "/contacts/$each", "/contacts/$query", "/contacts/$filter(@f)"),
     # U10: side doors.

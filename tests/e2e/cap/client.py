@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import attacks
+import figures
 import harness
 import hostile
 import identity
@@ -110,6 +111,38 @@ def random_queries_find_what_the_rows_say_and_count_it(run):
         linked += number % 4 == 0 and len(query.expected) > 10
     print(f"300 random lists, seed {SEED}: 0 differences; {counted} told their total, {linked} were longer than a page", flush=True)
     expect(counted >= COUNTED and linked > 10, counted, "told their total,", linked, "were long")
+
+
+@case("serving")
+def random_figures_come_to_what_the_rows_say(run):
+    counted = 0
+    for number, asked in enumerate(figures.draw(run.rows, 120, SEED)):
+        told = (asked, f"seed {SEED}, figures {number}:")
+        found = run.get(asked.who, asked.target(ROOT), version=1 + number % 2)
+        expect(set(found) == {"value"} and figures.same(found["value"], asked.groups), *told, found)
+        answer = run.ask(asked.who, "GET", asked.count(ROOT).replace(" ", "%20"))
+        expect(answer.status_code == 200 and answer.headers["content-type"] == "text/plain", *told, answer.status_code, answer.text)
+        expect(answer.text == str(asked.rows), *told, answer.text, "of", asked.rows)
+        counted += asked.rows > 0
+    print(f"120 random figures and as many counts, seed {SEED}: 0 differences; {counted} of some rows", flush=True)
+    expect(counted > 60, counted, "were of some rows")
+    outcome = run.outcome(run.ask("ana", "GET", f"{ROOT}/deals?$apply=groupby((stage),aggregate(amount%20with%20sum%20as%20s))"))
+    expect(outcome["aggregated"] == ["sum amount", "by stage"] and outcome["groups"] == 4 and "keys" not in outcome, outcome)
+
+
+@case("serving")
+def random_searches_find_what_the_declared_fields_say(run):
+    some = 0
+    for number, (who, table, text, expected) in enumerate(figures.searches(run.rows, 80, SEED)):
+        told = (who, table, text, f"seed {SEED}, search {number}:")
+        target = f"$search={quote(text, safe='')}"
+        found = sorted(str(row["id"]) for row in run.pages(who, table, target, size=[None, 3, 100][number % 3]))
+        expect(found == expected, *told, found, "is not", expected)
+        answer = run.ask(who, "GET", f"{ROOT}/{table}/$count?{target}")
+        expect(answer.status_code == 200 and answer.text == str(len(expected)), *told, answer.text, "of", len(expected))
+        some += bool(expected)
+    print(f"80 random searches, seed {SEED}: 0 differences; {some} found something", flush=True)
+    expect(some > 30, some, "found something")
 
 
 @case("serving")
