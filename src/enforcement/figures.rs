@@ -133,7 +133,9 @@ fn check(figures: &Figures, table: &Table, residual: &Residual) -> Result<(), Re
     let mut fields = figures.groups.iter().chain(figures.measures.iter().filter_map(|measure| measure.of.as_ref()));
     let clear = fields.all(|field| residual.is_clear_everywhere(*field) && is_scalar(&table.field(*field).shape));
     let fits = figures.measures.iter().all(|measure| fits(measure, table));
-    if clear && fits { Ok(()) } else { Err(Reason::QueryNotAllowed) }
+    // A group by the key is a record, and which records somebody has seen is on record of lists alone.
+    let are_groups = !figures.groups.contains(&table.key);
+    if clear && fits && are_groups { Ok(()) } else { Err(Reason::QueryNotAllowed) }
 }
 
 /// Whether a function means something of a field's type.

@@ -318,6 +318,9 @@ async fn figures_of_what_is_not_clear_everywhere_are_refused_as_those_of_nothing
         "groupby((stage,ssn))",
         "groupby((organization_id),aggregate($count as n))",
         "groupby((nothing))",
+        // A list by another name, of which no keys are on record.
+        "groupby((id))",
+        "groupby((name,id),aggregate($count as n))",
         // By what is hidden.
         "filter(ssn eq 'x')/aggregate($count as n)",
         "filter(region eq 'north')/groupby((stage))",

@@ -182,6 +182,9 @@ async fn figures_of_what_is_not_clear_everywhere_are_refused_as_those_of_nothing
         "groupBy=stage,stage",
         "groupBy=organization_id",
         "groupBy=*",
+        // A list by another name, of which no keys are on record.
+        "groupBy=id",
+        "groupBy=id,name&aggregate[count]=*",
         // Two values of one name.
         "groupBy=count&aggregate[count]=*",
         "aggregate[count]=*,id",

@@ -53,7 +53,7 @@ FIGURES = [
         "filter(true)/aggregate($count as n)", "aggregate($count as n)/filter(n gt 1)", "concat(aggregate($count as n),groupby((margin)))",
         "compute(margin as x)/aggregate(x with max as m)", "topcount(1,amount)", "search(SECRET)/aggregate($count as n)", "identity",
         "orderby(margin)/groupby((stage))", "top(1)/aggregate(margin with max as m)", "aggregate($count as n,amount with sum as n)",
-        "groupby((stage),aggregate($count as stage))", "aggregate(amount)", "aggregate(amount with sum as x,margin)",
+        "groupby((stage),aggregate($count as stage))", "aggregate(amount)", "aggregate(amount with sum as x,margin)", "groupby((id))", "groupby((stage,id),aggregate($count as n))",
         "groupby((rollup(stage,owner_id)),aggregate($count as n))", "groupby((stage),topcount(1,amount))",
         "filter(stage eq ')/aggregate($count as n)", "filter(stage eq 'won') or (true)/aggregate($count as n)",
     ]],
