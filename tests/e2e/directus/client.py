@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 
 import httpx
 
+import aggregates
 import attacks
 import harness
 import hostile
@@ -170,6 +171,31 @@ def a_filter_with_characters_of_the_upstreams_syntax_is_a_value(run):
     for text in ['EMEA"}},{"id":{"_nnull":true', "EMEA' OR 1=1 --", "{}", "[]", "%", "\\", "EMEA\\", "a,b", "(1)"]:
         answer = run.get("ana", f"/items/contacts?filter={quote(json.dumps({'region': {'_eq': text}}), safe='')}")
         expect(answer["data"] == [], text, answer)
+
+
+@case("serving")
+def random_figures_come_to_what_the_rows_say(run):
+    some = 0
+    for number, asked in enumerate(aggregates.draw(run.rows, 120, SEED)):
+        told = (asked, f"seed {SEED}, figures {number}:")
+        found = run.get(asked.who, asked.target(), version=1 + number % 2)
+        expect(set(found) == {"data"} and aggregates.same(found["data"], asked.groups), *told, found)
+        some += len(asked.groups) > 1
+    print(f"120 random figures, seed {SEED}: 0 differences; {some} of several groups", flush=True)
+    expect(some > 30, some, "were of several groups")
+    outcome = run.outcome(run.ask("ana", "GET", "/items/deals?groupBy=stage&aggregate[sum]=amount"))
+    expect(outcome["aggregated"] == ["sum amount", "by stage"] and outcome["groups"] == 4 and "keys" not in outcome, outcome)
+
+
+@case("serving")
+def random_searches_find_what_the_declared_columns_say(run):
+    some = 0
+    for number, (who, table, text, expected) in enumerate(aggregates.searches(run.rows, 80, SEED)):
+        found, told = run.pages(who, table, f"&search={quote(text, safe='')}&meta=filter_count", size=[3, 25, 200][number % 3])
+        expect(told and [row["id"] for row in found] == expected, who, table, text, f"seed {SEED}, search {number}:", found, expected)
+        some += bool(expected)
+    print(f"80 random searches, seed {SEED}: 0 differences; {some} found something", flush=True)
+    expect(some > 30, some, "found something")
 
 
 # Random policies and random queries.
