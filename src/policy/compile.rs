@@ -165,8 +165,10 @@ fn hash(files: &[Arc<Source>]) -> String {
     files.sort_by(|a, b| (&a.path, &a.text).cmp(&(&b.path, &b.text)));
     let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     for file in files {
+        // Without its folder, so that instances with the same policies name them alike.
+        let name = file.path.rsplit(['/', std::path::MAIN_SEPARATOR]).next().unwrap_or_default();
         // Lengths keep one file's end from being read as another's beginning.
-        for part in [&file.path, &file.text] {
+        for part in [name, &file.text] {
             digest.update(&(part.len() as u64).to_be_bytes());
             digest.update(part.as_bytes());
         }
