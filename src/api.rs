@@ -44,6 +44,8 @@ pub struct Catalog {
     by_name: HashMap<Name, TableId>,
     /// By table.
     fields: Vec<Names>,
+    /// SHA-256 over the files.
+    hash: [u8; 32],
 }
 
 impl Catalog {
@@ -72,7 +74,12 @@ impl Catalog {
         let by_name = tables.iter().map(|table| (Name::clone(&table.name), table.id)).collect();
         let names = |table: &Table| Names::new(table.fields.iter().map(|field| Name::clone(&field.name)));
         let fields = tables.iter().map(names).collect();
-        Self { apis, tables, by_name, fields }
+        Self { apis, tables, by_name, fields, hash: [0; 32] }
+    }
+
+    /// Another one where the files say something else, in whatever words.
+    pub fn hash(&self) -> &[u8; 32] {
+        &self.hash
     }
 
     /// Whether any route takes WebSockets.
@@ -196,6 +203,8 @@ pub struct Parameters {
     pub offset: Option<Name>,
     /// Counts pages from 1.
     pub page: Option<Name>,
+    /// The client's alone: where a list goes on.
+    pub cursor: Name,
     pub sort: Option<Sort>,
     pub fields: Option<ListParameter>,
     pub expand: Option<ListParameter>,
@@ -213,6 +222,7 @@ impl Parameters {
     /// Values of one list, where nothing else is declared.
     pub const LIST: usize = 100;
     pub const MAX_LIST: usize = 1000;
+    pub const CURSOR: &str = "scrim_cursor";
 }
 
 impl Default for Parameters {
@@ -221,6 +231,7 @@ impl Default for Parameters {
             limit: None,
             offset: None,
             page: None,
+            cursor: Self::CURSOR.into(),
             sort: None,
             fields: None,
             expand: None,

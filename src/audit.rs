@@ -252,6 +252,9 @@ pub struct Outcome {
     /// Groups of which it was told.
     #[serde(skip_serializing_if = "is_none")]
     pub groups: u64,
+    /// By what a list went on where an earlier page of it ended: `cursor` or `memory`. Never where that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<&'static str>,
     pub rows_returned: u64,
     pub rows_dropped: u64,
     pub tenant_violations: u64,

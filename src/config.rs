@@ -11,6 +11,7 @@ mod identity;
 mod limits;
 mod listeners;
 mod own;
+mod paging;
 mod proxies;
 mod rates;
 mod raw;
@@ -35,6 +36,7 @@ pub use credential::{Choice, Credential, is_plain};
 pub use limits::Limits;
 pub use listeners::{CertificateFiles, ClientAuth, Listener, Tls, TlsVersion, UnknownName};
 pub use own::{OwnCertificate, OwnCertificates, tenant_name};
+pub use paging::Paging;
 pub use proxies::{Forwarding, TrustedProxies, contains};
 pub use secrets::{Fingerprint, Keyring, Sealed};
 pub use upstreams::{ClientCertificate, Health, Scheme, Shown, Upstream};
@@ -58,6 +60,7 @@ pub struct Config {
     /// A folder; every `*.yaml` in it that is not `*_test.yaml` is a policy.
     pub policies: PathBuf,
     pub limits: Limits,
+    pub paging: Paging,
     pub rates: Vec<Rate>,
     pub hsts: Hsts,
     /// Without it, pages of no other origin may ask.

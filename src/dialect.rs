@@ -73,6 +73,11 @@ pub trait Language {
         None
     }
 
+    /// How a client names the place where a walk through a list goes on. `None`: it counts records or pages.
+    fn resumes(&self) -> Option<Resumption<'_>> {
+        None
+    }
+
     /// What the upstream says of a record that isn't there, besides that it isn't found.
     fn absence(&self) -> Option<StatusCode> {
         None
@@ -121,6 +126,16 @@ pub struct Continuation {
     /// Whoever names this parameter pages by themselves.
     pub limit: &'static str,
     pub offset: &'static str,
+}
+
+/// The client's parameter for a place that the gateway told it. The upstream never sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumption<'a> {
+    pub parameter: &'a str,
+    /// Parameters that say where a page begins, too.
+    pub in_place_of: [Option<&'a str>; 2],
+    /// Whether the head of an answer tells it (`Link`, RFC 8288); otherwise its [`Continuation`] does.
+    pub in_head: bool,
 }
 
 /// Where records and what is said of them lie in an answer.

@@ -7,6 +7,7 @@ mod blame;
 pub mod figures;
 pub(crate) mod pushdown;
 mod query;
+mod walk;
 pub mod write;
 
 use std::sync::Arc;
@@ -19,12 +20,14 @@ use crate::api::template::Segment;
 use crate::api::{
     Api, Catalog, FieldId, InexactPaging, Live, Records, Route, RouteKind, Shape, Table, TableId, Template,
 };
-use crate::dialect::{self, Continuation, Language, PagedBy, Query};
-use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace, percent};
+use crate::cursor::Cursors;
+use crate::dialect::{self, Query};
+use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace};
 use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
 use crate::redact::{Frame, Lens, Plan, Relations};
 use crate::secret::Secret;
 use query::Scoped;
+pub use walk::{Next, Onward, Walk};
 
 /// Of what a client calls the last event that it has seen.
 const MAX_EVENT_ID: usize = 256;
@@ -44,16 +47,6 @@ pub struct Fetch {
     pub asked: Asked,
     /// What to add to a page that is full.
     pub next: Option<Next>,
-}
-
-/// Where the page after a full one is: a member of the envelope whose text is a link, of characters that JSON needn't
-/// escape.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Next {
-    pub member: &'static str,
-    pub link: String,
-    /// Records of a full page.
-    pub full: u64,
 }
 
 /// What an upstream was asked for, so that other records in its answer are its fault.
@@ -131,6 +124,7 @@ pub struct Case<'a> {
     pub trace: Trace,
     pub now: Timestamp,
     pub masking_key: Option<&'a Secret>,
+    pub cursors: &'a Cursors,
     /// By which the client calls a write that it may send again.
     pub idempotency_key: Option<&'a [u8]>,
     /// Nesting of JSON beyond this is refused.
@@ -141,40 +135,11 @@ pub struct Case<'a> {
 #[derive(Debug)]
 pub enum Listing {
     /// The upstream's own page: as it is, or with fewer records where the API description allows short pages.
-    Page(Permit<Fetch>),
+    Page(Box<Permit<Fetch>>),
     /// What the records come to, and none of them.
     Aggregate(Permit<figures::Aggregate>),
     /// Rows may be dropped that the upstream counts: pages are read from the first on until the client's is full.
-    Walk(Walk),
-}
-
-/// Reads an upstream's pages one after the other and shows the client a window of what it may see.
-#[derive(Debug)]
-pub struct Walk {
-    base: Permit<Fetch>,
-    table: TableId,
-    query: Box<Query>,
-    /// Visible records before the client's page.
-    pub skip: u64,
-    /// Visible records on the client's page.
-    pub take: u64,
-    /// Records asked for at a time; `None` if the upstream has no paging and answers all at once.
-    pub step: Option<u64>,
-}
-
-impl Walk {
-    /// How each of its pages is redacted.
-    pub fn plan(&self) -> &Arc<Plan> {
-        &self.base.purpose.plan
-    }
-
-    pub fn asked(&self) -> &Asked {
-        &self.base.purpose.asked
-    }
-
-    pub fn next(&self) -> Option<&Next> {
-        self.base.purpose.next.as_ref()
-    }
+    Walk(Box<Walk>),
 }
 
 impl<'a> Case<'a> {
@@ -277,11 +242,16 @@ impl<'a> Case<'a> {
         let table = self.catalog.table(residual.table());
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
-        let query = language.parse(table, pairs)?;
+        let (cursor, pairs) = walk::named(language, pairs);
+        let query = language.parse(table, &pairs)?;
+        // Which of two places is meant?
+        if cursor.is_some() && (query.offset.is_some() || query.page.is_some()) {
+            return Err(Reason::QueryNotAllowed);
+        }
         let exports = *action == Action::Export;
         if let Some(figures) = query.figures.clone() {
-            // A file is one of records.
-            return match exports {
+            // A file is one of records, and so is what a cursor leads to.
+            return match exports || cursor.is_some() {
                 true => Err(Reason::QueryNotAllowed),
                 false => self.aggregate(route, variables, &residual, query, &figures).map(Listing::Aggregate),
             };
@@ -308,50 +278,18 @@ impl<'a> Case<'a> {
         // Nobody would read it.
         sent.count &= exact && !exports;
         let take = language.paging().limit.map_or(u64::MAX, |limit| query.limit.unwrap_or(limit.default));
-        let next = next(language, route, pairs, query.offset.unwrap_or_default(), take).filter(|_| !exports);
+        let next = walk::next(language, route, &pairs, query.offset.unwrap_or_default(), take).filter(|_| !exports);
         let printed = language.print(table, &sent, self.tenant, true);
         let mut outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
         outgoing.headers.insert(header::ACCEPT, accept);
         let asked = Asked { tenant, exact, pushed: pushed.into() };
         let permit = Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Fetch { plan, asked, next } };
         if exact || table.inexact_paging == InexactPaging::Short {
-            return Ok(Listing::Page(permit));
+            // Of such a list none is ever told.
+            return if cursor.is_some() { Err(Reason::CursorExpired) } else { Ok(Listing::Page(Box::new(permit))) };
         }
-        let paging = language.paging();
-        let skip = match (query.offset, query.page) {
-            (Some(offset), _) => offset,
-            (None, Some(page)) => page.saturating_sub(1).saturating_mul(take),
-            (None, None) => 0,
-        };
-        let step = paging.limit.filter(|_| paging.by.is_some()).map(|limit| limit.max);
-        // Of how many there are in all, the upstream can only tell what isn't so.
-        sent.count = false;
-        Ok(Listing::Walk(Walk { base: permit, table: table.id, query: Box::new(sent), skip, take, step }))
-    }
-
-    /// Numbers that lead the envelope of a walk's answer.
-    pub fn lead(&self, walk: &Walk) -> Vec<(&'static str, i64)> {
-        dialect::of(self.catalog.api(self.catalog.table(walk.table).api)).lead(&walk.query)
-    }
-
-    /// The permit for one of the upstream's pages, from 0.
-    pub fn page(&self, walk: &Walk, page: u64) -> Permit<Fetch> {
-        let table = self.catalog.table(walk.table);
-        let language = dialect::of(self.catalog.api(table.api));
-        let mut query = walk.query.clone();
-        query.limit = walk.step;
-        (query.offset, query.page) = (None, None);
-        if let Some(step) = walk.step {
-            match language.paging().by {
-                Some(PagedBy::Offset) => query.offset = Some(page.saturating_mul(step)),
-                Some(PagedBy::Page) | None => query.page = Some(page.saturating_add(1)),
-            }
-        }
-        let mut outgoing = walk.base.outgoing.clone();
-        let path = outgoing.target.split('?').next().unwrap_or_default().to_owned();
-        outgoing.target = format!("{path}?{}", language.print(table, &query, self.tenant, true));
-        let purpose = walk.base.purpose.clone();
-        Permit { upstream: Arc::clone(&walk.base.upstream), outgoing, purpose }
+        let asked = walk::Wanted { action, route, pairs: &pairs, query, take, cursor };
+        self.walk(permit, sent, asked).map(|walk| Listing::Walk(Box::new(walk)))
     }
 
     /// One record, for the client.
@@ -383,7 +321,8 @@ impl<'a> Case<'a> {
     pub fn check_refused_query(&self, table: TableId, pairs: &[(String, String)]) -> Result<(), Reason> {
         let table = self.catalog.table(table);
         let language = dialect::of(self.catalog.api(table.api));
-        query::check(&language.parse(table, pairs)?, table, None, false)
+        let (_, pairs) = walk::named(language, pairs);
+        query::check(&language.parse(table, &pairs)?, table, None, false)
     }
 
     /// A declared opaque route: hidden from whoever holds none of its roles, and from credentials cut down to tables.
@@ -484,28 +423,6 @@ fn check_key(table: &Table, route: &Route, variables: &[(Name, String)]) -> Resu
         Shape::One { .. } | Shape::Many { .. } => false,
     };
     if !is_typed || variables.iter().all(|(_, key)| is_spelled(key)) { Ok(()) } else { Err(Reason::RecordHidden) }
-}
-
-/// The client's own query for the page after this one, where the dialect links to it and the client leaves its size to the
-/// server.
-fn next(language: &dyn Language, route: &Route, pairs: &[(String, String)], offset: u64, take: u64) -> Option<Next> {
-    let Continuation { member, limit, offset: name } = language.continues()?;
-    let Some(Segment::Literal(set)) = route.path.segments.last() else { return None };
-    if pairs.iter().any(|(named, _)| *named == limit) {
-        return None;
-    }
-    let offset = offset.checked_add(take)?.to_string();
-    let mut link = format!("{set}?");
-    let kept = pairs.iter().filter(|(named, _)| *named != name).map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in kept.chain([(name, offset.as_str())]) {
-        if !link.ends_with('?') {
-            link.push('&');
-        }
-        percent::encode_keeping(name, &mut link, |b| percent::is_unreserved(b) || b == b'$');
-        link.push('=');
-        percent::encode(value, &mut link);
-    }
-    Some(Next { member, link, full: take })
 }
 
 /// The route by which a table is listed.

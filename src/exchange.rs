@@ -196,6 +196,11 @@ impl Exchange {
         self.outcome.upstream_requests += 1;
     }
 
+    /// A walk through a list goes on where another one stopped, as it was told or as it is remembered.
+    pub fn resumes(&mut self, by: &'static str) {
+        self.outcome.resumed = Some(by);
+    }
+
     pub fn granted_by(&mut self, rules: impl IntoIterator<Item = Name>) {
         self.outcome.rules_granted.extend(rules.into_iter().map(|rule| rule.to_string()));
     }

@@ -321,6 +321,7 @@ impl Shared {
         if let Some(old) = self.in_force.load().as_ref() {
             snapshot.authenticator.inherit(&old.authenticator);
             snapshot.hierarchy.inherit(&old.hierarchy);
+            snapshot.cursors.inherit(&old.cursors);
         }
         if let Err(error) = self.log.reopen().await {
             return Err(vec![unplaced(

@@ -13,7 +13,8 @@
 //! 6. [`policy`] decides; it is pure, and a failure inside it is a denial.
 //! 7. [`enforcement`] turns decisions into permits, the only values that [`upstream`] sends.
 //!    Documents about the tables ([`metadata`]) need none: they are made here.
-//! 8. [`redact`] scans the answer once, drops rows, removes and masks fields.
+//! 8. [`redact`] scans the answer once, drops rows, removes and masks fields. Where a list was read further than it was
+//!    shown, [`cursor`] knows where it goes on.
 //! 9. [`audit`] and [`metrics`] record exactly one exchange.
 //!
 //! # What never happens
@@ -56,6 +57,8 @@ pub mod policy;
 
 pub mod enforcement;
 pub mod upstream;
+
+pub mod cursor;
 
 pub mod redact;
 

@@ -251,6 +251,7 @@ pub enum Reason {
     CascadeNotGranted,
     // query and body
     QueryNotAllowed,
+    CursorExpired,
     ListTooLong,
     BodyMalformed,
     BodyTooLarge,
@@ -318,6 +319,7 @@ impl Reason {
             Self::ReferenceNotReadable => "reference_not_readable",
             Self::CascadeNotGranted => "cascade_not_granted",
             Self::QueryNotAllowed => "query_not_allowed",
+            Self::CursorExpired => "cursor_expired",
             Self::ListTooLong => "list_too_long",
             Self::BodyMalformed => "body_malformed",
             Self::BodyTooLarge => "body_too_large",

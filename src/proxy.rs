@@ -23,6 +23,7 @@ mod negotiation;
 mod records;
 mod reply;
 mod scoped;
+mod walks;
 mod websocket;
 
 use std::net::IpAddr;
@@ -248,6 +249,7 @@ impl Proxy {
             trace: exchange.trace,
             now: exchange.now,
             masking_key: config.masking_key.as_ref(),
+            cursors: &snapshot.cursors,
             idempotency_key: idempotency_key.as_ref().map(HeaderValue::as_bytes),
             depth: config.limits.json_depth,
         };

@@ -90,6 +90,10 @@ impl From<Reason> for Rejection {
             Reason::QueryNotAllowed => {
                 says(StatusCode::BAD_REQUEST, "query_not_allowed", "The query uses something that is not available.")
             }
+            // One answer for whatever is wrong with it: what it was made for is nobody's business but its owner's.
+            Reason::CursorExpired => {
+                says(StatusCode::BAD_REQUEST, "cursor_expired", "The cursor is not valid here; begin the list anew.")
+            }
             Reason::ListTooLong => {
                 says(StatusCode::BAD_REQUEST, "list_too_long", "This page lies too deep in the list; narrow it down.")
             }

@@ -13,6 +13,7 @@ use crate::api::{self, Catalog};
 use crate::authn::Authenticator;
 use crate::clock::Clock;
 use crate::config::{self, Config, Draft};
+use crate::cursor::Cursors;
 use crate::diagnostic::{self, Diagnostic};
 use crate::hierarchy::Hierarchy;
 use crate::listener::tls::Material;
@@ -27,6 +28,7 @@ pub struct Snapshot {
     pub policies: PolicySet,
     pub authenticator: Authenticator,
     pub admission: Admission,
+    pub cursors: Cursors,
     pub hierarchy: Hierarchy,
     pub upstreams: Arc<Upstreams>,
     /// Headers that only the gateway may send to an upstream: those that carry the tenant or a credential.
@@ -191,7 +193,18 @@ impl Snapshot {
         let identity_headers = tenant.chain(credentials).collect();
         let upstreams = Arc::new(upstreams);
         let admission = Admission::new(&config.rates, &config.limits);
-        let all = Self { config, catalog, policies, authenticator, admission, hierarchy, upstreams, identity_headers };
+        let cursors = Cursors::new(&config.paging);
+        let all = Self {
+            config,
+            catalog,
+            policies,
+            authenticator,
+            admission,
+            cursors,
+            hierarchy,
+            upstreams,
+            identity_headers,
+        };
         Ok((all, found))
     }
 }

@@ -43,6 +43,11 @@ impl Text {
         Self { value: value.to_owned(), span: Span::new(&source, 0..value.len()), runs: vec![(0, 0)] }
     }
 
+    /// What holds where nothing was written, with the place where it could have been.
+    pub fn implied(value: &str, span: &Span) -> Self {
+        Self { value: value.to_owned(), span: span.clone(), runs: vec![(0, span.range.start)] }
+    }
+
     /// The place in the file of a byte range of `value`, through quotes, escapes, folds and block indentation.
     pub fn part(&self, range: Range<usize>) -> Span {
         let place = |offset: usize| {

@@ -28,7 +28,7 @@ const ROWS: [&[&str]; 16] = [
     // A permit holds the plan by which its answer is redacted.
     &["enforcement"],
     // What is routed is the canonical request.
-    &["authn", "routing", "tenancy", "redact", "listener", "audit", "admission"],
+    &["authn", "routing", "tenancy", "redact", "listener", "audit", "admission", "cursor"],
     &["canonical"],
     &["policy", "dialect"],
     &["config", "api"],

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderName;
 
 use super::{Api, ApiId, Catalog, Table, TableId, raw};
@@ -65,9 +66,20 @@ pub(super) fn catalog(
     let mut diagnostics = reader.diagnostics;
     diagnostic::sort(&mut diagnostics);
     match catalog {
-        Some(catalog) if !diagnostic::has_errors(&diagnostics) => Ok((catalog, diagnostics)),
+        Some(catalog) if !diagnostic::has_errors(&diagnostics) => {
+            Ok((Catalog { hash: hash(files), ..catalog }, diagnostics))
+        }
         _ => Err(diagnostics),
     }
+}
+
+fn hash(files: &[Arc<Source>]) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    for file in files {
+        hash.update(&(file.text.len() as u64).to_be_bytes());
+        hash.update(file.text.as_bytes());
+    }
+    hash.finish().as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 /// What names can refer to, over all files.

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use super::raw::{distinct, path};
 use super::secrets::Secrets;
-use super::{Audit, Authn, Config, Draft, Fsync, Hierarchy, Limits, Listener, Places};
-use super::{Coding, Hsts, browsers, coding, identity, limits, listeners, own, proxies, rates, secrets, upstreams};
+use super::{Audit, Authn, Config, Draft, Fsync, Hierarchy, Limits, Listener, Paging, Places};
+use super::{
+    Coding, Hsts, browsers, coding, identity, limits, listeners, own, paging, proxies, rates, secrets, upstreams,
+};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files;
 use crate::yaml::{self, Node, Reader};
@@ -75,6 +77,7 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     });
     let masks_with_key = masking.is_some();
     let limits = fields.take("limits").map_or_else(Limits::default, |node| limits::limits(node, reader));
+    let paging = fields.take("paging").map_or_else(Paging::default, |node| paging::paging(node, &mut secrets, reader));
     let rates = fields.take("rates").map_or_else(Vec::new, |node| rates::rates(node, reader));
     let hsts = fields.take("hsts").map_or_else(Hsts::default, |node| browsers::hsts(node, reader));
     let cors = fields.take("cors").map(|node| browsers::cors(node, reader));
@@ -111,6 +114,7 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
         apis: apis.iter().map(|text| folder.join(&text.value)).collect(),
         policies: policies.unwrap_or_default(),
         limits,
+        paging,
         rates,
         hsts,
         cors,

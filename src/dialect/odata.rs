@@ -19,8 +19,8 @@ use crate::api::{FieldId, Odata, Operator, Search, Shape, Table, Tenancy};
 use crate::dialect::figures::{Columns, Figures};
 use crate::dialect::pairs::number;
 use crate::dialect::{
-    Added, Batches, Comparison, Condition, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query, search,
-    value,
+    Added, Batches, Comparison, Condition, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query,
+    Resumption, search, value,
 };
 use crate::model::filter::Sieve;
 use crate::model::value::Type;
@@ -85,6 +85,11 @@ impl Language for Odata {
 
     fn continues(&self) -> Option<Continuation> {
         Some(Continuation { member: "@odata.nextLink", limit: "$top", offset: "$skip" })
+    }
+
+    /// OData 4.01, part 1, section 11.2.6.7.
+    fn resumes(&self) -> Option<Resumption<'_>> {
+        Some(Resumption { parameter: "$skiptoken", in_place_of: [Some("$skip"), None], in_head: false })
     }
 }
 

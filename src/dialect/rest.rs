@@ -15,7 +15,8 @@ use std::collections::HashMap;
 use crate::api::{Direction, FieldId, ListParameter, Operator, Parameters, Parent, Rest, Shape, Sort, Table, Tenancy};
 use crate::dialect::pairs::{Pairs, number};
 use crate::dialect::{
-    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Scope, search, value,
+    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption, Scope, search,
+    value,
 };
 use crate::model::filter::Sieve;
 use crate::model::{Name, Reason, TenantScope};
@@ -73,6 +74,13 @@ impl Language for Rest {
         filtered(&mut out, self, table, filter, tenant);
         // Without any, it would be of all records.
         (!filter.comparisons().is_empty()).then_some(Scope::Pairs(out.0))
+    }
+
+    /// Where nothing is paged, nothing goes on.
+    fn resumes(&self) -> Option<Resumption<'_>> {
+        let Parameters { offset, page, cursor, .. } = &self.parameters;
+        let Paging { limit: Some(_), by: Some(_) } = self.paging() else { return None };
+        Some(Resumption { parameter: cursor, in_place_of: [offset.as_deref(), page.as_deref()], in_head: true })
     }
 }
 

@@ -220,7 +220,9 @@ fn schema_of(of: &Type) -> Value {
 /// Of a list: (name, schema).
 fn query(seen: &Seen<'_>, table: &SeenTable<'_>, residual: &Residual) -> Vec<(String, Value)> {
     if let Dialect::Rest(rest) = &seen.api.dialect {
-        return of_rest(&rest.parameters, table, residual);
+        let mut all = of_rest(&rest.parameters, table, residual);
+        all.extend(dialect::of(seen.api).resumes().map(|resumption| (resumption.parameter.to_owned(), text())));
+        return all;
     }
     let of_search = |name| searches(table, residual).then_some(name);
     let figures = |names: &'static [&'static str], known: bool| if known && table.figures { names } else { &[] };

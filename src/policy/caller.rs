@@ -28,6 +28,15 @@ impl<'p> Caller<'p> {
         Self { principal, identity: OnceLock::new(), reports: OnceLock::new() }
     }
 
+    /// Of all that a rule can read of the caller: for what is kept or made for one caller alone.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut written = Written::default();
+        for Fingerprint(part) in [self.identity(), self.reports()] {
+            written.0.extend_from_slice(&part);
+        }
+        written.fingerprint().0
+    }
+
     /// Of all but the reports, of which there may be thousands that few tables ask for.
     pub(super) fn identity(&self) -> Fingerprint {
         // Memberships are not here: a rule knows the one tenant that an exchange is in. What is new here must be thought of.
@@ -168,7 +177,12 @@ mod tests {
         let mut principal = principal();
         change(&mut principal);
         let caller = Caller::new(&principal);
-        (caller.identity(), caller.reports())
+        let both = (caller.identity(), caller.reports());
+        let other = self::principal();
+        let other = Caller::new(&other);
+        let is_same = both == (other.identity(), other.reports());
+        assert_eq!(caller.fingerprint() == other.fingerprint(), is_same, "it is of both");
+        both
     }
 
     fn with(value: Value) -> (Fingerprint, Fingerprint) {

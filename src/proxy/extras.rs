@@ -10,7 +10,7 @@ use crate::config::{Config, Cors};
 const REQUEST_HEADERS: &str = "accept, authorization, content-type, dpop, if-match, if-none-match, \
                                traceparent, x-api-key";
 /// What a page may read beside what it always may.
-const RESPONSE_HEADERS: &str = "content-disposition, dpop-nonce, etag, ratelimit, ratelimit-policy, retry-after, \
+const RESPONSE_HEADERS: &str = "content-disposition, dpop-nonce, etag, link, ratelimit, ratelimit-policy, retry-after, \
                                 www-authenticate, x-request-id, x-scrim-incomplete";
 
 #[derive(Default)]

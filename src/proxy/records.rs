@@ -1,4 +1,4 @@
-//! The upstream's side of an exchange: fetches, walks through lists, and their answers.
+//! The upstream's side of an exchange: fetches, lists as the upstream pages them, and their answers.
 //!
 //! Every answer that reaches a client comes out of [`redact`](crate::redact) here. A record and what is put together from
 //! several answers is held as a whole; a list that is longer than `limits.buffered_body` leaves while it still comes in.
@@ -15,7 +15,7 @@ use super::flow::{Flow, reason_of};
 use super::reply::{Content, Reply};
 use crate::api::Route;
 use crate::dialect;
-use crate::enforcement::{Asked, Case, Fetch, Listing, Next, Opaque, Permit, Walk};
+use crate::enforcement::{Asked, Case, Fetch, Listing, Next, Opaque, Permit};
 use crate::exchange::Exchange;
 use crate::model::{Action, Name, Reason};
 use crate::policy::Residual;
@@ -49,38 +49,7 @@ impl<'u> Step<'u, '_> {
                 self.page(&permit, rows, exchange).await
             }
             Listing::Aggregate(permit) => self.aggregate(&permit, exchange).await,
-            Listing::Walk(walk) => {
-                let (plan, asked) = (walk.plan(), walk.asked());
-                let window = Window::new(&walk, &self.case.lead(&walk), exports.then(|| Rows::new(plan)));
-                let mut window = window.map_err(|unreadable| broken(unreadable, exchange))?;
-                let limits = &self.snapshot.config.limits;
-                let mut scanned = 0;
-                for number in 0.. {
-                    let permit = self.case.page(&walk, number);
-                    let answer = self.fetch(&permit, exchange).await?;
-                    check_list(answer.status, &answer.headers, answer.framed, plan)?;
-                    let mut page = self.judge(plan, &answer.body, exchange)?;
-                    let seen = page.tally.scanned;
-                    scanned += seen;
-                    let full = window.add(&mut page).map_err(|unreadable| broken(unreadable, exchange))?;
-                    exchange.redacted(&page.tally, plan, asked);
-                    if window.out.len() > limits.response_body {
-                        return Err(failed(Failure::TooLarge, exchange));
-                    }
-                    let last = walk.step.is_none_or(|step| seen < step);
-                    if full || last {
-                        return Ok(window.close(walk.next().filter(|_| full)));
-                    }
-                    if scanned >= limits.scanned_rows as u64 {
-                        return Err(Reason::ListTooLong);
-                    }
-                    // A file says nothing of what is missing in it.
-                    if number + 1 >= limits.refill as u64 && !exports {
-                        return Ok(window.close(None).cut());
-                    }
-                }
-                Err(Reason::ListTooLong)
-            }
+            Listing::Walk(walk) => self.walk(&walk, exports, exchange).await,
         }
     }
 
@@ -199,69 +168,8 @@ impl<'u> Step<'u, '_> {
     }
 }
 
-/// Visible records of a walk: those before the client's page are counted, those on it are written.
-struct Window<'p> {
-    skip: u64,
-    take: u64,
-    shown: u64,
-    frame: &'p Frame,
-    rows: Option<Rows>,
-    out: Vec<u8>,
-}
-
-impl<'p> Window<'p> {
-    fn new(walk: &'p Walk, lead: &[(&str, i64)], rows: Option<Rows>) -> Result<Self, Unreadable> {
-        let frame = &walk.plan().frame;
-        let mut window = Self { skip: walk.skip, take: walk.take, shown: 0, frame, rows, out: Vec::new() };
-        match &window.rows {
-            Some(rows) => rows.header(&mut window.out)?,
-            None => window.out = frame.opening_with(lead),
-        }
-        Ok(window)
-    }
-
-    /// Takes the records of one redacted page, and leaves in its tally only those that will be shown. Whether the client's
-    /// page is full.
-    fn add(&mut self, page: &mut Redacted) -> Result<bool, Unreadable> {
-        let visible = page.records.len();
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(visible);
-        let room = usize::try_from(self.take.saturating_sub(self.shown)).unwrap_or(usize::MAX);
-        let shown = room.min(visible - skipped);
-        let records = pieces(page).skip(skipped).take(shown);
-        match &self.rows {
-            Some(rows) => rows.rows(records, &mut self.out)?,
-            None => {
-                self.out.reserve(page.body.len());
-                for (number, record) in records.enumerate() {
-                    if self.shown > 0 || number > 0 {
-                        self.out.extend_from_slice(self.frame.between());
-                    }
-                    self.out.extend_from_slice(record);
-                }
-            }
-        }
-        self.skip -= skipped as u64;
-        self.shown += shown as u64;
-        let tally = &mut page.tally;
-        tally.keys = tally.keys.iter().skip(skipped).take(shown).collect();
-        tally.kept = shown as u64;
-        Ok(self.shown >= self.take)
-    }
-
-    fn close<'u>(mut self, next: Option<&Next>) -> Reply<'u> {
-        // Lines without any have no end.
-        if self.rows.is_none() && (self.shown > 0 || *self.frame != Frame::Lines) {
-            self.out.extend_from_slice(&self.frame.closing());
-        }
-        if let Some(next) = next {
-            link(&mut self.out, next);
-        }
-        Reply::list(self.rows.as_ref(), self.frame.media_type(), Content::Whole(self.out.into()))
-    }
-}
-
 /// Adds the link to the next page to an envelope, which has a member already: its records.
-fn link(envelope: &mut Vec<u8>, next: &Next) {
+pub(super) fn link(envelope: &mut Vec<u8>, next: &Next) {
     while envelope.last().is_some_and(u8::is_ascii_whitespace) {
         envelope.pop();
     }
@@ -271,7 +179,7 @@ fn link(envelope: &mut Vec<u8>, next: &Next) {
 }
 
 /// The records of a redacted list.
-fn pieces(page: &Redacted) -> impl Iterator<Item = &[u8]> {
+pub(super) fn pieces(page: &Redacted) -> impl Iterator<Item = &[u8]> {
     page.records.iter().map(|range: &Range<usize>| page.body.get(range.clone()).unwrap_or_default())
 }
 
@@ -340,7 +248,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// A complete answer to a list, of the declared kind. A part of one (206), none (204, 304) and errors are never passed on.
-fn check_list(status: StatusCode, headers: &HeaderMap, framed: bool, plan: &Plan) -> Result<(), Reason> {
+pub(super) fn check_list(status: StatusCode, headers: &HeaderMap, framed: bool, plan: &Plan) -> Result<(), Reason> {
     if status != StatusCode::OK {
         return Err(Reason::UpstreamFailed);
     }

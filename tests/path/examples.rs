@@ -32,6 +32,7 @@ fn made(folder: &Path) -> Vec<(&'static str, String)> {
         ("tls/internal-ca.pem", authority.pem),
         ("secrets/crm-token", secret()),
         ("secrets/masking-key", secret()),
+        ("secrets/cursor-key", secret()),
         ("secrets/api-key-hash", secret()),
         ("secrets/introspection", secret()),
         ("api-keys.yaml", "keys: []\n".to_owned()),

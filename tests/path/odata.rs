@@ -120,11 +120,13 @@ async fn a_list_that_cannot_be_pushed_is_filled_and_tells_no_total() {
         (1..9).map(|id| row(id, "acme", "bob", if id % 2 == 0 { "north" } else { "south" })).collect();
     world.upstream.on("GET /svc/contacts", [page(&rows, 8)]);
     let got = person(&world, "manager").get("/svc/contacts?$count=true&$select=id").await;
-    let expected = json!({
-        "value": [{ "id": 2 }, { "id": 4 }, { "id": 6 }],
-        "@odata.nextLink": "contacts?$count=true&$select=id&$skip=3",
-    });
-    assert_eq!((got.status, got.json()), (200, expected));
+    assert_eq!((got.status, &got.json()["value"]), (200, &json!([{ "id": 2 }, { "id": 4 }, { "id": 6 }])));
+    // Where it goes on is told sealed: how far the service was read tells of rows that may not be seen.
+    let link = got.json()["@odata.nextLink"].as_str().map(str::to_owned).expect("a link");
+    assert!(link.starts_with("contacts?$count=true&$select=id&$skiptoken="), "{link}");
+    let next = person(&world, "manager").get(&format!("/svc/{link}")).await;
+    assert_eq!((next.status, next.json()), (200, json!({ "value": [{ "id": 8 }] })));
+    assert!(!world.upstream.lines().iter().any(|line| line.contains("skiptoken")), "{:?}", world.upstream.lines());
     assert!(!world.upstream.lines().iter().any(|line| line.contains("$count")), "of rows that may not be seen");
     // Whoever names the size of a page counts pages alone; a page that isn't full is the last.
     for (query, ids) in [("$top=2&$skip=1", &[4, 6][..]), ("$skip=3", &[8]), ("$top=0", &[])] {
@@ -176,7 +178,6 @@ async fn hidden_fields_and_rows_are_refused_as_those_that_are_none() {
         "$expand=nothing",
         "$apply=groupby((ssn))",
         "$search=x",
-        "$skiptoken=x",
     ] {
         assert_eq!(refused(client.get(&format!("/svc/contacts?{query}")).await), nothing, "{query}");
     }

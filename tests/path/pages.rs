@@ -16,10 +16,10 @@ grants:
 const LISTINGS: u64 = 24;
 
 /// The same numbers in each run.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
@@ -28,7 +28,7 @@ impl Chance {
 /// Ids and whose they are.
 type Rows = Arc<Mutex<Vec<(u64, bool)>>>;
 
-fn number(seen: &Seen, name: &str) -> Option<usize> {
+pub(super) fn number(seen: &Seen, name: &str) -> Option<usize> {
     let (_, query) = seen.target.split_once('?')?;
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
@@ -58,7 +58,7 @@ fn drawn(chance: &mut Chance) -> (Vec<(u64, bool)>, Vec<u64>) {
     (rows, visible)
 }
 
-fn ids(records: &Value) -> Vec<u64> {
+pub(super) fn ids(records: &Value) -> Vec<u64> {
     records.as_array().into_iter().flatten().filter_map(|record| record["id"].as_u64()).collect()
 }
 
@@ -120,6 +120,8 @@ tables:
         let (mut found, mut link) = (Vec::<u64>::new(), Some("contacts".to_owned()));
         while let Some(next) = link {
             let got = client.get(&format!("/svc/{next}")).await;
+            let is_first = next == "contacts";
+            assert!(is_first || next.starts_with("contacts?$skiptoken="), "{next}");
             assert_eq!(got.status, 200, "listing {listing}: {}", got.text());
             assert!(!got.text().contains("4711") && !got.everything().contains("SECRET"), "{}", got.everything());
             let got = got.json();
@@ -128,5 +130,6 @@ tables:
         }
         assert_eq!(found, visible, "listing {listing}");
     }
+    assert!(!world.upstream.lines().iter().any(|line| line.contains("skiptoken")), "{:?}", world.upstream.lines());
     world.gateway.shutdown().await;
 }

@@ -162,6 +162,7 @@ fn parameters(rest: &raw::Rest, reader: &mut Reader) -> Parameters {
         }),
         offset: name(&raw.offset),
         page: name(&raw.page),
+        cursor: name(&raw.cursor).unwrap_or_else(|| Parameters::CURSOR.into()),
         sort: raw.sort.as_ref().map(|sort| Sort {
             list: list(&sort.list),
             direction: name(&sort.order).map_or(Direction::Prefix, Direction::Parameter),
@@ -192,7 +193,10 @@ fn separator(text: &Text, reader: &mut Reader) -> char {
 fn check_spellings(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) {
     let Some(rest) = &api.rest else { return };
     let raw = &rest.parameters;
+    // The gateway's own, also where nothing is said of it.
+    let cursor = raw.cursor.clone().unwrap_or_else(|| Text::implied(Parameters::CURSOR, &rest.span));
     let fixed = [
+        Some(&cursor),
         raw.limit.as_ref().map(|limit| &limit.name),
         raw.offset.as_ref(),
         raw.page.as_ref(),
@@ -210,7 +214,12 @@ fn check_spellings(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) {
         if let Some(first) = taken.insert(text.value.clone(), text.clone()) {
             let message = format!("two parameters are named `{}`", text.value);
             reader.error("duplicate-parameter", &text.span, message).help =
-                Some(format!("the other one is at {}", place(&first)));
+                Some(match first.value == cursor.value && raw.cursor.is_none() {
+                    true => {
+                        "the gateway tells clients places in a list by it; `cursor` calls that otherwise".to_owned()
+                    }
+                    false => format!("the other one is at {}", place(&first)),
+                });
         }
     }
     if !check_filters(&raw.filter, reader) {

@@ -51,7 +51,7 @@ const SECRET: &str = "s3cr3t-that-nobody-sees";
 
 fn folder() -> Folder {
     let folder = Folder::new();
-    for name in ["crm-token", "masking-key", "api-key-hash", "introspection"] {
+    for name in ["crm-token", "masking-key", "cursor-key", "api-key-hash", "introspection"] {
         folder.write(&format!("demo/{name}"), &format!("{SECRET}-{name}\n"));
         folder.write(&format!("secrets/{name}"), &format!("{SECRET}-{name}\n"));
     }

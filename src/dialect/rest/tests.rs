@@ -222,6 +222,22 @@ fn decoded(text: &str) -> Vec<(String, String)> {
     text.split('&').map(|pair| pair.split_once('=').expect("a pair")).map(|(n, v)| (part(n), part(v))).collect()
 }
 
+#[test]
+fn a_cursor_is_the_gateways_own_parameter_and_only_where_there_are_pages() {
+    let mut rest = rest(Direction::Prefix);
+    let resumption = rest.resumes().expect("it has pages");
+    assert_eq!(
+        (resumption.parameter, resumption.in_place_of[0], resumption.in_head),
+        ("scrim_cursor", Some("offset"), true)
+    );
+    let pairs = vec![("scrim_cursor".to_owned(), "x".to_owned())];
+    // Whoever takes it away does so before the dialect reads the rest.
+    assert_eq!(parse(&rest, &table(), &pairs), Err(Reason::QueryNotAllowed));
+    rest.parameters.limit = None;
+    assert_eq!(rest.resumes(), None);
+    assert_eq!(parse(&rest, &table(), &pairs), Err(Reason::QueryNotAllowed));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
