@@ -6,6 +6,9 @@
 //! a benchmark of refusals, of rows that leak, or of two pages that differ, fails. Time is the client's, bytes are those of
 //! the upstream's answers.
 //!
+//! A list that is filled goes on where its last page ended: the page after the one in the middle shows what that saves, as does
+//! the whole list, page by page, of a gateway that remembers and of one that doesn't.
+//!
 //! `cargo bench --bench pushdown`, or with `-- --quick` one short round, which says that all works and little else.
 
 #[path = "gateway/client.rs"]
@@ -19,6 +22,7 @@ mod upstream;
 #[allow(unreachable_pub, reason = "shared with the tests, where it is reachable")]
 mod identities;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -34,8 +38,8 @@ const PAGE: usize = 20;
 /// One answer takes no longer, or something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The first page, and one in the middle of what may be seen.
-const PLACES: [(&str, usize); 2] = [("first", 0), ("middle", VISIBLE / 2)];
+/// The first page, one in the middle of what may be seen, and the one after it.
+const PLACES: [(&str, usize); 3] = [("first", 0), ("middle", VISIBLE / 2), ("next", VISIBLE / 2 + PAGE)];
 /// The two ways to come to a page, by the first part of the path.
 const WAYS: [&str; 2] = ["pushed", "filled"];
 
@@ -111,7 +115,36 @@ async fn run(rounds: usize) -> Result<(), String> {
     }
     gateway.shutdown().await;
     report(&figures, rounds);
+    let with = whole(&upstream, &setup, &setup.gateway_file()).await?;
+    let without = whole(&upstream, &setup, &setup.forgetful_file()).await?;
+    println!("\n{:16} {:>10} {:>10}", "the whole list", "ms", "requests");
+    for (name, (seconds, requests)) in [("remembering", with), ("forgetful", without)] {
+        println!("{name:16} {:10.2} {requests:10}", seconds * 1e3);
+    }
+    println!();
+    println!("ratio walk_time {:.1}", without.0 / with.0);
+    println!("ratio walk_requests {:.1}", without.1 as f64 / with.1 as f64);
     Ok(())
+}
+
+/// Walks through all that may be seen, page by page: how long it takes in seconds, and in requests to the upstream.
+async fn whole(upstream: &Upstream, setup: &Setup, file: &Path) -> Result<(f64, u64), String> {
+    let gateway = Gateway::start(file, |_| {}, Clock::system())
+        .await
+        .map_err(|errors| scrim::diagnostic::render(&errors, false))?;
+    let address = *gateway.addresses().first().ok_or("the gateway listens nowhere")?;
+    let mut connection = connect(address).await?;
+    let (begun, before) = (Instant::now(), upstream.requests());
+    for offset in (0..=VISIBLE).step_by(PAGE) {
+        let target = format!("/filled/contacts?limit={PAGE}&offset={offset}");
+        let body = ask(&mut connection, address, &target, setup.token(), PATIENCE).await?;
+        if setup::page(&body)? != upstream.visible(offset, PAGE) {
+            return Err(format!("{target} is not the page that the caller may see"));
+        }
+    }
+    let took = (begun.elapsed().as_secs_f64(), upstream.requests() - before);
+    gateway.shutdown().await;
+    Ok(took)
 }
 
 fn report(figures: &[Figures], rounds: usize) {

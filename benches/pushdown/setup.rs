@@ -90,11 +90,17 @@ policies: policies
 "#
         );
         write("gateway.yaml", &gateway)?;
+        write("forgetful.yaml", &format!("{gateway}paging: {{ remembered: 0 }}\n"))?;
         Ok(Self { folder, token })
     }
 
     pub(crate) fn gateway_file(&self) -> PathBuf {
         self.folder.path().join("gateway.yaml")
+    }
+
+    /// As that one, but for what it remembers of walks: nothing.
+    pub(crate) fn forgetful_file(&self) -> PathBuf {
+        self.folder.path().join("forgetful.yaml")
     }
 
     pub(crate) fn token(&self) -> &str {

@@ -1,3 +1,5 @@
+//! Cursors and what is remembered: what comes back, to whom, and for how long.
+
 use std::time::Duration;
 
 use base64::Engine;

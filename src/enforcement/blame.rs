@@ -3,7 +3,7 @@
 //! A client is told the same of whatever it may not name. The operator, who wonders why somebody's query fails, is told what it
 //! was, but never in the client's own words.
 
-use super::Case;
+use super::{Case, walk};
 use crate::api::{FieldId, Shape, Table, Tenancy};
 use crate::dialect::{self, Query};
 use crate::model::Reason;
@@ -37,6 +37,7 @@ impl Case<'_> {
 
     fn in_query(&self, table: &Table, residual: &Residual, pairs: &[(String, String)]) -> Option<String> {
         let language = dialect::of(self.catalog.api(table.api));
+        let (_, pairs) = walk::named(language, pairs);
         pairs.iter().find_map(|pair| match language.parse(table, std::slice::from_ref(pair)) {
             Ok(query) => hidden(table, residual, &query),
             Err(_) => {
