@@ -137,7 +137,7 @@ pub enum Listing {
     /// The upstream's own page: as it is, or with fewer records where the API description allows short pages.
     Page(Box<Permit<Fetch>>),
     /// What the records come to, and none of them.
-    Aggregate(Permit<figures::Aggregate>),
+    Aggregate(Box<Permit<figures::Aggregate>>),
     /// Rows may be dropped that the upstream counts: pages are read from the first on until the client's is full.
     Walk(Box<Walk>),
 }
@@ -253,7 +253,10 @@ impl<'a> Case<'a> {
             // A file is one of records, and so is what a cursor leads to.
             return match exports || cursor.is_some() {
                 true => Err(Reason::QueryNotAllowed),
-                false => self.aggregate(route, variables, &residual, query, &figures).map(Listing::Aggregate),
+                false => {
+                    let permit = self.aggregate(route, variables, &residual, query, &figures)?;
+                    Ok(Listing::Aggregate(Box::new(permit)))
+                }
             };
         }
         let Scoped { query, added, pushed, tenant, exact } = query::scoped(self, table, &residual, language, query)?;

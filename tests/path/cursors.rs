@@ -107,7 +107,7 @@ async fn a_list_is_walked_by_cursors_once_whatever_rows_come_and_go_unseen() {
             world.upstream.forget();
             let (mut found, mut query, mut pages) = (Vec::new(), Some(String::new()), 0);
             while let Some(now) = query {
-                let got = client.get(&format!("{path}?{now}").trim_end_matches('?').to_owned()).await;
+                let got = client.get(format!("{path}?{now}").trim_end_matches('?')).await;
                 assert_eq!(got.status, 200, "{now}: {}", got.text());
                 assert!(!got.everything().contains("SECRET"), "{}", got.everything());
                 found.extend(ids(&got.json()[records]));

@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use scrim::api::{Catalog, Dialect, Rest, Table};
-use scrim::config::{ClaimMap, ClaimPath, ClaimValue, PrincipalSchema};
+use scrim::config::{ClaimMap, ClaimPath, ClaimValue, Paging, PrincipalSchema};
+use scrim::cursor::Cursors;
 use scrim::diagnostic::Source;
 use scrim::enforcement::Case;
 use scrim::model::value::Type;
@@ -23,6 +24,7 @@ pub struct World {
     pub principal: Principal,
     pub tenant: TenantScope,
     pub request: RequestFacts,
+    pub cursors: Cursors,
 }
 
 pub static WORLD: LazyLock<World> = LazyLock::new(World::new);
@@ -57,7 +59,8 @@ impl World {
             scopes: None,
         };
         let request = RequestFacts { method: http::Method::GET, ip: [127, 0, 0, 1].into() };
-        Self { catalog, schema, dimensions, policies, principal, tenant, request }
+        let cursors = Cursors::new(&Paging::default());
+        Self { catalog, schema, dimensions, policies, principal, tenant, request, cursors }
     }
 
     pub fn case(&self) -> Case<'_> {
@@ -71,6 +74,7 @@ impl World {
             trace: Trace::of(None),
             now: Timestamp::UNIX_EPOCH,
             masking_key: None,
+            cursors: &self.cursors,
             idempotency_key: None,
             depth: 64,
         }
