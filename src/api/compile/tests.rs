@@ -35,6 +35,7 @@ fn the_routes_of_an_odata_service_are_known() {
             "GET /odata/v4/crm/People",
             "GET /odata/v4/crm/People('{id}')",
             "GET /odata/v4/crm/contacts",
+            "GET /odata/v4/crm/contacts/$count",
             "GET /odata/v4/crm/contacts({id})",
             "POST /odata/v4/crm/contacts",
             "PATCH /odata/v4/crm/contacts({id})",
