@@ -55,7 +55,8 @@ const refusal = async (command, status) => {
 await refusal(readItem('contacts', made.id), 404);
 await refusal(readItem('contacts', 3), 404);
 await refusal(readItems('contacts', { filter: { national_id: { _nempty: true } } }), 400);
-await refusal(readItems('contacts', { search: 'SECRET' }), 400);
+// Of hidden columns a search reads none, so that it finds what the others hold.
+assert.deepEqual(await client.request(readItems('contacts', { search: 'SECRET' })), []);
 await refusal(updateItem('contacts', all[0].id, { national_id: 'x' }), 403);
 await refusal(readMe(), 404);
 await refusal(readFields(), 404);
