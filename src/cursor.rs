@@ -2,7 +2,7 @@
 //!
 //! A list whose rows the upstream can't be trusted to choose is read page by page until the client's own page is full (see
 //! `enforcement::walk`). How far it was read is a matter of hidden rows, and must not reach a client: it is told sealed
-//! ([`seal`]), in a text of one length whatever it says, or kept here ([`memory`]) for clients that count pages.
+//! (`seal`), in a text of one length whatever it says, or kept here (`memory`) for clients that count pages.
 //!
 //! Both are good for one caller, tenant, list, query, set of policies and API description alone: the [`Binding`]. What a
 //! [`Place`] means depends on visible rows only: it is behind the last record that the client was shown, wherever that is
