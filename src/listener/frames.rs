@@ -2,8 +2,8 @@
 //! work (RFC 9113, section 10.5).
 //!
 //! The framing below bounds streams, headers and windows, but answers any number of PING, SETTINGS and RESET. Here each frame
-//! that asks for work and brings no data costs a token; tokens come back with time, and with what the client has to
-//! acknowledge: it may speak of windows as often as it is sent data. A client that has none left is cut off.
+//! that asks for work and brings no data costs a token; tokens come back with time, with answers that end, and with what the
+//! client has to acknowledge: it may speak of windows as often as it is sent data. A client that has none left is cut off.
 //!
 //! The framing below also passes over pseudo-headers in trailers. It refuses trailers that do not end their stream, so those
 //! which could hold one lose the flag that says so.
@@ -41,6 +41,7 @@ pub(super) struct Frames {
     refilled: Instant,
     /// Bytes sent that have not earned a token yet.
     sent: usize,
+    sending: Sending,
     /// Whether the end of a head is missing that has begun.
     in_head: bool,
     /// Whether a whole head has come.
@@ -48,6 +49,41 @@ pub(super) struct Frames {
     /// The last stream that was begun.
     last_stream: u32,
     trailers: Option<Trailers>,
+}
+
+/// Follows the frames that leave.
+#[derive(Default)]
+struct Sending {
+    /// Bytes of a payload that are still to leave.
+    skip: usize,
+    head: [u8; HEAD],
+    known: usize,
+}
+
+impl Sending {
+    /// How many answers end among the frames that begin in these bytes.
+    fn ended(&mut self, bytes: &[u8]) -> u32 {
+        let (mut ended, mut rest) = (0, bytes);
+        loop {
+            let passed = self.skip.min(rest.len());
+            self.skip -= passed;
+            rest = rest.get(passed..).unwrap_or_default();
+            let missing = self.head.get_mut(self.known..).unwrap_or_default();
+            let taken = missing.len().min(rest.len());
+            if taken == 0 {
+                return ended;
+            }
+            missing.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
+            rest = rest.get(taken..).unwrap_or_default();
+            self.known += taken;
+            if self.known == HEAD {
+                self.known = 0;
+                let [high, middle, low, kind, flags, ..] = self.head;
+                self.skip = u32::from_be_bytes([0, high, middle, low]) as usize;
+                ended += u32::from(matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0);
+            }
+        }
+    }
 }
 
 /// Trailers that are coming in.
@@ -67,6 +103,7 @@ impl Frames {
             tokens: BURST,
             refilled: now,
             sent: 0,
+            sending: Sending::default(),
             in_head: false,
             has_asked: false,
             last_stream: 0,
@@ -83,10 +120,13 @@ impl Frames {
         self.in_head
     }
 
-    pub(super) fn sent(&mut self, bytes: usize) {
-        let sent = self.sent + bytes;
+    /// Notes what leaves. Some clients open the window of each stream that they begin, however short its answer is.
+    pub(super) fn sent(&mut self, bytes: &[u8]) {
+        let sent = self.sent + bytes.len();
         self.sent = sent % SENT_FOR_ONE;
-        self.earn((sent / SENT_FOR_ONE).try_into().unwrap_or(BURST));
+        let earned = u32::try_from(sent / SENT_FOR_ONE).unwrap_or(BURST);
+        let answered = self.sending.ended(bytes);
+        self.earn(earned.saturating_add(answered));
     }
 
     /// Takes what was read, and spoils trailers that can't be told to be good. Errors: it goes no further.
@@ -244,13 +284,37 @@ mod tests {
         frames.received(&mut ping, start + EACH).expect("one is back");
         assert_eq!(frames.received(&mut ping, start + EACH), Err(Cut::Flood));
         let mut frames = spent();
-        frames.sent(SENT_FOR_ONE - 1);
-        frames.sent(1);
+        let long = frame(DATA, 0, SENT_FOR_ONE);
+        frames.sent(&long[..SENT_FOR_ONE - 1]);
+        frames.sent(&long[SENT_FOR_ONE - 1..]);
         frames.received(&mut frame(8, 0, 4), start).expect("it acknowledges data");
         assert_eq!(frames.received(&mut frame(8, 0, 4), start), Err(Cut::Flood));
         let mut frames = spent();
-        frames.sent(usize::MAX / 2);
+        frames.sent(&frame(DATA, 0, SENT_FOR_ONE * 1000));
         assert_eq!(frames.tokens, BURST, "nobody can save up for a flood");
+    }
+
+    /// As some libraries do, which open the window of every stream.
+    #[test]
+    fn who_speaks_of_each_stream_may_go_on_as_long_as_each_is_answered() {
+        let start = Instant::now();
+        let mut frames = Frames::new(start);
+        frames.received(&mut preface(), start).expect("no frame yet");
+        let ends = [frame(HEADERS, END_HEADERS, 20), frame(DATA, END_STREAM, 90)].concat();
+        let bare = frame(HEADERS, END_HEADERS | END_STREAM, 20);
+        for stream in 0..5000_usize {
+            frames.received(&mut frame(8, 0, 4), start).expect("one for each answer");
+            let answer = if stream % 2 == 0 { &ends } else { &bare };
+            // However it is cut.
+            answer.chunks(1 + stream % 31).for_each(|part| frames.sent(part));
+        }
+        // Windows of a byte make many frames of one answer: none of them pays for the next.
+        let drip = frame(DATA, 0, 1);
+        let taken = (0..1000).take_while(|_| {
+            frames.sent(&drip);
+            frames.received(&mut frame(8, 0, 4), start).is_ok()
+        });
+        assert!(taken.count() < BURST as usize + 20);
     }
 
     fn head(stream: u8, flags: u8, block: &[u8]) -> Vec<u8> {

@@ -145,7 +145,7 @@ impl AsyncWrite for Followed {
         let this = &mut *self;
         let written = ready!(this.outgoing.poll_write(&mut this.stream, context, bytes))?;
         if let Speaks::Http2(frames) = &mut this.speaks {
-            frames.sent(written);
+            frames.sent(bytes.get(..written).unwrap_or_default());
         }
         Poll::Ready(Ok(written))
     }
