@@ -81,7 +81,7 @@ pub(super) fn canonical(
         };
         canonicalise(&head, &snapshot.identity_headers, &snapshot.config.limits)
     });
-    if request.is_err() {
+    if request.as_ref().map_or(true, |request| request.websocket) {
         session.set_keepalive(None);
     }
     request

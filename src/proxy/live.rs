@@ -195,7 +195,8 @@ impl Watch<'_> {
                 tokio::time::sleep(LOOK_EVERY).await;
                 let Some(now) = self.proxy.in_force.load_full() else { return };
                 let same = now.config.hash == self.snapshot.config.hash
-                    && now.policies.hash() == self.snapshot.policies.hash();
+                    && now.policies.hash() == self.snapshot.policies.hash()
+                    && now.catalog.hash() == self.snapshot.catalog.hash();
                 let holds = match self.admitted {
                     Some(admitted) => same && admitted.holds(&now, self.proxy).await,
                     None => false,

@@ -307,6 +307,13 @@ async fn who_was_let_in_is_looked_at_again() {
     ends(&mut far, &|| write("revoked.yaml", "revoked: [{ sub: ann, issued_before: 2027-01-15T08:00:00Z }]\n")).await;
     write("revoked.yaml", "revoked: []\n");
     world.gateway.refresh().await;
+    // So may the description have, which says whose roles a route is for.
+    let described = std::fs::read_to_string(world.folder.path().join("api.yaml")).expect("written before");
+    let closed_to_reps = described.replacen("GET /chat, roles: [rep]", "GET /chat, roles: [manager]", 1);
+    assert_ne!(closed_to_reps, described);
+    ends(&mut far, &|| write("api.yaml", &closed_to_reps)).await;
+    write("api.yaml", &described);
+    world.gateway.reload().await.expect("it loads");
     let (mut client, mut server) = opened(&world, &mut far).await;
     world.gateway.reload().await.expect("it loads");
     client.send(Message::text("still")).await.expect("sent");
@@ -315,7 +322,25 @@ async fn who_was_let_in_is_looked_at_again() {
     world.clock.set(crate::support::identities::NOW + 2 * 3600);
     assert_eq!(closed(&mut client).await, Some(1001));
     over(&world).await;
-    clean(&world, 3).await;
+    clean(&world, 4).await;
+}
+
+/// What follows an upgrade is not followed as HTTP any more, so nothing does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_ends_with_an_upgrade_that_is_refused() {
+    let far = Far::start().await;
+    let world = far.world("").await;
+    let mut stream = TcpStream::connect(world.gateway.addresses()[0]).await.expect("it listens");
+    let upgrade = "GET /chat HTTP/1.1\r\nhost: crm.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                   sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream
+        .write_all(format!("{upgrade}{}", request(&world, "GET /contacts/1", "", "")).as_bytes())
+        .await
+        .expect("sent");
+    let mut read = String::new();
+    tokio::time::timeout(SOON, stream.read_to_string(&mut read)).await.expect("it ends").expect("text");
+    assert!(read.starts_with("HTTP/1.1 401") && read.matches("HTTP/1.1").count() == 1, "{read}");
+    world.gateway.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
