@@ -148,6 +148,14 @@ impl<'u, 'a> Outer<'u, 'a> {
             }
             writes.push((number, judged));
         }
+        // What goes along with a record was looked at before anything was written: none may be added on the way.
+        for part in parts.iter().filter(|part| part.action == Action::Delete) {
+            let along = self.case.cascades_to(part.table);
+            let adds = |other: &Part<'_>| other.action.writes() && other.action != Action::Delete;
+            if parts.iter().any(|other| adds(other) && along.contains(&other.table)) {
+                return Err(Reason::CascadeNotGranted.into());
+            }
+        }
         let last = writes.last().map(|(number, _)| *number);
         let mut told: Vec<Option<Told>> = parts.iter().map(|_| None).collect();
         let mut held = 0;

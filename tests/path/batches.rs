@@ -482,3 +482,34 @@ async fn a_batch_counts_as_the_requests_that_it_holds() {
     refused(&world, &got, 429, "rate_limited").await;
     world.gateway.shutdown().await;
 }
+
+/// What goes along with a record is looked at before anything is written, so a batch can't put another one there first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_puts_nothing_where_it_would_be_deleted_along_with_a_record() {
+    let api = POCKETBASE.replacen(
+        "    race: accept\n",
+        "    race: accept\n    absent: null\n    cascades: [contacts.boss]\n",
+        1,
+    );
+    let api = api.replacen(
+        "name: string,",
+        "name: string, boss_id: { type: string, nullable: true }, boss: { table: contacts, by: boss_id },",
+        1,
+    );
+    let policy = POLICY.replacen("write: [name]", "write: [name, boss_id]", 1);
+    let world = Setup { api, ..Setup::default() }.policy("contacts", &policy).start().await;
+    world.upstream.answers(|seen| match seen.target.split('?').next() {
+        Some(RECORDS) if seen.method == "GET" => Some(Answer::json(200, json!({ "items": [] }).to_string())),
+        _ => pocketbase(seen),
+    });
+    let delete = |id: &str| json!({ "method": "DELETE", "url": format!("{RECORDS}/{id}"), "body": {} });
+    let got = batch(&world, "rep", "/api/batch", json!([delete("1"), delete("7")])).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let attach = json!({ "method": "PATCH", "url": format!("{RECORDS}/2"), "body": { "boss_id": "1" } });
+    let make = json!({ "method": "POST", "url": RECORDS, "body": { "name": "a" } });
+    for requests in [json!([attach, delete("1")]), json!([delete("1"), attach]), json!([make, delete("1")])] {
+        let got = batch(&world, "rep", "/api/batch", requests).await;
+        refused(&world, &got, 403, "cascade_not_granted").await;
+    }
+    world.gateway.shutdown().await;
+}

@@ -1,5 +1,6 @@
 //! What goes with a record that is deleted: each record of it is one that the caller might delete by itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::{Permit, Probe, list_route, query};
@@ -11,6 +12,17 @@ use crate::policy::{Slot, Verdict};
 use crate::redact;
 
 impl Case<'_> {
+    /// The tables of which records may be deleted along with one of this table.
+    pub fn cascades_to(&self, table: TableId) -> BTreeSet<TableId> {
+        let mut found = BTreeSet::new();
+        let mut left = vec![table];
+        while let Some(table) = left.pop() {
+            let along = self.catalog.table(table).cascades.iter().map(|(along, _)| *along);
+            left.extend(along.filter(|along| found.insert(*along)));
+        }
+        found
+    }
+
     /// To look at the records of a table that point to one by a column. Errors: `UpstreamCannotGuard` if there is no list.
     pub fn cascade(&self, table: TableId, by: FieldId, key: &str) -> Result<Permit<Probe>, Reason> {
         let table = self.catalog.table(table);
