@@ -426,6 +426,23 @@ impl Table {
         fields.get(usize::from(id.0))
     }
 
+    /// Whether nothing is known of the tenant's columns by which the upstream would take one tenant for another.
+    pub fn tells_tenants_apart(&self) -> bool {
+        let tells = |column: &Field| !matches!(column.push, Some(Push::Loose | Push::Rounded));
+        match &self.tenant {
+            Tenancy::Columns(columns) => columns.iter().all(|(_, column)| tells(self.field(*column))),
+            Tenancy::Via(parent) => {
+                let relation = &self.field(parent.relation).name;
+                let column = |lent: &Lent| {
+                    let (through, field) = self.column(&[Name::clone(relation), Name::clone(&lent.column)])?;
+                    self.reached(through, field)
+                };
+                parent.columns.iter().all(|lent| column(lent).is_some_and(tells))
+            }
+            Tenancy::Shared => true,
+        }
+    }
+
     /// The same by its names from the record on. `None`: it leads somewhere else.
     pub fn column(&self, names: &[Name]) -> Option<(Option<FieldId>, FieldId)> {
         match names {

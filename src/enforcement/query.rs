@@ -42,7 +42,8 @@ pub(super) fn scoped(
     };
     let pushed = guarded.names.into_iter().chain(added.names(table)).collect();
     let tenant = language.is_tenant_pushed(table);
-    Ok(Scoped { query, added: added.condition, pushed, tenant, exact: added.exact && tenant })
+    let exact = added.exact && tenant && table.tells_tenants_apart();
+    Ok(Scoped { query, added: added.condition, pushed, tenant, exact })
 }
 
 /// Checks all of a client's query but its filter under a residual; under none, no field may be named. `whole`: the upstream's

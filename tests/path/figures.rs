@@ -538,3 +538,35 @@ async fn the_document_promises_figures_only_to_whom_they_are_told() {
     assert_eq!(names(&analyst, "/svc/contacts/$count"), ["$filter"], "a search would read what is masked");
     world.gateway.shutdown().await;
 }
+
+/// Where the upstream may take `ACME` for `acme`, its totals count both, and so would a page without rows or a related tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_that_the_upstream_does_not_tell_apart_are_counted_nowhere() {
+    let own = API.replacen("      organization_id: string", "      organization_id: { type: string, push: loose }", 1);
+    let parents = "fields: { id: int, organization_id: { type: string, push: loose }, app_id: string, name: string }";
+    let via = API
+        .replacen("fields: { id: int, organization_id: string, app_id: string, name: string }", parents, 1)
+        .replacen(
+            "tenant: { organization_id: organization_id, app_id: app_id }\n    race",
+            "tenant: { via: account }\n    race",
+            1,
+        );
+    for api in [own, via] {
+        assert!(api.contains("push: loose"));
+        let setup = Setup { api, ..Setup::default() };
+        let world = setup.policy("contacts", POLICY).policy("accounts", OTHERS).policy("stages", SHARED).start().await;
+        world.upstream.answers(|seen| match seen.target.contains("$count") {
+            true => Some(count("7")),
+            false => Some(Answer::json(200, r#"{"@odata.count":7,"value":[]}"#)),
+        });
+        let rep = person(&world, "rep");
+        for query in ["/$count", "?$apply=aggregate($count as n)"] {
+            assert_eq!(rep.get(&spelled(&format!("/svc/contacts{query}"))).await.status, 400, "{query}");
+        }
+        for query in ["?$count=true", "?$count=true&$top=0", "?$count=true&$filter=name eq 'x'"] {
+            let got = rep.get(&spelled(&format!("/svc/contacts{query}"))).await;
+            assert_eq!((got.status, got.json()), (200, json!({ "value": [] })), "{query}");
+        }
+        world.gateway.shutdown().await;
+    }
+}

@@ -55,7 +55,8 @@ pub(in crate::enforcement) fn guarded(
     let is_visible = whole.under.iter().filter_map(|guard| guards.made.get(*guard)).any(|guard| guard.is_visible);
     let filter = rewriting.closed(whole);
     // Where the tenant is not asked for, the records of all tenants would be compared.
-    if !language.is_tenant_pushed(table) || !language.takes(table, &filter) {
+    let is_of_tenant = language.is_tenant_pushed(table) && table.tells_tenants_apart();
+    if !is_of_tenant || !language.takes(table, &filter) {
         return Err(Reason::QueryNotAllowed);
     }
     let all = conditions.into_iter().fold(Condition::default(), |all, guard| all.and(guard.clone()));
