@@ -201,13 +201,13 @@ impl Case<'_> {
         Ok(walk)
     }
 
-    /// All that a place in a walk depends on, but for how large the client's pages are: who asks what of whom, as the upstream
-    /// is asked for it, under which policies and descriptions.
+    /// All that a place in a walk depends on, but for how large the client's pages are: who asks what of whom, under which
+    /// policies and descriptions. What the policies add to the question follows from these, but for the time of day.
     fn binding(&self, walk: &Walk, wanted: &Wanted<'_>) -> Binding {
         let table = self.catalog.table(walk.table);
         let pageless = Query { limit: None, offset: None, page: None, count: false, ..wanted.query.clone() };
         let asked = format!("{pageless:?}");
-        let first = self.page(walk, 0).outgoing.target;
+        let path = walk.base.outgoing.target.split('?').next().unwrap_or_default();
         let tenant = self.tenant.dimensions().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         let parts: [&[u8]; 7] = [
             self.policies.hash().as_bytes(),
@@ -215,7 +215,7 @@ impl Case<'_> {
             self.catalog.api(table.api).name.as_bytes(),
             table.name.as_bytes(),
             wanted.action.name().as_bytes(),
-            first.as_bytes(),
+            path.as_bytes(),
             asked.as_bytes(),
         ];
         Binding::of(self.principal.fingerprint(), parts.into_iter().chain(tenant))

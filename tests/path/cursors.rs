@@ -324,3 +324,34 @@ async fn the_gateways_own_parameter_is_called_as_the_description_says() {
     assert!(!world.upstream.lines().iter().any(|line| line.contains("from")), "{:?}", world.upstream.lines());
     world.gateway.shutdown().await;
 }
+
+/// A rule that knows the time asks the upstream something else each second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_outlives_the_second_that_a_rule_was_judged_in() {
+    let api = ODATA.replacen("owner_id: string", "owner_id: string, seen_at: { type: timestamp, push: exact }", 1);
+    let policy = POLICY.replacen("contains('ana')", "contains('ana') && record.seen_at < now", 1);
+    let world = Setup { api, ..Setup::default() }.policy("contacts", &policy).start().await;
+    world.upstream.answers(|seen| {
+        let row = |id: usize| {
+            let seen_at = "2020-01-01T00:00:00Z";
+            json!({ "id": id, "organization_id": "acme", "app_id": "shop", "owner_id": "ana", "seen_at": seen_at })
+        };
+        let from = number(seen, "$skip").unwrap_or(0);
+        let page = (from..30).take(number(seen, "$top").unwrap_or(1)).map(row);
+        Some(Answer::json(200, json!({ "value": page.collect::<Vec<_>>() }).to_string()))
+    });
+    let client = person(&world);
+    let (mut found, mut query) = (Vec::new(), Some(String::new()));
+    for second in 1.. {
+        let Some(now) = query else { break };
+        let got = client.get(format!("/svc/contacts?{now}").trim_end_matches('?')).await;
+        assert_eq!(got.status, 200, "{}", got.text());
+        found.extend(ids(&got.json()["value"]));
+        query = next(&got);
+        world.clock.set(NOW + second);
+    }
+    let filters: Vec<String> = world.upstream.lines();
+    assert!(filters.iter().all(|line| line.contains("seen_at")), "{filters:?}");
+    assert_eq!(found, (0..30).collect::<Vec<u64>>());
+    world.gateway.shutdown().await;
+}
