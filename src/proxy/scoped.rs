@@ -8,6 +8,7 @@ use http::StatusCode;
 use super::changes::{Judged, shown, written};
 use super::records::{Step, is_absent, is_json, ok_json};
 use super::reply::Reply;
+use crate::api::Dialect;
 use crate::dialect;
 use crate::enforcement::Write;
 use crate::enforcement::write::Refusal;
@@ -37,20 +38,18 @@ impl<'u> Step<'u, '_> {
     ) -> Result<Reply<'u>, Refusal> {
         let named = judged.key.as_deref().ok_or(Reason::Internal)?;
         let permit = &judged.permitted.permit;
+        // Before it is sent: whatever its answer is, it may have been done.
+        exchange.granted_by(judged.permitted.rules.iter().cloned());
         let answer = self.fetch(permit, exchange).await?;
         let deletes = *action == Action::Delete;
         match self.done(named, &answer)? {
             Done::Changed(record) => {
-                exchange.granted_by(judged.permitted.rules.iter().cloned());
                 let Write { plan: Some(plan), .. } = permit.purpose() else { return Ok(Reply::empty()) };
                 let (out, tally) = self.redact(plan, &record, exchange)?;
                 Ok(shown(judged.status, out, &tally))
             }
             // Whoever it was, there is none any more.
-            Done::Unknown if deletes && self.is_gone(named, exchange).await? => {
-                exchange.granted_by(judged.permitted.rules.iter().cloned());
-                Ok(Reply::empty())
-            }
+            Done::Unknown if deletes && self.is_gone(named, exchange).await? => Ok(Reply::empty()),
             Done::Unknown if deletes => self.too_late(action, key, body, exchange).await,
             // It can't be told any more whether this record was changed.
             Done::Unknown => Err(Reason::UpstreamBroken.into()),
@@ -86,15 +85,21 @@ impl<'u> Step<'u, '_> {
 
     /// Errors: it was not done, or not to this record.
     fn done(&self, key: &str, answer: &Whole) -> Result<Done, Reason> {
+        let table = self.snapshot.catalog.table(self.residual.table());
+        let api = self.snapshot.catalog.api(table.api);
         if is_absent(answer.status) {
-            return Ok(Done::Nothing);
+            // Directus tells of none with an empty list: this is a refusal of the write.
+            return if matches!(api.dialect, Dialect::Rest(_)) {
+                Ok(Done::Nothing)
+            } else {
+                Err(Reason::UpstreamFailed)
+            };
         }
         written(answer.status)?;
         if answer.status == StatusCode::NO_CONTENT || answer.body.is_empty() || !is_json(&answer.headers) {
             return Ok(Done::Unknown);
         }
-        let table = self.snapshot.catalog.table(self.residual.table());
-        let envelope = dialect::of(self.snapshot.catalog.api(table.api)).envelope();
+        let envelope = dialect::of(api).envelope();
         let broken = |_| Reason::UpstreamBroken;
         let records = redact::records(&answer.body, envelope.list, self.case.depth).map_err(broken)?;
         match records[..] {

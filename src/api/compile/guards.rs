@@ -8,7 +8,7 @@ use http::Method;
 use super::tables::{compares_exactly, named, plain};
 use super::{Known, routes, writes};
 use crate::api::template::Segment;
-use crate::api::{Form, Operator, Otherwise, Race, Sent, Template, raw};
+use crate::api::{Form, Operator, Otherwise, Push, Race, Sent, Template, raw};
 use crate::diagnostic::Span;
 use crate::model::Action;
 use crate::model::value::Type;
@@ -58,9 +58,17 @@ pub(super) fn race(api: &raw::Api, table: &raw::Table, reader: &mut Reader) -> R
 /// The columns by which every such write finds its record must be ones that find nothing else.
 fn columns(api: &raw::Api, table: &raw::Table, span: &Span, reader: &mut Reader) {
     let mut needed: Vec<&str> = table.key.iter().map(|key| key.value.as_str()).collect();
-    // A `rest` upstream has parameters of their own for its tenants.
-    if let (Some(raw::Tenant::Columns(_, columns)), Some(raw::Dialect::Directus)) = (&table.tenant, api.dialect) {
-        needed.extend(columns.iter().map(|(_, column)| column.value.as_str()));
+    if let Some(raw::Tenant::Columns(_, columns)) = &table.tenant {
+        let columns = columns.iter().map(|(_, column)| column.value.as_str());
+        // A `rest` upstream has parameters of their own for its tenants, which may be said to take one for another.
+        let is_loose = |name: &&str| {
+            let push = named(table, name).and_then(|(_, field)| field.push.as_ref());
+            matches!(push, Some((_, Push::Loose | Push::Rounded)))
+        };
+        match api.dialect {
+            Some(raw::Dialect::Directus) => needed.extend(columns),
+            _ => needed.extend(columns.filter(is_loose)),
+        }
     }
     for name in needed {
         let Some((_, field)) = named(table, name) else { continue };

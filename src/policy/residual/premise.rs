@@ -32,10 +32,13 @@ impl Inner {
         is_written: &dyn Fn(&Read) -> bool,
     ) -> Vec<Premise> {
         let mut premises: Vec<Premise> = denied(&self.denials).collect();
-        if changed.iter().any(|field| self.is_owner(*field)) && self.action != Action::Transfer {
+        let hands_over = changed.iter().any(|field| self.is_owner(*field));
+        if hands_over && self.action != Action::Transfer {
             premises.extend(denied(&self.transfer_denials));
         }
-        for (lives, hands_over) in [(&self.grants, self.action == Action::Transfer), (&self.transfers, true)] {
+        // A grant may let fewer records be handed over than changed.
+        let transfers = Some((&self.transfers, true)).filter(|_| hands_over);
+        for (lives, hands_over) in [(&self.grants, self.action == Action::Transfer)].into_iter().chain(transfers) {
             for live in self.held(lives, rules) {
                 let rows = live.rows.expr();
                 premises.push(Premise::of(rows, true));
