@@ -135,7 +135,7 @@ async fn whole(upstream: &Upstream, setup: &Setup, file: &Path) -> Result<(f64, 
     let address = *gateway.addresses().first().ok_or("the gateway listens nowhere")?;
     let mut connection = connect(address).await?;
     let (begun, before) = (Instant::now(), upstream.requests());
-    for offset in (0..=VISIBLE).step_by(PAGE) {
+    for offset in (0..VISIBLE).step_by(PAGE) {
         let target = format!("/filled/contacts?limit={PAGE}&offset={offset}");
         let body = ask(&mut connection, address, &target, setup.token(), PATIENCE).await?;
         if setup::page(&body)? != upstream.visible(offset, PAGE) {
