@@ -426,23 +426,6 @@ impl Table {
         fields.get(usize::from(id.0))
     }
 
-    /// Whether nothing is known of the tenant's columns by which the upstream would take one tenant for another.
-    pub fn tells_tenants_apart(&self) -> bool {
-        let tells = |column: &Field| !matches!(column.push, Some(Push::Loose | Push::Rounded));
-        match &self.tenant {
-            Tenancy::Columns(columns) => columns.iter().all(|(_, column)| tells(self.field(*column))),
-            Tenancy::Via(parent) => {
-                let relation = &self.field(parent.relation).name;
-                let column = |lent: &Lent| {
-                    let (through, field) = self.column(&[Name::clone(relation), Name::clone(&lent.column)])?;
-                    self.reached(through, field)
-                };
-                parent.columns.iter().all(|lent| column(lent).is_some_and(tells))
-            }
-            Tenancy::Shared => true,
-        }
-    }
-
     /// The same by its names from the record on. `None`: it leads somewhere else.
     pub fn column(&self, names: &[Name]) -> Option<(Option<FieldId>, FieldId)> {
         match names {
@@ -453,6 +436,32 @@ impl Table {
             }
             _ => None,
         }
+    }
+
+    /// A tenant column of a parent, from the record on.
+    pub fn lent(&self, relation: FieldId, of: &Lent) -> Option<(Option<FieldId>, FieldId)> {
+        self.column(&[Name::clone(&self.field(relation).name), Name::clone(&of.column)])
+    }
+
+    /// The columns that say whose a record is, its own or its parent's. `None` for one that leads nowhere.
+    pub fn tenant_columns(&self) -> Vec<Option<&Field>> {
+        match &self.tenant {
+            Tenancy::Columns(columns) => columns.iter().map(|(_, column)| Some(self.field(*column))).collect(),
+            Tenancy::Via(parent) => {
+                let column = |lent: &Lent| {
+                    let (through, field) = self.lent(parent.relation, lent)?;
+                    self.reached(through, field)
+                };
+                parent.columns.iter().map(column).collect()
+            }
+            Tenancy::Shared => Vec::new(),
+        }
+    }
+
+    /// Whether nothing is known of the tenant's columns by which the upstream would take one tenant for another.
+    pub fn tells_tenants_apart(&self) -> bool {
+        let tells = |column: &Field| !matches!(column.push, Some(Push::Loose | Push::Rounded));
+        self.tenant_columns().into_iter().all(|column| column.is_some_and(tells))
     }
 
     /// The to-one relation whose key is in a column.

@@ -138,7 +138,8 @@ pub enum Listing {
     Page(Box<Permit<Fetch>>),
     /// What the records come to, and none of them.
     Aggregate(Box<Permit<figures::Aggregate>>),
-    /// Rows may be dropped that the upstream counts: pages are read from the first on until the client's is full.
+    /// Rows may be dropped that the upstream counts: its pages are read, from the first or from where an earlier page ended,
+    /// until the client's is full.
     Walk(Box<Walk>),
 }
 

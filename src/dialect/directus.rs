@@ -63,17 +63,10 @@ impl Language for Directus {
             (Shape::Plain(Type::Int), Some(_)) => true,
             (_, push) => matches!(push, Some(Push::Exact | Push::Ordered)),
         };
-        match &table.tenant {
-            Tenancy::Shared => true,
-            Tenancy::Columns(columns) => columns.iter().all(|(_, column)| tells_apart(table.field(*column))),
-            Tenancy::Via(parent) => {
-                let column = |lent| {
-                    let (through, field) = print::lent(table, parent.relation, lent)?;
-                    table.reached(through, field)
-                };
-                !parent.columns.is_empty() && parent.columns.iter().all(|lent| column(lent).is_some_and(tells_apart))
-            }
-        }
+        let columns = table.tenant_columns();
+        // A parent that lends no column says nothing of whose a record is.
+        let is_said = matches!(table.tenant, Tenancy::Shared) || !columns.is_empty();
+        is_said && columns.into_iter().all(|column| column.is_some_and(tells_apart))
     }
 
     fn envelope(&self) -> Envelope<'_> {

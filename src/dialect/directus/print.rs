@@ -2,7 +2,7 @@
 
 use super::raw::Node;
 use super::{aggregate, filter, value};
-use crate::api::{Directus, FieldId, Lent, Operator, Parent, Shape, Table, Tenancy};
+use crate::api::{Directus, FieldId, Operator, Parent, Shape, Table, Tenancy};
 use crate::dialect::pairs::Pairs;
 use crate::dialect::{Comparison, Condition, Figures, Query};
 use crate::model::{Name, TenantScope};
@@ -126,14 +126,9 @@ fn tenants(table: &Table, tenant: &TenantScope) -> Vec<Node> {
             columns.iter().map(|(dimension, column)| own(dimension, Some((None, *column)))).collect()
         }
         Tenancy::Via(Parent { relation, columns }) => {
-            columns.iter().map(|of| own(&of.dimension, lent(table, *relation, of))).collect()
+            columns.iter().map(|of| own(&of.dimension, table.lent(*relation, of))).collect()
         }
     }
-}
-
-/// A tenant column of the parent, from the record on.
-pub(super) fn lent(table: &Table, relation: FieldId, of: &Lent) -> Option<(Option<FieldId>, FieldId)> {
-    table.column(&[Name::clone(&table.field(relation).name), Name::clone(&of.column)])
 }
 
 /// A filter that no record passes: none is without a key.
