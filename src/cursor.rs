@@ -101,9 +101,13 @@ impl Cursors {
         Self { seal: Seal::new(config.cursor_key.as_ref()), memory, lasts, kept }
     }
 
-    /// What was told before a reload can still be opened, unless the operator has changed the key.
+    /// What was told before a reload can still be opened, unless the operator has changed the key, and what is kept is kept on,
+    /// unless as much is to be kept no more. It is bound to the policies and descriptions by which it was found.
     pub fn inherit(&mut self, old: &Self) {
         self.seal.inherit(&old.seal);
+        if let (Some(memory), Some(before)) = (&mut self.memory, &old.memory) {
+            memory.inherit(before);
+        }
     }
 
     /// A place as its client is told it. `None`: it can't be told.

@@ -97,7 +97,7 @@ impl Gateway {
     ) -> Result<Self, Vec<Diagnostic>> {
         let metrics = Metrics::new();
         let (snapshot, warnings) =
-            Snapshot::load(path, &adjust, &clock, &metrics).inspect_err(|_| loaded(&metrics, false))?;
+            Snapshot::load(path, &adjust, &clock, &metrics, None).inspect_err(|_| loaded(&metrics, false))?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -164,6 +164,7 @@ impl Gateway {
             scraping: std::sync::Mutex::default(),
         });
         Kept::KeySets.refresh(&snapshot, &metrics).await;
+        snapshot.upstreams.succeed(None).close().await;
         shared.in_force.store(Some(Arc::new(snapshot)));
         loaded(&metrics, true);
 
@@ -312,13 +313,15 @@ impl Shared {
     }
 
     async fn load_anew(&self) -> Result<(), Vec<Diagnostic>> {
-        let (mut snapshot, warnings) = Snapshot::load(&self.path, &self.adjust, &self.clock, &self.metrics)?;
+        let before = self.in_force.load_full();
+        let (mut snapshot, warnings) =
+            Snapshot::load(&self.path, &self.adjust, &self.clock, &self.metrics, before.as_deref())?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
         let materials = certificates::read(&snapshot.config, &self.clock)?;
         Kept::KeySets.refresh(&snapshot, &self.metrics).await;
-        if let Some(old) = self.in_force.load().as_ref() {
+        if let Some(old) = &before {
             snapshot.authenticator.inherit(&old.authenticator);
             snapshot.hierarchy.inherit(&old.hierarchy);
             snapshot.cursors.inherit(&old.cursors);
@@ -332,13 +335,15 @@ impl Shared {
         }
         self.certificates.replace(&materials, &self.metrics);
         self.places.trust(&snapshot.config);
-        if let Some(old) = self.in_force.load().as_ref() {
+        if let Some(old) = &before {
             snapshot.admission.inherit(&old.admission);
         }
         // Last, for keys may have taken long to come: what was revoked by now stays revoked.
         Kept::Revocations.refresh(&snapshot, &self.metrics).await;
+        let retired = snapshot.upstreams.succeed(before.as_ref().map(|old| &*old.upstreams));
         self.in_force.store(Some(Arc::new(snapshot)));
         self.reloaded.send_replace(());
+        retired.close().await;
         Ok(())
     }
 }

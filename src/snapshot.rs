@@ -146,6 +146,7 @@ impl Rules {
 
 impl Snapshot {
     /// Reads and checks everything and makes the upstreams ready. `adjust` changes the configuration before it is used.
+    /// `before` is what is in force, which stays as it is: upstreams that are as they were go on with what they have.
     ///
     /// Errors: every mistake of every file, sorted. Warnings come with the snapshot.
     pub fn load(
@@ -153,6 +154,7 @@ impl Snapshot {
         adjust: &dyn Fn(&mut Config),
         clock: &Clock,
         metrics: &Metrics,
+        before: Option<&Self>,
     ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let (mut config, mut found) = Config::load(path)?;
         adjust(&mut config);
@@ -178,15 +180,14 @@ impl Snapshot {
         if diagnostic::has_errors(&found) {
             return Err(found);
         }
-        let upstreams =
-            Upstreams::new(config.upstreams.values(), &config.keyring, &config.limits, metrics).map_err(|name| {
-                let spans = config.upstreams.get(&name).map(|upstream| upstream.span.clone());
-                let message = format!("upstream `{name}` has a host or a credential that cannot be sent in a header");
-                spans
-                    .into_iter()
-                    .map(|span| Diagnostic::error("upstream-unusable", span, &*message))
-                    .collect::<Vec<_>>()
-            })?;
+        let (keyring, before) = (&config.keyring, before.map(|before| &*before.upstreams));
+        let upstreams = config.upstreams.values();
+        let upstreams = Upstreams::new(upstreams, keyring, &config.limits, metrics, before, clock.now());
+        let upstreams = upstreams.map_err(|(name, unusable)| {
+            let spans = config.upstreams.get(&name).map(|upstream| upstream.span.clone());
+            let message = format!("upstream `{name}` {unusable}");
+            spans.into_iter().map(|span| Diagnostic::error("upstream-unusable", span, &*message)).collect::<Vec<_>>()
+        })?;
         let tenant = catalog.apis().flat_map(|(_, api)| api.tenant_headers.iter().map(|(name, _)| name.clone()));
         let credentials = config.upstreams.values().filter_map(|upstream| Some(&upstream.credential.as_ref()?.header));
         let credentials = credentials.filter(|name| **name != header::AUTHORIZATION).cloned();

@@ -9,18 +9,19 @@ mod breaker;
 mod credentials;
 mod decode;
 mod endpoints;
+mod idle;
+mod link;
 mod trust;
 pub mod upgrade;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use jiff::Timestamp;
 use pingora::http::RequestHeader;
-use pingora::protocols::tls::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
 use crate::config::{Coding, Keyring, Limits, Scheme, Upstream};
@@ -29,10 +30,11 @@ use crate::metrics::Metrics;
 use crate::model::{Name, Reason};
 use answer::InUse;
 pub use answer::{Answer, Body, Held, Whole};
-use breaker::Breaker;
 use credentials::Credentials;
-use endpoints::{Endpoints, Lease};
-use trust::{Pool, Trust};
+use endpoints::Lease;
+pub use idle::Retired;
+use link::{Found, Link};
+use trust::{Made, Pool};
 pub use trust::{Renewed, check, folders};
 
 /// Requests at a time on one connection of HTTP/2.
@@ -86,18 +88,24 @@ impl Failure {
 /// Every upstream of one configuration, each with a pool of its own, so that no connection crosses trust domains.
 pub struct Upstreams {
     by_name: BTreeMap<Name, Peer>,
+    /// What files have become of those that go on as they were, until it comes into force.
+    renewals: Mutex<Vec<(Arc<Link>, Made)>>,
     secrets: credentials::Kept,
     limits: Limits,
     metrics: Metrics,
 }
 
+/// Why an upstream can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    #[error("has a host or a credential that cannot be sent in a header")]
+    Unsendable,
+    #[error("has certificates that were exchanged while they were read")]
+    Changing,
+}
+
 struct Peer {
-    trust: Trust,
-    endpoints: Endpoints,
-    breaker: Breaker,
-    scheme: Scheme,
-    server_name: String,
-    http2: bool,
+    link: Arc<Link>,
     base_path: String,
     host_header: HeaderValue,
     accept_encoding: HeaderValue,
@@ -105,20 +113,32 @@ struct Peer {
 }
 
 impl Upstreams {
-    /// Errors: the name of an upstream whose host or credential can't be sent in a header.
+    /// Those that go on as they were share what they have with `before`, which stays as it is until
+    /// [`succeed`](Self::succeed). Errors: one that can't be used.
     pub fn new<'c>(
         upstreams: impl IntoIterator<Item = &'c Upstream>,
         keyring: &Arc<Keyring>,
         limits: &Limits,
         metrics: &Metrics,
-    ) -> Result<Self, Name> {
-        let peer = |upstream: &Upstream| {
-            Peer::new(upstream, keyring, limits, metrics).ok_or_else(|| Arc::clone(&upstream.name))
-        };
-        let by_name =
-            upstreams.into_iter().map(|u| peer(u).map(|peer| (Arc::clone(&u.name), peer))).collect::<Result<_, _>>()?;
+        before: Option<&Self>,
+        now: Timestamp,
+    ) -> Result<Self, (Name, Unusable)> {
+        let (mut by_name, mut renewals) = (BTreeMap::new(), Vec::new());
+        for upstream in upstreams {
+            let name = &upstream.name;
+            let wrong = |unusable| (Arc::clone(name), unusable);
+            let known = before.and_then(|before| before.by_name.get(name)).map(|peer| &peer.link);
+            if upstream.server_name.is_empty() {
+                return Err(wrong(Unusable::Unsendable));
+            }
+            let Found { link, renewal } = Link::find(upstream, limits, metrics, known, now).map_err(wrong)?;
+            renewals.extend(renewal.map(|made| (Arc::clone(&link), made)));
+            let peer = Peer::new(upstream, keyring, link).ok_or_else(|| wrong(Unusable::Unsendable))?;
+            by_name.insert(Arc::clone(name), peer);
+        }
         let secrets = credentials::Kept::new(keyring);
-        Ok(Self { by_name, secrets, limits: limits.clone(), metrics: metrics.clone() })
+        let renewals = Mutex::new(renewals);
+        Ok(Self { by_name, renewals, secrets, limits: limits.clone(), metrics: metrics.clone() })
     }
 
     /// Sends a permitted request and reads the head of its answer. One retry: on a reused connection that turned out to be
@@ -136,8 +156,8 @@ impl Upstreams {
     async fn exchange<'u>(&'u self, peer: &'u Peer, outgoing: &Outgoing) -> Result<Answer<'u>, Failure> {
         // Before anything is asked of it: a tenant that it does not know says nothing of how it is.
         let head = peer.head(outgoing)?;
-        let pool = peer.trust.pool(&outgoing.tenant).ok_or(Failure::NoCredential)?;
-        let pass = peer.breaker.admit(Instant::now()).ok_or(Failure::Open)?;
+        let pool = peer.link.trust.pool(&outgoing.tenant).ok_or(Failure::NoCredential)?;
+        let pass = peer.link.breaker.admit(Instant::now()).ok_or(Failure::Open)?;
         let timer = self.metrics.upstream_seconds.start_timer();
         match self.attempt(peer, pool, &head, outgoing).await {
             Ok((session, lease, target)) => {
@@ -167,19 +187,20 @@ impl Upstreams {
         outgoing: &Outgoing,
     ) -> Result<(InUse<'u>, Lease, HttpPeer), Failure> {
         // Of HTTP/1.1 alone.
-        let http2 = peer.http2 && !head.headers.contains_key(header::UPGRADE);
-        let mut lease = peer.endpoints.choose(None).await?;
-        let mut target = peer.target(lease.address(), &self.limits, http2);
+        let link = &peer.link;
+        let http2 = link.speaks_http2() && !head.headers.contains_key(header::UPGRADE);
+        let mut lease = link.endpoints.choose(None).await?;
+        let mut target = link.target(lease.address(), &self.limits, http2);
         let (mut retried, mut moved) = (false, false);
         loop {
             let (session, reused) = match pool.connector.get_http_session(&target).await {
                 Ok(found) => found,
                 Err(error) => {
-                    peer.endpoints.failed(&lease);
-                    if !moved && peer.endpoints.has_other(lease.address()) {
+                    link.endpoints.failed(&lease);
+                    if !moved && link.endpoints.has_other(lease.address()) {
                         moved = true;
-                        lease = peer.endpoints.choose(Some(lease.address())).await?;
-                        target = peer.target(lease.address(), &self.limits, http2);
+                        lease = link.endpoints.choose(Some(lease.address())).await?;
+                        target = link.target(lease.address(), &self.limits, http2);
                         continue;
                     }
                     return Err(failure_of(&error, Failure::Unreachable));
@@ -199,7 +220,7 @@ impl Upstreams {
                         retried = true;
                         continue;
                     }
-                    peer.endpoints.failed(&lease);
+                    link.endpoints.failed(&lease);
                     return Err(failure);
                 }
             }
@@ -241,7 +262,8 @@ impl Upstreams {
 }
 
 impl Peer {
-    fn new(upstream: &Upstream, keyring: &Keyring, limits: &Limits, metrics: &Metrics) -> Option<Self> {
+    /// `None`: something of it can't be sent.
+    fn new(upstream: &Upstream, keyring: &Keyring, link: Arc<Link>) -> Option<Self> {
         let default_port = match upstream.scheme {
             Scheme::Http => 80,
             Scheme::Https => 443,
@@ -254,35 +276,13 @@ impl Peer {
             None => None,
             Some(credential) => Some(Credentials::new(credential, keyring).ok()?),
         };
-        (!upstream.server_name.is_empty()).then_some(())?;
-        let trust = Trust::new(upstream, limits)?;
-        let ejections = metrics.upstream_ejections.with_label_values(&[&upstream.name]);
-        let open = metrics.upstream_circuit_open.with_label_values(&[&upstream.name]);
         Some(Self {
-            trust,
-            endpoints: Endpoints::new(upstream, limits.connect_time, ejections),
-            breaker: Breaker::new(upstream.breaker, open),
-            scheme: upstream.scheme,
-            server_name: upstream.server_name.clone(),
-            http2: upstream.http2,
+            link,
             base_path: upstream.base_path.clone(),
             host_header: HeaderValue::from_str(&authority).ok()?,
             accept_encoding: accept_encoding(&upstream.accept_encoding)?,
             credentials,
         })
-    }
-
-    fn target(&self, address: SocketAddr, limits: &Limits, http2: bool) -> HttpPeer {
-        // Invariant: the name is never empty (see `new`), so certificates are always verified against it.
-        let mut peer = HttpPeer::new(address, self.scheme == Scheme::Https, self.server_name.clone());
-        peer.options.alpn = if http2 { ALPN::H2H1 } else { ALPN::H1 };
-        peer.options.max_h2_streams = STREAMS;
-        peer.options.connection_timeout = Some(limits.connect_time);
-        peer.options.total_connection_timeout = Some(limits.connect_time);
-        peer.options.idle_timeout = Some(limits.idle_time);
-        peer.options.read_timeout = Some(limits.upstream_read_time);
-        peer.options.write_timeout = Some(limits.upstream_head_time);
-        peer
     }
 
     /// Errors: the tenant has no credential, or something can't be sent.
@@ -322,6 +322,11 @@ fn accept_encoding(codings: &[Coding]) -> Option<HeaderValue> {
     } else {
         HeaderValue::from_str(&names.join(", ")).ok()
     }
+}
+
+/// What it guards is whole whenever it is released.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Broken {

@@ -23,6 +23,7 @@ mod guards;
 mod hierarchy;
 mod http2;
 mod identity;
+mod kept;
 mod lifecycle;
 mod live;
 mod live_http2;

@@ -20,13 +20,22 @@ use crate::yaml::{Reader, Text};
 const MAX_OWN: usize = 1000;
 
 /// What the gateway shows an upstream of itself for each tenant.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OwnCertificates {
     cert: Pattern,
     pub cert_span: Span,
     key: Pattern,
     pub key_span: Span,
 }
+
+/// The same files, wherever they are named.
+impl PartialEq for OwnCertificates {
+    fn eq(&self, other: &Self) -> bool {
+        self.cert == other.cert && self.key == other.key
+    }
+}
+
+impl Eq for OwnCertificates {}
 
 /// The files of one tenant.
 #[derive(Debug)]
@@ -37,13 +46,13 @@ pub struct OwnCertificate {
 }
 
 /// `tls/{organization_id}.pem`: a folder, and what leads from there.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern {
     folder: PathBuf,
     parts: Vec<Part>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Word(String),
     /// A name that begins and ends so, with a tenant's value in between.

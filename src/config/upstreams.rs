@@ -58,7 +58,7 @@ pub struct Health {
 }
 
 /// A certificate of the gateway's own, for whom.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// The same for all tenants.
     One(ClientCertificate),
@@ -66,13 +66,22 @@ pub enum Shown {
     Own(OwnCertificates),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClientCertificate {
     pub cert: PathBuf,
     pub cert_span: Span,
     pub key: PathBuf,
     pub key_span: Span,
 }
+
+/// The same files, wherever they are named.
+impl PartialEq for ClientCertificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cert == other.cert && self.key == other.key
+    }
+}
+
+impl Eq for ClientCertificate {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {

@@ -17,7 +17,11 @@ const LISTS: usize = 8;
 /// Of one list; the newest stay.
 const PLACES: usize = 8;
 
-pub(super) struct Memory(Cache<[u8; 32], Arc<Mutex<Shelf>>>);
+pub(super) struct Memory {
+    shelves: Cache<[u8; 32], Arc<Mutex<Shelf>>>,
+    callers: u64,
+    idle: Duration,
+}
 
 /// A caller's lists, the one that was used last in front.
 #[derive(Default)]
@@ -31,11 +35,18 @@ struct List {
 
 impl Memory {
     pub(super) fn new(callers: u64, idle: Duration) -> Self {
-        Self(Cache::builder().max_capacity(callers).time_to_idle(idle).build())
+        Self { shelves: Cache::builder().max_capacity(callers).time_to_idle(idle).build(), callers, idle }
+    }
+
+    /// Goes on with what another one of the same size keeps.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        if (self.callers, self.idle) == (before.callers, before.idle) {
+            self.shelves = before.shelves.clone();
+        }
     }
 
     pub(super) fn find(&self, binding: &Binding, position: u64, now: i64) -> Option<Place> {
-        let shelf = self.0.get(&binding.caller)?;
+        let shelf = self.shelves.get(&binding.caller)?;
         let mut shelf = open(&shelf);
         let list = shelf.take(binding)?;
         let found = list.places.iter().filter(|(until, place)| *until > now && place.position <= position);
@@ -45,7 +56,7 @@ impl Memory {
     }
 
     pub(super) fn keep(&self, place: Place, binding: &Binding, now: i64, until: i64) {
-        let shelf = self.0.get_with(binding.caller, Arc::default);
+        let shelf = self.shelves.get_with(binding.caller, Arc::default);
         let mut shelf = open(&shelf);
         let mut list = shelf.take(binding).unwrap_or_else(|| List { of: binding.whole, places: VecDeque::new() });
         list.places.retain(|(until, known)| *until > now && known.position != place.position);

@@ -153,3 +153,24 @@ fn places_are_kept_apart_and_a_caller_pushes_out_only_its_own() {
     assert_eq!(cursors.recalled(&bound, 900, at(0)), None, "of one list there are the newest");
     assert_eq!(cursors.recalled(&bound, 999, at(0)), Some(place(999, 999)));
 }
+
+#[test]
+fn a_reload_keeps_what_is_kept_unless_as_much_is_to_be_kept_no_more() {
+    let bound = binding(1, "contacts");
+    let old = Cursors::new(&config(None));
+    old.remember(place(1, 2), &bound, at(1000));
+    let after = |config: config::Paging| {
+        let mut new = Cursors::new(&config);
+        new.inherit(&old);
+        new.recalled(&bound, 2, at(1000))
+    };
+    assert_eq!(after(config(None)), Some(place(1, 2)));
+    assert_eq!(
+        after(config(Some("0123456789abcdef0123456789abcdef"))),
+        Some(place(1, 2)),
+        "the key seals, and no more"
+    );
+    assert_eq!(after(config::Paging { remembered: 1, ..config(None) }), None);
+    assert_eq!(after(config::Paging { remembered: 0, ..config(None) }), None);
+    assert_eq!(after(config::Paging { remember_time: LASTS, ..config(None) }), None);
+}

@@ -144,9 +144,9 @@ async fn look(shared: &Shared) {
         }
     }
     for upstream in snapshot.config.upstreams.values() {
-        let Some(Renewed { is_renewed, found }) = snapshot.upstreams.renew(upstream, shared.clock.now()) else {
-            continue;
-        };
+        let Some(renewed) = snapshot.upstreams.renew(upstream, shared.clock.now()) else { continue };
+        let Renewed { is_renewed, found, retired } = renewed;
+        retired.close().await;
         let outcome = if is_renewed { "ok" } else { "failed" };
         shared.metrics.certificate_reloads.with_label_values(&[outcome]).inc();
         say(found);

@@ -50,7 +50,7 @@ fn wrong(gateway: &str, api: &str, policy: &str) -> (bool, Vec<String>) {
     let errors = errors.collect();
     // What `check` goes on with is never served.
     let metrics = Metrics::new();
-    assert!(Snapshot::load(&at("gateway.yaml"), &|_| {}, &Clock::system(), &metrics).is_err());
+    assert!(Snapshot::load(&at("gateway.yaml"), &|_| {}, &Clock::system(), &metrics, None).is_err());
     (policies, errors)
 }
 
@@ -102,15 +102,15 @@ fn a_gateway_file_with_a_mistake_is_checked_with_but_never_served() {
     let gateway = gateway.replace("jwks: { file: jwks.json }", "jwks: { url: http://127.0.0.1:1 }").replace("97", "64");
     fs::write(at("gateway.yaml"), gateway).expect("written");
     // Without the secret the upstream would be asked without the gateway's credential.
-    let Err(errors) = Snapshot::load(&at("gateway.yaml"), &|_| {}, &Clock::system(), &Metrics::new()) else {
+    let Err(errors) = Snapshot::load(&at("gateway.yaml"), &|_| {}, &Clock::system(), &Metrics::new(), None) else {
         panic!("it is served")
     };
     assert!(errors.iter().any(|error| error.code == "bad-secret"), "{errors:?}");
     fs::write(at("no-token"), "a-token").expect("written");
-    assert!(Snapshot::load(&at("gateway.yaml"), &|_| {}, &Clock::system(), &Metrics::new()).is_ok());
+    assert!(Snapshot::load(&at("gateway.yaml"), &|_| {}, &Clock::system(), &Metrics::new(), None).is_ok());
     let masked = POLICY.replace("clear: all", "hash: [name]").replace("root", "rep");
     fs::write(at("policies/contacts.yaml"), masked).expect("written");
-    let Err(errors) = Snapshot::load(&at("gateway.yaml"), &|_| {}, &Clock::system(), &Metrics::new()) else {
+    let Err(errors) = Snapshot::load(&at("gateway.yaml"), &|_| {}, &Clock::system(), &Metrics::new(), None) else {
         panic!("it is served")
     };
     let placed = errors.iter().filter(|error| error.severity == diagnostic::Severity::Error);

@@ -16,7 +16,7 @@ use prometheus::HistogramTimer;
 use super::decode::{self, Decoder};
 use super::endpoints::Lease;
 use super::trust::Pool;
-use super::{Failure, Peer, Upstreams, failure_of};
+use super::{Failure, Peer, Upstreams, failure_of, idle};
 use crate::config::Coding;
 use crate::metrics::Metrics;
 
@@ -155,12 +155,12 @@ impl Body<'_> {
 
     /// Its address has answered.
     pub(super) fn endpoint_answered(&self) {
-        self.peer.endpoints.answered(&self.lease);
+        self.peer.link.endpoints.answered(&self.lease);
     }
 
     /// Its address has not, or not to the end.
     pub(super) fn endpoint_failed(&self) {
-        self.peer.endpoints.failed(&self.lease);
+        self.peer.link.endpoints.failed(&self.lease);
     }
 
     /// Whether its end is told from a broken connection by more than what it holds.
@@ -293,6 +293,10 @@ impl Body<'_> {
             if pool.is_in_force() {
                 let idle = Some(self.upstreams.limits.idle_time);
                 pool.connector.release_http_session(session, &self.target, idle).await;
+                if !pool.is_in_force() {
+                    // It no longer was by then, and nobody comes to close it.
+                    idle::close(pool, &self.target).await;
+                }
             } else {
                 // It was trusted for what is no longer in force.
                 session.shutdown().await;

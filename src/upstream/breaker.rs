@@ -4,7 +4,7 @@
 //! went says nothing: the next one is let through.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use prometheus::IntGauge;
@@ -13,11 +13,15 @@ use crate::config::Health;
 
 pub(super) struct Breaker {
     health: Health,
-    state: Mutex<State>,
+    inner: Mutex<Inner>,
     /// Counts answers.
     answers: AtomicU64,
-    /// 1 while it refuses.
-    open: IntGauge,
+}
+
+struct Inner {
+    state: State,
+    /// 1 while it refuses. `None`: it is not in force, and what it does is nobody's concern.
+    open: Option<IntGauge>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,18 +43,30 @@ pub(super) struct Pass<'b> {
 }
 
 impl Breaker {
-    pub(super) fn new(health: Health, open: IntGauge) -> Self {
-        open.set(0);
-        Self { health, state: Mutex::new(State::Closed(0)), answers: AtomicU64::new(0), open }
+    pub(super) fn new(health: Health) -> Self {
+        let inner = Inner { state: State::Closed(0), open: None };
+        Self { health, inner: Mutex::new(inner), answers: AtomicU64::new(0) }
+    }
+
+    /// It is in force: whether it refuses is told by this from now on.
+    pub(super) fn show(&self, open: IntGauge) {
+        let mut inner = self.inner();
+        inner.open = Some(open);
+        inner.tell();
+    }
+
+    /// It is not in force any more, though exchanges that began before may still ask it.
+    pub(super) fn hide(&self) {
+        self.inner().open = None;
     }
 
     /// `None`: it is open.
     pub(super) fn admit(&self, now: Instant) -> Option<Pass<'_>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let probe = match *state {
+        let mut inner = self.inner();
+        let probe = match inner.state {
             State::Closed(_) => false,
             State::Open(until) if until <= now => {
-                *state = State::Probing;
+                inner.state = State::Probing;
                 true
             }
             State::Open(_) | State::Probing => return None,
@@ -59,9 +75,21 @@ impl Breaker {
     }
 
     fn set(&self, next: impl FnOnce(State) -> State) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = next(*state);
-        self.open.set(i64::from(!matches!(*state, State::Closed(_))));
+        let mut inner = self.inner();
+        inner.state = next(inner.state);
+        inner.tell();
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn tell(&self) {
+        if let Some(open) = &self.open {
+            open.set(i64::from(!matches!(self.state, State::Closed(_))));
+        }
     }
 }
 
@@ -118,10 +146,16 @@ mod tests {
 
     use super::*;
 
+    fn shown() -> (Breaker, IntGauge) {
+        let breaker = Breaker::new(Health { failures: 3, time: Duration::from_secs(10) });
+        let open = IntGauge::new("open", "Open.").unwrap();
+        breaker.show(open.clone());
+        (breaker, open)
+    }
+
     #[test]
     fn it_opens_after_failures_in_a_row_and_closes_after_one_good_probe() {
-        let health = Health { failures: 3, time: Duration::from_secs(10) };
-        let breaker = Breaker::new(health, IntGauge::new("open", "Open.").unwrap());
+        let (breaker, open) = shown();
         let now = Instant::now();
         let fail = |now| breaker.admit(now).expect("closed").failed(now);
         fail(now);
@@ -131,7 +165,7 @@ mod tests {
         fail(now);
         let late = breaker.admit(now).expect("closed");
         fail(now);
-        assert!(breaker.admit(now).is_none() && breaker.open.get() == 1);
+        assert!(breaker.admit(now).is_none() && open.get() == 1);
         late.succeeded();
         assert!(breaker.admit(now + Duration::from_secs(9)).is_none(), "an old answer closes nothing");
 
@@ -143,7 +177,7 @@ mod tests {
         probe.failed(then);
         assert!(breaker.admit(then + Duration::from_secs(9)).is_none());
         breaker.admit(then + Duration::from_secs(10)).expect("a probe").succeeded();
-        assert!(breaker.admit(then).is_some() && breaker.open.get() == 0);
+        assert!(breaker.admit(then).is_some() && open.get() == 0);
         fail(then);
         fail(then);
         assert!(breaker.admit(then).is_some(), "it counts anew");
@@ -151,12 +185,31 @@ mod tests {
 
     #[test]
     fn slow_requests_of_one_caller_are_no_outage_while_others_are_answered() {
-        let health = Health { failures: 3, time: Duration::from_secs(10) };
-        let breaker = Breaker::new(health, IntGauge::new("open", "Open.").unwrap());
+        let (breaker, open) = shown();
         let now = Instant::now();
         let slow: Vec<Pass<'_>> = (0..10).map(|_| breaker.admit(now).expect("closed")).collect();
         breaker.admit(now).expect("closed").succeeded();
         slow.into_iter().for_each(|pass| pass.failed(now));
-        assert!(breaker.admit(now).is_some() && breaker.open.get() == 0);
+        assert!(breaker.admit(now).is_some() && open.get() == 0);
+    }
+
+    #[test]
+    fn only_what_is_in_force_is_told_of() {
+        let (old, open) = shown();
+        let now = Instant::now();
+        let late = old.admit(now).expect("closed");
+        (0..3).for_each(|_| old.admit(now).expect("closed").failed(now));
+        assert_eq!(open.get(), 1);
+        // Made for a configuration that may never come into force.
+        let new = Breaker::new(old.health);
+        assert_eq!(open.get(), 1, "it says nothing of its own yet");
+        old.hide();
+        new.show(open.clone());
+        assert_eq!(open.get(), 0);
+        late.failed(now);
+        old.set(|_| State::Open(now));
+        assert_eq!(open.get(), 0, "the old one is nobody's concern");
+        old.show(open.clone());
+        assert_eq!(open.get(), 1, "one that is kept is shown as it is");
     }
 }

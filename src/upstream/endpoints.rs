@@ -129,6 +129,11 @@ impl Endpoints {
         Ok(Lease { endpoint: Arc::clone(chosen), answers: chosen.answers.load(Ordering::Relaxed) })
     }
 
+    /// All that are known.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.known.load().endpoints.iter().map(|endpoint| endpoint.address).collect()
+    }
+
     /// Whether another one than this could be asked.
     pub(super) fn has_other(&self, than: SocketAddr) -> bool {
         self.known.load().endpoints.iter().any(|endpoint| endpoint.address != than)

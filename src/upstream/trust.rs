@@ -5,17 +5,19 @@
 //! with: so tenants share neither connections nor sessions.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 
-use super::Upstreams;
+use super::idle::Retired;
+use super::{Unusable, Upstreams, locked};
 use crate::config::{ClientCertificate, Limits, OwnCertificate, Shown, Upstream, tenant_name};
 use crate::diagnostic::{self, Diagnostic};
 use crate::files::{self, Fingerprint, folders_of};
@@ -24,11 +26,17 @@ use crate::pki::{self, Certified, Named};
 
 /// Of one upstream.
 pub(super) struct Trust {
-    pools: ArcSwap<Pools>,
+    in_force: ArcSwap<Made>,
     /// The files as they were last looked at, whatever came of it.
     seen: Mutex<Seen>,
     /// By which tenants are told apart that have their own.
     dimensions: Vec<Name>,
+}
+
+/// Pools, and the files that they were made of.
+pub(super) struct Made {
+    pools: Pools,
+    of: Seen,
 }
 
 enum Pools {
@@ -40,10 +48,12 @@ enum Pools {
 /// What opens connections, and keeps those that are idle.
 pub(super) struct Pool {
     pub(super) connector: Connector,
+    /// Connections that it keeps.
+    pub(super) most: usize,
     retired: AtomicBool,
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Seen {
     /// What is the same for all tenants.
     common: Fingerprint,
@@ -60,7 +70,7 @@ impl Pool {
         options.cert_key_file = own.map(|own| (shown(&own.cert), shown(&own.key)));
         // The library panics on files that changed since they were checked.
         let connector = std::panic::catch_unwind(AssertUnwindSafe(|| Connector::new(Some(options)))).ok()?;
-        Some(Arc::new(Self { connector, retired: AtomicBool::new(false) }))
+        Some(Arc::new(Self { connector, most: limits.upstream_connections, retired: AtomicBool::new(false) }))
     }
 
     /// Whether connections may be kept: they are trusted for what still is.
@@ -74,44 +84,93 @@ impl Pool {
 }
 
 impl Trust {
-    /// `None`: files do not hold.
-    pub(super) fn new(upstream: &Upstream, limits: &Limits) -> Option<Self> {
-        let own = own(upstream);
-        let seen = Seen::of(upstream, &own);
-        let pools = Pools::new(upstream, limits, &own, &seen, None)?;
+    pub(super) fn new(upstream: &Upstream, limits: &Limits, now: Timestamp) -> Result<Self, Unusable> {
+        let made = Made::new(upstream, limits, None, now)?;
         let dimensions = match &upstream.client_certificate {
             Some(Shown::Own(own)) => own.dimensions(),
             Some(Shown::One(_)) | None => Vec::new(),
         };
-        Some(Self { pools: ArcSwap::from_pointee(pools), seen: Mutex::new(seen), dimensions })
+        let seen = Mutex::new(made.of.clone());
+        Ok(Self { in_force: ArcSwap::from_pointee(made), seen, dimensions })
     }
 
     /// What opens connections for a tenant. `None`: it has no certificate.
     pub(super) fn pool(&self, tenant: &TenantScope) -> Option<Arc<Pool>> {
-        match &**self.pools.load() {
+        match &self.in_force.load().pools {
             Pools::One(pool) => Some(Arc::clone(pool)),
             Pools::Own(pools) => pools.get(&tenant_name(&self.dimensions, tenant)?).map(|(_, pool)| Arc::clone(pool)),
         }
     }
 
-    fn replace(&self, pools: Pools) {
-        let before = self.pools.swap(Arc::new(pools));
-        match &*before {
-            Pools::One(pool) => pool.retire(),
-            Pools::Own(pools) => {
-                let now = self.pools.load();
-                let is_kept = |tenant: &String, pool: &Arc<Pool>| match &**now {
-                    Pools::Own(kept) => kept.get(tenant).is_some_and(|(_, other)| Arc::ptr_eq(pool, other)),
-                    Pools::One(_) => false,
-                };
-                let gone = pools.iter().filter(|(tenant, (_, pool))| !is_kept(tenant, pool));
-                gone.for_each(|(_, (_, pool))| pool.retire());
-            }
+    /// What is to be in force, if the files are others than those that what is was made of. They may have been looked at
+    /// before, when they did not hold yet.
+    pub(super) fn changed(
+        &self,
+        upstream: &Upstream,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<Option<Made>, Unusable> {
+        let before = self.in_force.load_full();
+        if before.of == Seen::of(upstream, &own(upstream)) {
+            return Ok(None);
         }
+        Made::new(upstream, limits, Some(&before), now).map(Some)
+    }
+
+    /// Comes into force. The pools that are not in force any more.
+    pub(super) fn replace(&self, made: Made) -> Vec<Arc<Pool>> {
+        locked(&self.seen).clone_from(&made.of);
+        let before = self.in_force.swap(Arc::new(made));
+        let now = self.in_force.load();
+        let gone = before.pools.all().filter(|(tenant, pool)| !now.pools.keeps(*tenant, pool));
+        gone.map(|(_, pool)| Arc::clone(pool)).inspect(|pool| pool.retire()).collect()
+    }
+
+    /// All of its pools, which are not in force any more.
+    pub(super) fn retire(&self) -> Vec<Arc<Pool>> {
+        self.in_force.load().pools.all().map(|(_, pool)| Arc::clone(pool)).inspect(|pool| pool.retire()).collect()
+    }
+}
+
+impl Made {
+    /// Of the files as they are, which must hold and stay as they are meanwhile: whatever comes of others is known to be of
+    /// none.
+    fn new(upstream: &Upstream, limits: &Limits, before: Option<&Self>, now: Timestamp) -> Result<Self, Unusable> {
+        let own = own(upstream);
+        let seen = Seen::of(upstream, &own);
+        if diagnostic::has_errors(&check(upstream, now)) {
+            return Err(Unusable::Changing);
+        }
+        Self::of(upstream, limits, &own, seen, before).ok_or(Unusable::Changing)
+    }
+
+    /// Of files that hold. `None`: they do no longer, or are others by now.
+    fn of(
+        upstream: &Upstream,
+        limits: &Limits,
+        own: &[OwnCertificate],
+        seen: Seen,
+        before: Option<&Self>,
+    ) -> Option<Self> {
+        let pools = Pools::new(upstream, limits, own, &seen, before.map(|before| &before.pools))?;
+        (Seen::of(upstream, &self::own(upstream)) == seen).then_some(Self { pools, of: seen })
     }
 }
 
 impl Pools {
+    /// Of all tenants, or each with its tenant's name.
+    fn all(&self) -> Box<dyn Iterator<Item = (Option<&str>, &Arc<Pool>)> + '_> {
+        match self {
+            Self::One(pool) => Box::new(iter::once((None, pool))),
+            Self::Own(pools) => Box::new(pools.iter().map(|(tenant, (_, pool))| (Some(&**tenant), pool))),
+        }
+    }
+
+    /// Whether this very pool is a tenant's.
+    fn keeps(&self, tenant: Option<&str>, pool: &Arc<Pool>) -> bool {
+        self.all().any(|(known, other)| known == tenant && Arc::ptr_eq(pool, other))
+    }
+
     /// Of a tenant whose files are those of `before` the pool stays. `None`: files do not hold.
     fn new(
         upstream: &Upstream,
@@ -169,30 +228,35 @@ pub struct Renewed {
     /// Otherwise those that were in force stay.
     pub is_renewed: bool,
     pub found: Vec<Diagnostic>,
+    /// To be closed.
+    pub retired: Retired,
 }
 
 impl Upstreams {
     /// Looks whether the files have changed by which an upstream is trusted and the gateway shows itself to it, and takes them
     /// over for connections from now on, all of them or none. `None`: they have not.
     pub fn renew(&self, upstream: &Upstream, now: Timestamp) -> Option<Renewed> {
-        let trust = &self.by_name.get(&upstream.name)?.trust;
-        let mut seen = trust.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = &self.by_name.get(&upstream.name)?.link;
+        let trust = &link.trust;
         // Of before they are read: what changes meanwhile is a change.
         let own = own(upstream);
         let looked = Seen::of(upstream, &own);
-        if *seen == looked {
+        if *locked(&trust.seen) == looked {
             return None;
         }
-        *seen = looked;
         let found = check(upstream, now);
         let holds = !diagnostic::has_errors(&found);
-        let before = trust.pools.load_full();
-        let pools = holds.then(|| Pools::new(upstream, &self.limits, &own, &seen, Some(&before))).flatten();
-        let is_renewed = pools.is_some();
-        if let Some(pools) = pools {
-            trust.replace(pools);
+        // What was brought too early is looked at again until it may hold.
+        if !found.iter().any(|wrong| wrong.code == "certificate-not-yet-valid") {
+            locked(&trust.seen).clone_from(&looked);
         }
-        Some(Renewed { is_renewed, found })
+        let before = trust.in_force.load_full();
+        let made = holds.then(|| Made::of(upstream, &self.limits, &own, looked, Some(&before))).flatten();
+        let (is_renewed, mut retired) = (made.is_some(), Retired::default());
+        if let Some(made) = made {
+            retired.add(trust.replace(made), || link.targets(&self.limits));
+        }
+        Some(Renewed { is_renewed, found, retired })
     }
 }
 

@@ -52,8 +52,8 @@ impl Upstreams {
 
     async fn agree<'u>(&'u self, peer: &'u Peer, outgoing: &Outgoing) -> Result<Upgrade<'u>, Failure> {
         let (head, key) = handshake(peer, outgoing)?;
-        let pool = peer.trust.pool(&outgoing.tenant).ok_or(Failure::NoCredential)?;
-        let pass = peer.breaker.admit(std::time::Instant::now()).ok_or(Failure::Open)?;
+        let pool = peer.link.trust.pool(&outgoing.tenant).ok_or(Failure::NoCredential)?;
+        let pass = peer.link.breaker.admit(std::time::Instant::now()).ok_or(Failure::Open)?;
         let (mut session, lease) = match self.attempt(peer, pool, &head, outgoing).await {
             Ok((session, lease, _)) => (session, lease),
             Err(failure) => {
@@ -65,10 +65,10 @@ impl Upstreams {
         let (status, headers) =
             open.response_header().map(|head| (head.status, head.headers.clone())).ok_or(Failure::Broken)?;
         if matches!(status.as_u16(), 502..=504) {
-            peer.endpoints.failed(&lease);
+            peer.link.endpoints.failed(&lease);
             pass.failed(std::time::Instant::now());
         } else {
-            peer.endpoints.answered(&lease);
+            peer.link.endpoints.answered(&lease);
             pass.succeeded();
         }
         if status != StatusCode::SWITCHING_PROTOCOLS {

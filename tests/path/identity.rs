@@ -263,14 +263,16 @@ async fn a_token_bound_to_a_key_comes_in_with_a_proof_and_each_proof_once() {
     assert_eq!(with(&first).get("/contacts/1").await.json(), seen(1));
     world.upstream.forget();
     assert_eq!(with(&first).get("/contacts/1").await.status, 401, "it was used");
+    world.gateway.reload().await.expect("nothing has changed");
+    assert_eq!(with(&first).get("/contacts/1").await.status, 401, "a reload makes nothing unused");
     assert_eq!(with(&proof("2", "GET", "/contacts/2")).get("/contacts/1").await.status, 401);
     assert_eq!(with(&proof("3", "POST", "/contacts")).get("/contacts").await.status, 401);
     assert_eq!(world.client().bearer(&token).get("/contacts/1").await.status, 401, "stolen");
     assert_eq!(rep(&world).get("/contacts/1").await.status, 401, "bound to nothing");
     assert_eq!(told(&world).await, words(401, "refused", "credentials_invalid"));
     assert!(world.upstream.seen().is_empty());
-    assert_eq!(world.metric("scrim_credentials_refused_total{reason=\"replayed\"}").await, 1.0);
-    clean(&world, 6).await;
+    assert_eq!(world.metric("scrim_credentials_refused_total{reason=\"replayed\"}").await, 2.0);
+    clean(&world, 7).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

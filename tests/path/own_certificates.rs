@@ -240,3 +240,38 @@ async fn certificates_of_tenants_come_and_go_while_the_gateway_runs() {
     assert_eq!(asked("acme").await, 200);
     assert_eq!(world.metric("scrim_policy_generation").await, 1.0, "nothing else was loaded");
 }
+
+/// One tenant's files are exchanged with the gateway file: the others' connections go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_with_one_tenants_new_certificate_keeps_what_the_others_have() {
+    let (servers, clients) = (Authority::new(), Authority::new());
+    let mutual = Mutual::start(&server(&servers), &[&clients], &["http/1.1"], false).await;
+    let issue = |serial| clients.issue(&Wanted::dns(&["scrim.internal"]).serial(serial));
+    let (acme, globex, next) = (issue(1), issue(2), issue(3));
+    let files = [
+        ("ca.pem", &*servers.pem),
+        ("own-acme.pem", &*acme.pem),
+        ("own-acme.key", &*acme.key),
+        ("own-globex.pem", &*globex.pem),
+        ("own-globex.key", &*globex.key),
+    ];
+    let world = reaching(&mutual, OWN, &files).await;
+    let asked = async |organization: &str| {
+        let status = of(&world, organization).get("/contacts/1").await.status;
+        (status, mutual.seen().last().expect("asked").clone())
+    };
+    let ((_, of_acme), (_, of_globex)) = (asked("acme").await, asked("globex").await);
+    let put = |name: &str, text: &str| std::fs::write(world.folder.path().join(name), text).expect("written");
+    put("own-globex.pem", &next.pem);
+    put("own-globex.key", &next.key);
+    world.gateway.reload().await.expect("all holds");
+    assert_eq!(asked("acme").await, (200, of_acme.clone()), "it is the same connection");
+    let (status, after) = asked("globex").await;
+    assert_eq!((status, &after.certificate), (200, &next.chain()[0]));
+    assert_ne!(after.connection, of_globex.connection);
+    // A tenant whose certificate is gone has no connection left either.
+    std::fs::remove_file(world.folder.path().join("own-globex.pem")).expect("removed");
+    world.gateway.reload().await.expect("all holds");
+    assert_eq!(of(&world, "globex").get("/contacts/1").await.status, 503);
+    assert_eq!(asked("acme").await, (200, of_acme));
+}
