@@ -385,6 +385,58 @@ async fn windows_are_kept_to_the_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_preface_ends_the_connection() {
+    let identity = Identity::new();
+    let world = identity.setup("").start().await;
+    let settings = frame(SETTINGS, 0, 0, &[]);
+    for (what, bytes) in [
+        ("another text", b"INVALID CONNECTION PREFACE\r\n\r\n".to_vec()),
+        ("one letter of it", b"PRI * HTTP/2.0\r\n\r\nSm\r\n\r\n".to_vec()),
+        ("HTTP/1.1", b"GET /contacts/1 HTTP/1.1\r\nhost: crm.test\r\n\r\n".to_vec()),
+        ("frames at once", [settings.clone(), settings].concat()),
+    ] {
+        let mut stream = open(&world, &identity).await;
+        stream.write_all(&bytes).await.expect("sent");
+        stream.flush().await.expect("sent");
+        let ended = async {
+            while let Some((kind, ..)) = next(&mut stream).await {
+                assert!(matches!(kind, SETTINGS | GOAWAY | 8), "{what}: {kind}");
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("{what}: it goes on"));
+    }
+    assert!(world.upstream.seen().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_acknowledged_and_reasons_that_nobody_knows_end_nothing_else() {
+    let identity = Identity::new();
+    let world = identity.setup("").start().await;
+    let mut client = Slow::open(&world, &identity, 65_535).await;
+    let (mut acknowledged, mut own) = (0, 0);
+    while acknowledged == 0 || own == 0 {
+        let (kind, flags, _, payload) = next(&mut client.0).await.expect("it goes on");
+        if kind == SETTINGS && flags & 1 == 0 {
+            own += 1;
+        } else if kind == SETTINGS {
+            assert!(payload.is_empty());
+            acknowledged += 1;
+        }
+    }
+    client.send(&frame(SETTINGS, 1, 0, &[])).await;
+    let token = world.identities.token("ann", &json!({ "roles": ["rep"] }));
+    client.send(&frames("HEADERS 1 h post", &token)).await;
+    client.send(&frame(RST_STREAM, 0, 1, &255_u32.to_be_bytes())).await;
+    client.send(&frame(PING, 0, 0, b"are you?")).await;
+    assert_eq!(client.next(PING).await.1, b"are you?");
+    // A client that says goodbye still has its answers, and may go.
+    client.send(&frames("HEADERS 3 eh get", &token)).await;
+    client.send(&frame(GOAWAY, 0, 0, &[0; 8])).await;
+    assert_eq!(client.next(HEADERS).await.0, 3);
+    world.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn streams_beyond_those_that_are_allowed_are_refused_alone() {
     let strict = Strict::start(answers).await;
     let identity = Identity::new();
