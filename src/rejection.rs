@@ -129,7 +129,8 @@ impl From<Reason> for Rejection {
             | Reason::UpstreamBroken
             | Reason::UpstreamMediaType
             | Reason::UpstreamTooLarge
-            | Reason::UpstreamCannotGuard => says(
+            | Reason::UpstreamCannotGuard
+            | Reason::UpstreamCannotFilter => says(
                 StatusCode::BAD_GATEWAY,
                 "upstream_failed",
                 "The service behind this gateway did not answer properly.",

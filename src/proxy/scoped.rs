@@ -1,7 +1,8 @@
 //! Writes of whatever a filter finds: what came of one, and why nothing did.
 //!
 //! Where the upstream found no record, the caller is told what a look at it now would tell: that it isn't there, that it may
-//! not be written any more, or, if it still may, that somebody was faster.
+//! not be written any more, or, if it still may, that somebody was faster. An upstream that knows no write by filter was
+//! declared as what it isn't: of the record, that says nothing.
 
 use http::StatusCode;
 
@@ -42,6 +43,7 @@ impl<'u> Step<'u, '_> {
         exchange.granted_by(judged.permitted.rules.iter().cloned());
         let answer = self.fetch(permit, exchange).await?;
         let deletes = *action == Action::Delete;
+        self.check_known(answer.status, exchange)?;
         match self.done(named, &answer)? {
             Done::Changed(record) => {
                 let Write { plan: Some(plan), .. } = permit.purpose() else { return Ok(Reply::empty()) };
@@ -83,18 +85,28 @@ impl<'u> Step<'u, '_> {
         }
     }
 
+    /// Errors: the upstream knows no such write. It tells of no record with an empty list, or with nothing.
+    fn check_known(&self, status: StatusCode, exchange: &mut Exchange) -> Result<(), Reason> {
+        let is_unknown =
+            is_absent(status) || matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED);
+        if !is_unknown {
+            return Ok(());
+        }
+        let api = self.snapshot.catalog.api(self.snapshot.catalog.table(self.residual.table()).api);
+        match api.dialect {
+            Dialect::Rest(_) => {
+                exchange.detail(format_args!("a write by filter was answered with {status}: see `by_filter`"));
+                Err(Reason::UpstreamCannotFilter)
+            }
+            // Of Directus it is known that there is one: this is a refusal of it.
+            _ => Err(Reason::UpstreamFailed),
+        }
+    }
+
     /// Errors: it was not done, or not to this record.
     fn done(&self, key: &str, answer: &Whole) -> Result<Done, Reason> {
         let table = self.snapshot.catalog.table(self.residual.table());
         let api = self.snapshot.catalog.api(table.api);
-        if is_absent(answer.status) {
-            // Directus tells of none with an empty list: this is a refusal of the write.
-            return if matches!(api.dialect, Dialect::Rest(_)) {
-                Ok(Done::Nothing)
-            } else {
-                Err(Reason::UpstreamFailed)
-            };
-        }
         written(answer.status)?;
         if answer.status == StatusCode::NO_CONTENT || answer.body.is_empty() || !is_json(&answer.headers) {
             return Ok(Done::Unknown);

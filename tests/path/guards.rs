@@ -319,6 +319,74 @@ async fn an_answer_about_another_record_is_none() {
     world.gateway.shutdown().await;
 }
 
+/// Of a service that knows no such path, nothing can be told of the record: neither that somebody was faster, nor that it is
+/// gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_the_upstream_does_not_have_is_no_lost_race() {
+    let world = world(API.to_owned()).await;
+    for (status, body) in [
+        (404, "{}"),
+        (404, r#"{"data":[]}"#),
+        (404, r#"{"error":"SECRET"}"#),
+        (405, ""),
+        (405, r#"{"data":[]}"#),
+        (410, "{}"),
+        (501, "SECRET"),
+    ] {
+        for (method, written) in [("PATCH", Some(r#"{"name":"Eve"}"#)), ("DELETE", None)] {
+            let case = format!("{method} {status} {body}");
+            let mut told = Vec::new();
+            // What is done meanwhile makes no difference, for nobody looks again.
+            for meanwhile in [row(), Value::Null, json!({ "stage": "won", "owner_id": "max" })] {
+                let looked = Mutex::new(false);
+                world.upstream.forget();
+                world.upstream.answers(move |seen| {
+                    let mut looked = looked.lock().expect("no panic holds it");
+                    let record = if std::mem::replace(&mut *looked, true) { &meanwhile } else { &row() };
+                    Some(match (seen.method.as_str(), record.is_null()) {
+                        ("GET", false) => Answer::json(200, json!({ "data": record }).to_string()),
+                        ("GET", true) => Answer::json(404, "{}"),
+                        _ => Answer::json(status, body),
+                    })
+                });
+                let got = person(&world, "rep").send(method, "/contacts/7", written).await;
+                assert_eq!((got.status, &got.json()["code"]), (502, &json!("upstream_failed")), "{case}");
+                assert!(!got.everything().contains("SECRET"), "{}", got.everything());
+                let (_, outcome) = world.last_audit().await;
+                assert_eq!(
+                    (&outcome["result"], &outcome["reason"]),
+                    (&json!("failed"), &json!("upstream_cannot_filter")),
+                    "{case}"
+                );
+                let lines = world.upstream.lines();
+                assert!(matches!(&lines[..], [look, write] if look.starts_with("GET") && write.starts_with(method)));
+                told.push(got.body);
+            }
+            assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{case}: {told:?}");
+        }
+    }
+    // Of a record that is hidden, and of one that isn't there, nothing is asked.
+    let mut told = Vec::new();
+    for record in [json!({ "owner_id": "max", "stage": "hidden" }), json!({ "app_id": "desk" }), Value::Null] {
+        let mut held = row();
+        merge(&mut held, record);
+        world.upstream.forget();
+        world.upstream.answers(move |seen| {
+            Some(match (seen.method.as_str(), held.is_null()) {
+                ("GET", false) => Answer::json(200, json!({ "data": held }).to_string()),
+                _ => Answer::json(404, "{}"),
+            })
+        });
+        told.push(person(&world, "rep").send("DELETE", "/contacts/7", None).await);
+        assert_eq!(world.upstream.lines().len(), 1);
+    }
+    assert!(told.iter().all(|got| got.status == 404 && got.body == told[0].body), "{:?}", told[0].text());
+    // None that was found is a lost race all the same.
+    let (got, _) = write(&world, "rep", "PATCH", Some(json!({ "name": "Eve" })), json!({ "amount": 11 })).await;
+    assert_eq!((got.status, reason(&world).await), (412, json!("precondition_failed")));
+    world.gateway.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_filter_says_is_guarded_as_declared_or_refused() {
     let body = || Some(json!({ "name": "Eve" }));
