@@ -35,26 +35,42 @@ pub struct Place {
     pub anchor: Option<Anchor>,
 }
 
-/// The record that a place is behind: a hash of its key.
+/// The record that a place is behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Anchor([u8; ANCHOR_LEN]);
+pub struct Anchor {
+    /// Of its key.
+    hash: [u8; ANCHOR_LEN],
+    /// Whether it is looked for among all records, not only among those that its client sees. One that its client saw is not
+    /// there for it any more once it is hidden.
+    looked_at: bool,
+}
 
 const ANCHOR_LEN: usize = 16;
 
 impl Anchor {
-    /// `None`: no such record was noted.
+    /// Of records that are shown. `None`: no such record was noted.
     pub fn nth(keys: &RecordKeys, index: u64) -> Option<Self> {
-        keys.iter().nth(usize::try_from(index).ok()?).map(Self::of)
+        let key = keys.iter().nth(usize::try_from(index).ok()?)?;
+        Some(Self { hash: Self::hash(key), looked_at: false })
     }
 
-    fn of(key: &str) -> Self {
+    /// The last of records that were looked at.
+    pub fn last(keys: &RecordKeys) -> Option<Self> {
+        keys.iter().last().map(|key| Self { hash: Self::hash(key), looked_at: true })
+    }
+
+    pub fn looked_at(&self) -> bool {
+        self.looked_at
+    }
+
+    fn hash(key: &str) -> [u8; ANCHOR_LEN] {
         let hash = digest(&SHA256, key.as_bytes());
-        Self(hash.as_ref().first_chunk().copied().unwrap_or_default())
+        hash.as_ref().first_chunk().copied().unwrap_or_default()
     }
 
     /// Which of these records it is, from 0.
     pub fn among(&self, keys: &RecordKeys) -> Option<u64> {
-        keys.iter().position(|key| Self::of(key) == *self).map(|index| index as u64)
+        keys.iter().position(|key| Self::hash(key) == self.hash).map(|index| index as u64)
     }
 }
 

@@ -12,6 +12,7 @@ mod client;
 mod clients;
 mod credentials;
 mod cursors;
+mod cuts;
 mod demo;
 mod directus;
 mod encodings;

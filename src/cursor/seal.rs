@@ -1,7 +1,7 @@
 //! Places as texts: encrypted and authenticated, of one length, each with an end.
 //!
 //! ```text
-//! base64url(version:1 nonce:12 sealed(page:8 position:8 skip:8 until:8 anchored:1 anchor:16) tag:16)     big-endian
+//! base64url(version:1 nonce:12 sealed(page:8 position:8 skip:8 until:8 kind:1 anchor:16) tag:16)     big-endian
 //! ```
 //!
 //! AES-256-GCM-SIV (RFC 8452) with a random nonce: with keys that several instances share for years, two equal nonces must
@@ -19,7 +19,11 @@ use super::{ANCHOR_LEN, Anchor, Place};
 use crate::secret::Secret;
 
 /// Changes with the way places are sealed.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// What a place is behind.
+const NOTHING: u8 = 0;
+const SHOWN: u8 = 1;
+const LOOKED_AT: u8 = 2;
 const PLAIN_LEN: usize = 4 * 8 + 1 + ANCHOR_LEN;
 const TAG_LEN: usize = 16;
 const SEALED_LEN: usize = 1 + NONCE_LEN + PLAIN_LEN + TAG_LEN;
@@ -64,9 +68,13 @@ impl Seal {
             text.extend_from_slice(&number.to_be_bytes());
         }
         text.extend_from_slice(&until.to_be_bytes());
-        let Anchor(anchor) = place.anchor.unwrap_or(Anchor([0; ANCHOR_LEN]));
-        text.push(u8::from(place.anchor.is_some()));
-        text.extend_from_slice(&anchor);
+        let (kind, hash) = match place.anchor {
+            None => (NOTHING, [0; ANCHOR_LEN]),
+            Some(Anchor { hash, looked_at: false }) => (SHOWN, hash),
+            Some(Anchor { hash, looked_at: true }) => (LOOKED_AT, hash),
+        };
+        text.push(kind);
+        text.extend_from_slice(&hash);
         let with = Aad::from(with(bound));
         self.key.as_ref()?.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), with, &mut text).ok()?;
         Some(URL_SAFE_NO_PAD.encode([&[VERSION][..], &nonce, &text].concat()))
@@ -87,9 +95,14 @@ impl Seal {
         let (position, rest) = number(rest)?;
         let (skip, rest) = number(rest)?;
         let (until, rest) = rest.split_first_chunk::<8>()?;
-        let (anchored, anchor) = rest.split_first()?;
-        let anchor = Anchor(anchor.try_into().ok()?);
-        let anchor = (*anchored == 1).then_some(anchor);
+        let (kind, hash) = rest.split_first()?;
+        let hash = hash.try_into().ok()?;
+        let anchor = match *kind {
+            NOTHING => None,
+            SHOWN => Some(Anchor { hash, looked_at: false }),
+            LOOKED_AT => Some(Anchor { hash, looked_at: true }),
+            _ => return None,
+        };
         Some((Place { page, position, skip, anchor }, i64::from_be_bytes(*until)))
     }
 }

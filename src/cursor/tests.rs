@@ -32,9 +32,10 @@ fn place(page: u64, position: u64) -> Place {
     Place { page, position, skip: 0, anchor: Anchor::nth(&keys(&["a"]), 0) }
 }
 
-fn places() -> [Place; 4] {
+fn places() -> [Place; 5] {
     [
         place(1, 2),
+        Place { anchor: Anchor::last(&keys(&["b", "a"])), ..place(1, 2) },
         Place { page: 0, position: 0, skip: 0, anchor: None },
         Place { page: u64::MAX, position: u64::MAX, skip: u64::MAX, anchor: None },
         Place { page: 7, position: 9, skip: 3, anchor: None },

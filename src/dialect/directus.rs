@@ -17,11 +17,11 @@ mod value;
 
 use http::StatusCode;
 
-use crate::api::{Directus, Field, FieldId, Operator, Push, Shape, Table, Tenancy};
+use crate::api::{Directus, Field, FieldId, Operator, Parameters, Push, Shape, Table, Tenancy};
 use crate::dialect::figures::{Columns, Figures};
 use crate::dialect::pairs::number;
 use crate::dialect::{
-    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Scope, search,
+    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption, Scope, search,
     value as spelling,
 };
 use crate::model::filter::Sieve;
@@ -79,6 +79,11 @@ impl Language for Directus {
 
     fn expands(&self) -> bool {
         true
+    }
+
+    /// Its own clients count; whoever reads `Link` gets on behind a page that is cut.
+    fn resumes(&self) -> Option<Resumption<'_>> {
+        Some(Resumption { parameter: Parameters::CURSOR, in_place_of: [Some("offset"), Some("page")], in_head: true })
     }
 
     fn selects(&self) -> bool {

@@ -11,9 +11,11 @@ mod own;
 mod tests;
 mod value;
 
-use crate::api::{FieldId, Lent, Operator, Parent, Pocketbase, Shape, Table, Tenancy};
+use crate::api::{FieldId, Lent, Operator, Parameters, Parent, Pocketbase, Shape, Table, Tenancy};
 use crate::dialect::pairs::{self, Pairs};
-use crate::dialect::{Added, Batches, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query};
+use crate::dialect::{
+    Added, Batches, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption,
+};
 use crate::model::filter::Sieve;
 use crate::model::{Name, Reason, TenantScope};
 use grammar::{Expression, Literal, Sign};
@@ -84,6 +86,11 @@ impl Language for Pocketbase {
 
     fn expands(&self) -> bool {
         true
+    }
+
+    /// Its own clients count; whoever reads `Link` gets on behind a page that is cut.
+    fn resumes(&self) -> Option<Resumption<'_>> {
+        Some(Resumption { parameter: Parameters::CURSOR, in_place_of: [Some("page"), None], in_head: true })
     }
 
     fn batches(&self) -> Option<Batches> {

@@ -195,6 +195,8 @@ impl Case<'_> {
         if let Some(cursor) = wanted.cursor {
             let place = self.cursors.opened(cursor, &walk.binding, self.now).ok_or(Reason::CursorExpired)?;
             (walk.skip, walk.told) = (place.position.saturating_add(place.skip), Some(place));
+            // The envelope may say which page this is.
+            walk.query.page = (paging.by == Some(PagedBy::Page)).then(|| walk.skip / take.max(1) + 1);
             // It would count from the first record.
             walk.counted = next(language, wanted.route, wanted.pairs, walk.skip, take).filter(|_| !exports);
         }

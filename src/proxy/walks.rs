@@ -4,15 +4,19 @@
 //! was on. If that record is no longer there, it is looked for from the first page on. What is shown then is what is behind
 //! it, wherever it is; it is taken to be gone, and records are counted instead, where it is further off than it can have moved
 //! by one page of the upstream. So what is shown never depends on how many hidden rows there are, or were.
+//!
+//! A page that `limits.refill` ended goes on behind the last record that was looked at, which may be a hidden one. Where not
+//! all before it may be read again, it is looked for on the pages beside its own.
 
 use super::export::Rows;
 use super::records::{Step, broken, check_list, failed, link, pieces};
 use super::reply::{Content, Reply};
 use crate::cursor::{Anchor, Place};
+use crate::dialect;
 use crate::enforcement::{Asked, Onward, Walk};
 use crate::exchange::Exchange;
 use crate::model::{Reason, RecordKeys};
-use crate::redact::{Frame, Redacted, Tally, Unreadable};
+use crate::redact::{self, Frame, Redacted, Tally, Unreadable, parts, request};
 use crate::upstream::Failure;
 
 /// Where a walk begins.
@@ -44,6 +48,18 @@ impl<'u> Step<'u, '_> {
         let filled = self.fill(walk, start, exports, exchange).await?;
         if let Some(reply) = filled {
             return Ok(reply);
+        }
+        // All before it would be more than may be read.
+        let far = |place: &Place| place.page >= self.snapshot.config.limits.refill as u64;
+        if let Start::At(place) = start
+            && place.anchor.is_some_and(|anchor| anchor.looked_at() || far(&place))
+        {
+            for page in [place.page.checked_add(1), place.page.checked_sub(1)].into_iter().flatten() {
+                let filled = self.fill(walk, Start::At(Place { page, ..place }), exports, exchange).await?;
+                if let Some(reply) = filled {
+                    return Ok(reply);
+                }
+            }
         }
         // There is no such page any more, or the record isn't on it.
         let start = match place {
@@ -77,6 +93,8 @@ impl<'u> Step<'u, '_> {
         let moved = walk.take.max(walk.step.unwrap_or(0));
         let reach = sought.map_or(0, |(place, _)| place.position.saturating_add(moved));
         let (mut scanned, mut visible) = (0, 0);
+        // Of the pages that `refill` allows, those that bring something new.
+        let mut fresh_from = first;
         for number in first.. {
             let permit = self.case.page(walk, number);
             let answer = self.fetch(&permit, exchange).await?;
@@ -91,17 +109,21 @@ impl<'u> Step<'u, '_> {
             check_list(answer.status, &answer.headers, answer.framed, plan)?;
             let mut page = self.judge(plan, &answer.body, exchange)?;
             if let Some(anchor) = resumed.and_then(|place| place.anchor) {
-                let Some(index) = anchor.among(&page.tally.keys) else { return Ok(None) };
-                window.skip = window.skip.saturating_add(index + 1);
+                let Some(passed) = self.passed(&anchor, &page, &answer.body) else { return Ok(None) };
+                window.skip = window.skip.saturating_add(passed);
+                fresh_from = first.saturating_add(1);
             }
             if let Some((place, anchor)) = sought
-                && let Some(index) = anchor.among(&page.tally.keys)
-                && visible + index < reach
+                && let Some(passed) = self.passed(&anchor, &page, &answer.body)
+                && visible + passed <= reach
             {
                 sought = None;
-                let skip = walk.skip.saturating_sub(place.position).saturating_add(index + 1);
+                let skip = walk.skip.saturating_sub(place.position).saturating_add(passed);
                 window = fresh(skip).map_err(|unreadable| broken(unreadable, exchange))?;
+                fresh_from = fresh_from.max(u64::from(number == first).saturating_add(first));
             }
+            let spent = number.saturating_add(1).saturating_sub(fresh_from) >= limits.refill as u64 && !exports;
+            let stop = if spent { self.stop(walk, &page, &answer.body) } else { None };
             let seen = page.tally.scanned;
             scanned += seen;
             visible += page.records.len() as u64;
@@ -112,7 +134,6 @@ impl<'u> Step<'u, '_> {
             }
             let last = walk.step.is_none_or(|step| seen < step);
             let too_long = scanned >= limits.scanned_rows as u64;
-            let spent = number - first + 1 >= limits.refill as u64 && !exports;
             let is_settled = sought.is_none() || visible >= reach || too_long || spent;
             if full && is_settled || last {
                 exchange.redacted(&window.shown(), plan, &Asked::default());
@@ -132,11 +153,48 @@ impl<'u> Step<'u, '_> {
             // A file says nothing of what is missing in it.
             if spent {
                 exchange.redacted(&window.shown(), plan, &Asked::default());
-                let onward = self.case.onward(walk, &window.stops(walk.skip, number.saturating_add(1)));
+                let onward = self.case.onward(walk, &window.stops(walk.skip, number, stop));
                 return Ok(Some(window.close(onward).cut()));
             }
         }
         Err(Reason::ListTooLong)
+    }
+
+    /// How many of a page's visible records are not behind an anchor. `None`: it isn't on that page.
+    fn passed(&self, anchor: &Anchor, page: &Redacted, body: &[u8]) -> Option<u64> {
+        let shown = &page.tally.keys;
+        if !anchor.looked_at() {
+            return anchor.among(shown).map(|index| index + 1);
+        }
+        let all = self.keys(body)?;
+        let index = usize::try_from(anchor.among(&all)?).ok()?;
+        let mut shown = shown.iter().peekable();
+        let passed = all.iter().take(index + 1).filter(|key| shown.next_if_eq(key).is_some());
+        Some(passed.count() as u64)
+    }
+
+    /// What a walk goes on behind that a limit ends with this page.
+    fn stop(&self, walk: &Walk, page: &Redacted, body: &[u8]) -> Option<Anchor> {
+        let all = self.keys(body).filter(|_| walk.placed)?;
+        let shown = &page.tally.keys;
+        match shown.iter().last() == all.iter().last() {
+            true => Anchor::nth(shown, (shown.len() as u64).checked_sub(1)?),
+            false => Anchor::last(&all),
+        }
+    }
+
+    /// The keys of all records of one of the upstream's pages. `None`: one of them has none.
+    fn keys(&self, body: &[u8]) -> Option<RecordKeys> {
+        let table = self.case.catalog.table(self.residual.table());
+        let list = dialect::of(self.case.catalog.api(table.api)).envelope().list;
+        let name = table.field(table.key).name.as_bytes();
+        let mut keys = RecordKeys::default();
+        for record in redact::records(body, list, self.case.depth).ok()? {
+            let members = parts::members(record, self.case.depth).ok()?;
+            let (_, raw) = members.iter().find(|(known, _)| known.as_ref() == name)?;
+            keys.push(request::text(raw)?.as_bytes());
+        }
+        Some(keys)
     }
 }
 
@@ -210,11 +268,12 @@ impl<'p> Window<'p> {
         Tally { kept: self.kept, keys: std::mem::take(&mut self.keys), ..Tally::default() }
     }
 
-    /// Where the client's page ends although it isn't full: all before this page of the upstream was read. `from`: the
-    /// client's count before its page.
-    fn stops(&self, from: u64, page: u64) -> Place {
+    /// Where the client's page ends although it isn't full: behind a record of this page of the upstream or, where that can't
+    /// be told, behind the page. `from`: the client's count before its page.
+    fn stops(&self, from: u64, page: u64, anchor: Option<Anchor>) -> Place {
         let position = from.saturating_sub(self.skip).saturating_add(self.kept);
-        Place { page, position, skip: self.skip, anchor: None }
+        let page = if anchor.is_some() { page } else { page.saturating_add(1) };
+        Place { page, position, skip: self.skip, anchor }
     }
 
     fn close<'u>(mut self, onward: Option<Onward>) -> Reply<'u> {

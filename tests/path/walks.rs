@@ -11,19 +11,19 @@ use crate::support::world::{API, Setup};
 use crate::support::{Answer, World};
 
 /// How a dialect's clients and upstreams count pages.
-struct Way {
-    name: &'static str,
-    path: &'static str,
+pub(super) struct Way {
+    pub(super) name: &'static str,
+    pub(super) path: &'static str,
     /// The member that holds the records.
-    records: &'static str,
-    limit: &'static str,
+    pub(super) records: &'static str,
+    pub(super) limit: &'static str,
     place: &'static str,
     /// Whether that is the number of a page.
     numbered: bool,
 }
 
 const STEP: usize = 9;
-const WAYS: [Way; 5] = [
+pub(super) const WAYS: [Way; 5] = [
     Way { name: "rest", path: "/contacts", records: "data", limit: "limit", place: "offset", numbered: false },
     Way { name: "rest, by pages", path: "/contacts", records: "data", limit: "limit", place: "page", numbered: true },
     Way { name: "odata", path: "/svc/contacts", records: "value", limit: "$top", place: "$skip", numbered: false },
@@ -45,13 +45,13 @@ const WAYS: [Way; 5] = [
     },
 ];
 
-const POLICY: &str = "table: contacts
+pub(super) const POLICY: &str = "table: contacts
 grants:
   - { name: own, roles: [rep], actions: [list], rows: \"record.owner_id.contains('ana')\", read: { clear: [id] } }
 ";
 
 impl Way {
-    fn api(&self) -> String {
+    pub(super) fn api(&self) -> String {
         let fields = "fields: { id: int, organization_id: string, app_id: string, owner_id: string }";
         let table = "key: id\n    tenant: { organization_id: organization_id, app_id: app_id }";
         let preset = |dialect: &str, routes: &str| {
@@ -78,7 +78,7 @@ impl Way {
     }
 
     /// The upstream's own page of all rows.
-    fn answer(&self, rows: &Rows, seen: &Seen) -> Answer {
+    pub(super) fn answer(&self, rows: &Rows, seen: &Seen) -> Answer {
         let (limit, place) = (number(seen, self.limit).expect("a size"), number(seen, self.place));
         let skip = if self.numbered { (place.unwrap_or(1) - 1) * limit } else { place.unwrap_or(0) };
         let rows = rows.lock().expect("unpoisoned");
@@ -88,16 +88,16 @@ impl Way {
         Answer::json(200, json!({ self.records: found }).to_string())
     }
 
-    fn target(&self, page: u64, size: u64) -> String {
+    pub(super) fn target(&self, page: u64, size: u64) -> String {
         let place = if self.numbered { page + 1 } else { page * size };
         format!("{}?{}={size}&{}={place}", self.path, self.limit, self.place)
     }
 }
 
 /// Ids and whether they are the caller's own.
-type Rows = Arc<Mutex<Vec<(u64, bool)>>>;
+pub(super) type Rows = Arc<Mutex<Vec<(u64, bool)>>>;
 
-fn visible(rows: &Rows) -> Vec<u64> {
+pub(super) fn visible(rows: &Rows) -> Vec<u64> {
     rows.lock().expect("unpoisoned").iter().filter(|(_, own)| *own).map(|(id, _)| *id).collect()
 }
 
@@ -106,7 +106,7 @@ fn part(all: &[u64], page: u64, size: u64) -> Vec<u64> {
 }
 
 /// A row in so many is the caller's own.
-fn fill(rows: &Rows, count: u64, own: u64) {
+pub(super) fn fill(rows: &Rows, count: u64, own: u64) {
     *rows.lock().expect("unpoisoned") = (0..count).map(|id| (id, id % own == own / 2)).collect();
 }
 
@@ -181,7 +181,7 @@ async fn a_whole_list_costs_its_own_pages_once_and_one_more_for_each_of_the_clie
 }
 
 /// Hidden rows come and go between any two requests, in front, behind and in the midst of what was read already.
-fn stir(rows: &Rows, chance: &mut Chance, fresh: &mut u64) {
+pub(super) fn stir(rows: &Rows, chance: &mut Chance, fresh: &mut u64) {
     let mut rows = rows.lock().expect("unpoisoned");
     for _ in 0..1 + chance.below(12) {
         let at = chance.below(rows.len() as u64 + 1) as usize;
