@@ -15,10 +15,15 @@ TOLD = {
     ("ana", "deals"): (["id", "amount", "accountId"], ["stage", "owner_id"]),
     ("marta", "deals"): (["id", "amount", "accountId"], ["stage", "owner_id"]),
     ("auditor", "deals"): (["id"], ["stage"]),
-    ("ana", "activities"): (["id", "dealId"], ["kind", "owner_id"]),
+    # Whose tenant is the deal's.
+    ("ana", "activities"): (["id", "dealId"], ["kind", "owner_id", "body"]),
+    ("marta", "activities"): (["id", "dealId"], ["kind", "owner_id"]),
+    ("vic", "activities"): (["id", "dealId"], ["kind"]),
+    ("auditor", "activities"): (["id", "dealId"], ["kind", "owner_id"]),
 }
 # Whose search looks into which of their fields.
-SEARCHED = {("ana", "accounts"): ["name"], ("marta", "accounts"): ["name"], ("ana", "deals"): ["title"], ("marta", "deals"): ["title"]}
+SEARCHED = {("ana", "accounts"): ["name"], ("marta", "accounts"): ["name"], ("ana", "deals"): ["title"], ("marta", "deals"): ["title"],
+            ("ana", "activities"): ["body"], ("auditor", "activities"): ["body"]}
 NUMBERS = {
     "sum": lambda values: sum(values) if values else None,
     "sumDistinct": lambda values: sum(set(values)) if values else None,
@@ -47,6 +52,8 @@ def draw(rows, count, seed):
         visible, pairs = [row for row, _ in rows.visible(table, who)], []
         if chance.random() < 0.6:
             tree, passes = narrowed(chance, rows.of(table, who), others)
+            if table == "activities" and who != "auditor" and chance.random() < 0.5:
+                tree, passes = by_deal(chance, rows.of("deals", who))
             visible = [row for row in visible if passes(row)]
             pairs.append(("filter", json.dumps(tree)))
         by = chance.sample(others, chance.choice([0, 1, 1, min(2, len(others))]))
@@ -76,6 +83,17 @@ def narrowed(chance, rows, others):
         ({field: {"_eq": value}}, lambda row: row[field] == value),
         ({field: {"_neq": value}}, lambda row: row[field] != value),
         ({"_or": [{"id": {"_lt": key}}, {field: {"_eq": value}}]}, lambda row: row["id"] < key or row[field] == value),
+    ])
+
+
+def by_deal(chance, deals):
+    """By a column of the deal, all of which show to whoever sells."""
+    deals, bound = {row["id"]: row for row in deals}, chance.choice(deals)
+    return chance.choice([
+        ({"dealId": {"amount": {"_gt": bound["amount"]}}}, lambda row: deals[row["dealId"]]["amount"] > bound["amount"]),
+        ({"dealId": {"stage": {"_neq": bound["stage"]}}}, lambda row: deals[row["dealId"]]["stage"] != bound["stage"]),
+        ({"_or": [{"dealId": {"stage": {"_eq": bound["stage"]}}}, {"kind": {"_eq": "call"}}]},
+         lambda row: deals[row["dealId"]]["stage"] == bound["stage"] or row["kind"] == "call"),
     ])
 
 

@@ -41,6 +41,10 @@ def forbidden(method, target, body, who="ana"):
     return Attack(f"{method} {target} {body} by {who}", target, 403, "forbidden", who, method, body=body)
 
 
+def arrays(method, status, code, *bodies):
+    return [Attack(f"{method} {str(body)[:80]} on many", CONTACTS, status, code, method=method, body=body) for body in bodies]
+
+
 NEW = {"name": "New", "email": "n@new.example", "region": "EMEA", "stage": "lead", "accountId": 1}
 
 READS = [
@@ -189,8 +193,22 @@ WRITES = [
     *absent(f"{CONTACTS}/1", method="PUT", body={"name": "x"}),
     *absent("/items/users", "/items/activities", "/items/notes", method="POST", body=NEW),
     *absent(CONTACTS, "/items/accounts/1", method="DELETE"),
-    *absent(CONTACTS, method="PATCH", body={"keys": [3], "data": {"name": "x"}}),
-    *absent(CONTACTS, method="PATCH", body={"query": {"filter": {}}, "data": {"name": "x"}}),
+    # Many at once: by their keys, by a query, or in an array that one of them spoils.
+    *arrays("PATCH", 400, "body_malformed", {"keys": [3], "data": {"name": "x"}}, {"query": {"filter": {}}, "data": {"name": "x"}},
+            {"keys": [1], "data": {"name": "x"}}, {"query": {"filter": {"id": {"_eq": 1}}}, "data": {"name": "x"}}, {"id": 1, "name": "x"},
+            [], [[{"id": 1, "name": "x"}]], ["x"], [{"name": "x"}], [{"id": 1, "name": "x"}, {"id": 1, "name": "y"}],
+            [{"id": [1, 3], "name": "x"}], [{"id": {"_neq": 0}, "name": "x"}], [{"id": "1", "name": "x"}],
+            [{"id": 1, "name": "x"}, {"keys": [3], "data": {"name": "x"}}], b'[{"id":1,"id":3,"name":"x"}]', b'[{"id":1,"name":"x"}'),
+    *arrays("PATCH", 404, "not_found", [{"id": 1, "name": "x"}, {"id": 3, "name": "x"}], [{"id": 99999, "name": "x"}], [{"id": 7, "name": "x"}]),
+    *arrays("PATCH", 403, "forbidden", [{"id": 1, "name": "x"}, {"id": 49, "national_id": "x"}], [{"id": 1, "organization_id": "globex"}],
+            [{"id": 1, "owner_id": "bo-acme-shop"}], [{"id": 1, "accountId": 3}]),
+    *arrays("PATCH", 413, "body_too_large", [{"id": key, "name": "x"} for key in range(1, 22)]),
+    *arrays("POST", 400, "body_malformed", [], [[NEW]], [NEW, "x"], [NEW, None], b'[{"name":"a","name":"b","stage":"lead"}]'),
+    *arrays("POST", 403, "forbidden", [NEW, NEW | {"stage": "won"}], [NEW, NEW | {"organization_id": "globex"}], [NEW, NEW | {"id": 3}],
+            {"data": [NEW]}, [NEW | {"owner_id": "bo-acme-shop"}, NEW], [NEW, NEW | {"accountId": 7}], [NEW, {"keys": [3]}]),
+    *arrays("POST", 413, "body_too_large", [NEW] * 21),
+    Attack("a query on an array", f"{CONTACTS}?filter={{}}", 400, "query_not_allowed", method="PATCH", body=[{"id": 1, "name": "x"}]),
+    *absent("/items/accounts", "/items/deals", method="PATCH", body=[{"id": 1, "name": "x"}]),
     Attack("many to delete", CONTACTS, 400, "body_not_expected", method="DELETE", body=[1, 3]),
     *absent("/graphql", "/graphql/system", method="POST", body={"query": "{ contacts { national_id } }"}),
     *absent("/utils/export/contacts", method="POST", body={"query": {}, "format": "csv", "file": {}}),
@@ -200,7 +218,6 @@ WRITES = [
     Attack("a method in a header", CONTACTS, 400, "method_not_supported", method="POST", body=NEW,
            headers={"X-HTTP-Method-Override": "SEARCH"}),
     # Bodies with two meanings, or of another kind.
-    Attack("many at once", CONTACTS, 400, "body_malformed", method="POST", body=[NEW, NEW]),
     Attack("a name twice", f"{CONTACTS}/1", 400, "body_malformed", method="PATCH", body=b'{"name":"a","name":"b"}'),
     Attack("a wrong type", f"{CONTACTS}/1", 400, "body_malformed", method="PATCH", body={"name": {"a": 1}}),
     Attack("a form", f"{CONTACTS}/1", 415, "media_type_unsupported", method="PATCH", body=b"name=x",

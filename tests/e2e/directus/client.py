@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 import httpx
 
 import aggregates
+import arrays
 import attacks
 import harness
 import hostile
@@ -175,16 +176,32 @@ def a_filter_with_characters_of_the_upstreams_syntax_is_a_value(run):
 
 @case("serving")
 def random_figures_come_to_what_the_rows_say(run):
-    some = 0
-    for number, asked in enumerate(aggregates.draw(run.rows, 120, SEED)):
+    some = of_parents = 0
+    for number, asked in enumerate(aggregates.draw(run.rows, 160, SEED)):
         told = (asked, f"seed {SEED}, figures {number}:")
         found = run.get(asked.who, asked.target(), version=1 + number % 2)
         expect(set(found) == {"data"} and aggregates.same(found["data"], asked.groups), *told, found)
         some += len(asked.groups) > 1
-    print(f"120 random figures, seed {SEED}: 0 differences; {some} of several groups", flush=True)
-    expect(some > 30, some, "were of several groups")
+        of_parents += asked.table == "activities"
+    print(f"160 random figures, seed {SEED}: 0 differences; {some} of several groups, {of_parents} of a table whose tenant is its parent's", flush=True)
+    expect(some > 30 and of_parents > 20, some, "were of several groups,", of_parents, "of activities")
     outcome = run.outcome(run.ask("ana", "GET", "/items/deals?groupBy=stage&aggregate[sum]=amount"))
     expect(outcome["aggregated"] == ["sum amount", "by stage"] and outcome["groups"] == 4 and "keys" not in outcome, outcome)
+
+
+@case("serving")
+def records_without_a_parent_of_ones_own_are_nobodys(run):
+    nobody = plain(run.ask("ana", "GET", "/items/activities/99999"))
+    strays = [row for row in run.server.records("activities") if row["id"] >= seed.STRAY]
+    expect(len(strays) > 5 and {row["dealId"] is None for row in strays} == {True, False}, strays)
+    for row in strays:
+        expect(plain(run.ask("ana", "GET", f"/items/activities/{row['id']}")) == nobody, row)
+    expected = len(run.rows.views("activities", "ana"))
+    found = run.get("ana", "/items/activities?aggregate[count]=*&aggregate[max]=id")["data"]
+    expect(aggregates.same(found, [{"count": expected, "max": {"id": max(row["id"] for row in run.rows.views("activities", "ana"))}}]), found)
+    for query in [f"filter[id][_gte]={seed.STRAY}", "filter[dealId][_null]=true", "search=STRAY"]:
+        answer = run.get("ana", f"/items/activities?{query}&meta=filter_count")
+        expect(answer == {"data": [], "meta": {"filter_count": 0}}, query, answer)
 
 
 @case("serving")
@@ -355,6 +372,14 @@ def random_writes_leave_what_the_policies_say(run):
             expect(len(found) == len(rows.database[name]) and not wrong, *told, name, wrong)
     print(f"100 random writes, seed {SEED}: {allowed} allowed, 0 differences in the database", flush=True)
     expect(15 <= allowed <= 85, allowed, "were allowed")
+
+
+@case("serving")
+def random_arrays_are_written_whole_or_not_at_all(run):
+    rows = model.Rows({table: run.server.records(table) for table in TABLES})
+    outcomes = arrays.play(run, rows, SEED, 60)
+    print(f"60 random arrays, seed {SEED}: 0 differences in the database; {dict(sorted(outcomes.items()))}", flush=True)
+    expect(len(outcomes) == 4 and min(outcomes.values()) > 2, outcomes)
 
 
 @case("serving")

@@ -15,6 +15,8 @@ TABLES = ["users", "accounts", "contacts", "deals", "activities", "notes"]
 POINTS = [("contacts", "accountId", "accounts", "contacts"), ("deals", "accountId", "accounts", "deals"),
           ("activities", "dealId", "deals", "activities"), ("notes", "dealId", "deals", "notes"),
           ("samples", "parentId", "samples", "children")]
+# The first key of the activities that are nobody's.
+STRAY = 1001
 SAMPLES = residuals.Samples(Path(__file__).with_name("samples.yaml"))
 KINDS = {
     "id": "integer", "accountId": "integer", "dealId": "integer", "revenue": "integer", "amount": "integer", "rank": "integer",
@@ -56,6 +58,13 @@ class Server:
             for start in range(0, len(found), 100):
                 self.call("POST", f"/items/{table}?fields=id", found[start:start + 100])
 
+    def stray(self, rows):
+        """Activities that are nobody's, whatever their own columns say: of no deal, or of one of another tenant."""
+        deals = [None, *(row["id"] for row in rows["deals"] if row["organization_id"] == "initech")]
+        base = next(row for row in rows["activities"] if row["organization_id"] == "acme" and row["app_id"] == "shop")
+        made = [base | {"id": STRAY + n, "dealId": deal, "private": False, "body": "SECRET-STRAY"} for n, deal in enumerate(deals)]
+        self.call("POST", "/items/activities?fields=id", made)
+
     def records(self, table):
         """Every record of a table as it stands, without what others call it."""
         plain = {alias for _, _, one, alias in POINTS if one == table}
@@ -70,3 +79,4 @@ if __name__ == "__main__":
     for table in TABLES:
         found, expected = server.records(table), sorted(made[table], key=lambda row: row["id"])
         assert found == expected, (table, [pair for pair in zip(found, expected) if pair[0] != pair[1]][:2])
+    server.stray(made)
