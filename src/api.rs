@@ -195,9 +195,25 @@ pub enum Records {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place(pub Vec<Name>);
 
+/// Whether parameters are those that are declared, or known from a server that is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    #[default]
+    Declared,
+    /// Columns by their names, with operators in their values; `and`, `or`, `select`, `order`, `limit` and `offset`.
+    Postgrest,
+}
+
+impl Style {
+    /// Parameters and words of PostgREST's that are no columns.
+    pub const RESERVED: [&str; 9] =
+        ["select", "order", "limit", "offset", "and", "or", "not", "columns", "on_conflict"];
+}
+
 /// How the upstream's query parameters are spelled; what is `None` it does not have, and a client may not use.
 #[derive(Debug)]
 pub struct Parameters {
+    pub style: Style,
     pub limit: Option<Limit>,
     /// Counts records from 0.
     pub offset: Option<Name>,
@@ -228,6 +244,7 @@ impl Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         Self {
+            style: Style::Declared,
             limit: None,
             offset: None,
             page: None,

@@ -198,6 +198,8 @@ pub struct Query {
     pub filter: Condition,
     /// (field, descending)
     pub sort: Vec<(FieldId, bool)>,
+    /// Those whose records without a value stand at the other end than the upstream puts them.
+    pub nulls: Vec<FieldId>,
     pub fields: Option<Vec<FieldId>>,
     /// To-one or to-many relations to expand, one level deep.
     pub expand: Vec<FieldId>,

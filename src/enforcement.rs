@@ -18,10 +18,11 @@ use jiff::Timestamp;
 
 use crate::api::template::Segment;
 use crate::api::{
-    Api, Catalog, FieldId, InexactPaging, Live, Records, Route, RouteKind, Shape, Table, TableId, Template,
+    Api, Catalog, FieldId, InexactPaging, Live, Operator, Records, Route, RouteKind, Sent, Shape, Table, TableId,
+    Template,
 };
 use crate::cursor::Cursors;
-use crate::dialect::{self, Query};
+use crate::dialect::{self, Comparison, Condition, Query, Scope};
 use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace};
 use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
 use crate::redact::{Frame, Lens, Plan, Relations};
@@ -96,6 +97,8 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Whose credential it bears, where each tenant has its own.
     pub tenant: TenantScope,
+    /// Whether its answer is a list in which the record stands that is meant, or nothing.
+    pub one: bool,
 }
 
 impl<Purpose> Permit<Purpose> {
@@ -181,7 +184,31 @@ impl<'a> Case<'a> {
 
     /// The request to a route of an API. `None`: a variable of its path or the tenant can't be printed.
     fn outgoing(&self, api: &Api, route: &Route, variables: &[(Name, String)], query: &str) -> Option<Outgoing> {
-        self.outgoing_to(api, &route.method, &route.upstream_path, variables, query)
+        match &route.sent {
+            Sent::Filtered(path) if route.method == Method::GET => self.found(api, route, path, variables, query),
+            _ => self.outgoing_to(api, &route.method, &route.upstream_path, variables, query),
+        }
+    }
+
+    /// One record as whatever a filter finds: its key, and its tenant.
+    fn found(
+        &self,
+        api: &Api,
+        route: &Route,
+        path: &Template,
+        variables: &[(Name, String)],
+        query: &str,
+    ) -> Option<Outgoing> {
+        let RouteKind::Table { table, .. } = &route.kind else { return None };
+        let table = self.catalog.table(*table);
+        let Shape::Plain(kind) = &table.field(table.key).shape else { return None };
+        let value = variables.first().map(|(_, key)| key.clone()).filter(|key| dialect::is_spelled(kind, key))?;
+        let key = Comparison { through: None, field: table.key, operator: Operator::Equal, value };
+        let scope = dialect::of(api).scope(table, &Condition::Is(key), self.tenant)?;
+        let Scope::Pairs(pairs) = scope else { return None };
+        let query = if query.is_empty() { pairs } else { format!("{query}&{pairs}") };
+        let outgoing = self.outgoing_to(api, &route.method, path, &[], &query)?;
+        Some(Outgoing { one: true, ..outgoing })
     }
 
     fn outgoing_to(
@@ -198,7 +225,7 @@ impl<'a> Case<'a> {
             target.push_str(query);
         }
         let (method, tenant) = (method.clone(), self.tenant.clone());
-        Some(Outgoing { method, target, headers: self.headers(api)?, body: Bytes::new(), tenant })
+        Some(Outgoing { method, target, headers: self.headers(api)?, body: Bytes::new(), tenant, one: false })
     }
 
     /// How an answer with the records that a client asked for is redacted.
@@ -451,7 +478,7 @@ pub fn hierarchy(
     let printed = language.print(table, &query, tenant, true);
     let target = if printed.is_empty() { path } else { format!("{path}?{printed}") };
     let (method, headers, tenant) = (Method::GET, headers(api, tenant)?, tenant.clone());
-    let outgoing = Outgoing { method, target, headers, body: Bytes::new(), tenant };
+    let outgoing = Outgoing { method, target, headers, body: Bytes::new(), tenant, one: false };
     Some(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Hierarchy })
 }
 

@@ -35,6 +35,7 @@ mod own_certificates;
 mod pages;
 mod parents;
 mod pocketbase;
+mod postgrest;
 mod process;
 mod proxies;
 mod pushdown;

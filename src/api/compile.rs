@@ -8,6 +8,7 @@ mod dialect;
 mod directus;
 mod guards;
 mod odata;
+mod postgrest;
 mod routes;
 mod search;
 mod tables;

@@ -76,6 +76,8 @@ pub(super) struct Rest {
 
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
+    /// Where they are said to be PostgREST's; otherwise each is declared.
+    pub(super) style: Option<Span>,
     pub(super) limit: Option<Limit>,
     pub(super) offset: Option<Text>,
     pub(super) page: Option<Text>,
@@ -85,6 +87,17 @@ pub(super) struct Parameters {
     pub(super) expand: Option<List>,
     pub(super) filter: Vec<(Operator, Text)>,
     pub(super) search: Option<Text>,
+}
+
+impl Parameters {
+    pub(super) fn is_postgrest(&self) -> bool {
+        self.style.is_some()
+    }
+
+    /// Whether records can be found by what a column equals.
+    pub(super) fn finds_equal(&self) -> bool {
+        self.is_postgrest() || self.filter.iter().any(|(operator, _)| *operator == Operator::Equal)
+    }
 }
 
 #[derive(Debug)]
@@ -325,7 +338,9 @@ fn one_of<T: Copy>(node: &Node, what: &'static str, words: &[(&str, T)], reader:
 
 fn read_parameters(node: &Node, reader: &mut Reader) -> Parameters {
     let mut fields = reader.fields(node, "`parameters`");
+    let style = fields.take("style").and_then(|node| one_of(node, "`style`", &[("postgrest", ())], reader));
     let parameters = Parameters {
+        style: style.map(|(span, ())| span),
         limit: fields.take("limit").and_then(|node| read_limit(node, reader)),
         offset: text(fields.take("offset"), "`offset`", reader),
         page: text(fields.take("page"), "`page`", reader),

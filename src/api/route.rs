@@ -13,11 +13,11 @@ pub struct Route {
     pub kind: RouteKind,
     /// Of a write: what its body is.
     pub form: Form,
-    /// Of a change or a deletion: how the upstream is told.
+    /// Of a change, a deletion or a read: how the upstream is told.
     pub sent: Sent,
 }
 
-/// How a write of one record reaches the upstream.
+/// How what is done with one record reaches the upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Sent {
     /// As the client sends it.
@@ -25,7 +25,8 @@ pub enum Sent {
     Alike,
     /// As a PUT of the record as a whole, as it stands but for what changes.
     Whole,
-    /// To this path, as a write of all records that a filter lets through: the record, as long as it may be written.
+    /// To this path, as a write of all records that a filter lets through: the record, as long as it may be written. Of a read,
+    /// as a list of those, which is the record or nothing.
     Filtered(Template),
 }
 

@@ -1,10 +1,11 @@
-//! The `rest` dialect: parameters are declared one by one in the API description.
+//! The `rest` dialect: parameters are declared one by one in the API description, or all at once as PostgREST's (`postgrest`).
 //!
 //! A client's pairs become a [`Query`] or are refused: a parameter, a field or a value that is not declared never
 //! reaches the upstream, and neither does a filter that the gateway itself sets. What is sent is printed from the
 //! [`Query`] alone, each name and value escaped as one.
 
 mod filter;
+mod postgrest;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +13,9 @@ pub use filter::add;
 
 use std::collections::HashMap;
 
-use crate::api::{Direction, FieldId, ListParameter, Operator, Parameters, Parent, Rest, Shape, Sort, Table, Tenancy};
+use crate::api::{
+    Direction, FieldId, ListParameter, Operator, Parameters, Parent, Rest, Shape, Sort, Style, Table, Tenancy,
+};
 use crate::dialect::pairs::{Pairs, number};
 use crate::dialect::{
     Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption, Scope, search,
@@ -30,7 +33,18 @@ impl Language for Rest {
     }
 
     fn add(&self, table: &Table, sieve: &Sieve, client: &Query) -> Added {
-        add(self, table, sieve, client)
+        match self.parameters.style {
+            Style::Declared => add(self, table, sieve, client),
+            Style::Postgrest => postgrest::add(self, table, sieve),
+        }
+    }
+
+    fn takes(&self, table: &Table, filter: &Condition) -> bool {
+        self.parameters.style == Style::Declared || postgrest::takes(table, filter)
+    }
+
+    fn selects(&self) -> bool {
+        self.parameters.style == Style::Postgrest
     }
 
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
@@ -70,6 +84,9 @@ impl Language for Rest {
     }
 
     fn scope(&self, table: &Table, filter: &Condition, tenant: &TenantScope) -> Option<Scope> {
+        if self.parameters.style == Style::Postgrest {
+            return postgrest::scope(table, filter, tenant);
+        }
         let mut out = Pairs::default();
         filtered(&mut out, self, table, filter, tenant);
         // Without any, it would be of all records.
@@ -87,7 +104,11 @@ impl Language for Rest {
 /// Reads the query pairs of a client's list. Errors: `QueryNotAllowed` for anything that is not declared, does not
 /// resolve to a field, or does not parse; the same for all of them, so that nothing is told about hidden fields.
 pub fn parse(rest: &Rest, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
-    Reading { rest, table }.query(pairs).ok_or(Reason::QueryNotAllowed)
+    let query = match rest.parameters.style {
+        Style::Declared => Reading { rest, table }.query(pairs),
+        Style::Postgrest => postgrest::parse(rest, table, pairs),
+    };
+    query.ok_or(Reason::QueryNotAllowed)
 }
 
 /// Prints a query with the tenant filter of the table, percent-encoded, without a leading `?`. A limit is always sent
@@ -97,6 +118,9 @@ pub fn parse(rest: &Rest, table: &Table, pairs: &[(String, String)]) -> Result<Q
 /// that no two but those of [`Operator::Each`] are spelled alike: see [`spelling`].
 pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
     let parameters = &rest.parameters;
+    if parameters.style == Style::Postgrest {
+        return postgrest::query(rest, table, query, tenant, list);
+    }
     let mut out = Pairs::default();
     if list {
         filtered(&mut out, rest, table, &query.filter, tenant);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Kind, Seen, SeenField, SeenKind, SeenTable};
 use crate::api::template::Segment;
-use crate::api::{Dialect, FieldId, Operator, Parameters, Place, Records, Route, RouteKind, Shape, Template};
+use crate::api::{Dialect, FieldId, Operator, Parameters, Place, Records, Route, RouteKind, Shape, Style, Template};
 use crate::dialect;
 use crate::model::value::Type;
 use crate::model::{Action, percent};
@@ -258,8 +258,15 @@ fn of_rest(parameters: &Parameters, table: &SeenTable<'_>, residual: &Residual) 
     all.extend(parameters.sort.iter().map(|sort| (sort.list.name.to_string(), text())));
     let lists = parameters.fields.iter().chain(&parameters.expand);
     all.extend(lists.map(|list| (list.name.to_string(), text())));
+    let is_postgrest = parameters.style == Style::Postgrest;
+    if is_postgrest {
+        all.extend(["select", "order", "and", "or", "not.and", "not.or"].map(|name| (name.to_owned(), text())));
+    }
     for field in table.fields.iter().filter(|field| residual.is_clear_everywhere(field.id)) {
         let SeenKind::Plain(Kind::Own(of)) = &field.kind else { continue };
+        if is_postgrest {
+            all.push((field.name.to_string(), text()));
+        }
         for (operator, spelling) in &parameters.filter {
             let schema = match operator {
                 Operator::Each => continue,

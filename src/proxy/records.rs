@@ -147,7 +147,27 @@ impl<'u> Step<'u, '_> {
         if dialect::of(self.case.catalog.api(table.api)).absence() == Some(whole.status) {
             whole.status = StatusCode::NOT_FOUND;
         }
+        if permit.outgoing().one && whole.status == StatusCode::OK && is_json(&whole.headers) {
+            self.only(&mut whole, exchange)?;
+        }
         Ok(whole)
+    }
+
+    /// Makes of a list of one record the answer to a read of it, and of one of none that it isn't there.
+    fn only(&self, whole: &mut Whole, exchange: &mut Exchange) -> Result<(), Reason> {
+        let table = self.case.catalog.table(self.residual.table());
+        let envelope = dialect::of(self.case.catalog.api(table.api)).envelope();
+        let records = redact::records(&whole.body, envelope.list, self.case.depth);
+        let records = records.map_err(|unreadable| broken(unreadable, exchange))?;
+        match records[..] {
+            [] => whole.status = StatusCode::NOT_FOUND,
+            [record] => whole.body = redact::enclosed(envelope.record, record).into(),
+            // Which of them was meant?
+            _ => return Err(Reason::UpstreamBroken),
+        }
+        // It was the list's.
+        whole.headers.remove(header::ETAG);
+        Ok(())
     }
 
     /// Redacts an answer that goes to the client as it comes out, and records what was done.

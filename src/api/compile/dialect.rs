@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{Known, place};
 use crate::api::{
-    Dialect, Direction, Limit, ListParameter, Operator, Parameters, Place, Pocketbase, Records, Rest, Sort, raw,
+    Dialect, Direction, Limit, ListParameter, Operator, Parameters, Place, Pocketbase, Records, Rest, Sort, Style, raw,
 };
 use crate::model::Name;
 use crate::yaml::{Reader, Text};
@@ -45,7 +45,10 @@ fn rest(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Option<Rest> 
         }
     }
     let parameters = parameters(raw, reader);
-    check_spellings(api, known, reader);
+    match raw.parameters.is_postgrest() {
+        true => super::postgrest::check(api, raw, known, reader),
+        false => check_spellings(api, known, reader),
+    }
     Some(Rest {
         list,
         record,
@@ -154,13 +157,15 @@ fn parameters(rest: &raw::Rest, reader: &mut Reader) -> Parameters {
         name: raw.name.value.as_str().into(),
         separator: raw.separator.as_ref().map_or(',', |text| separator(text, reader)),
     };
+    let is_postgrest = raw.is_postgrest();
     Parameters {
+        style: if is_postgrest { Style::Postgrest } else { Style::Declared },
         limit: raw.limit.as_ref().map(|limit| Limit {
             name: limit.name.value.as_str().into(),
             default: limit.default,
             max: limit.max,
         }),
-        offset: name(&raw.offset),
+        offset: if is_postgrest { Some("offset".into()) } else { name(&raw.offset) },
         page: name(&raw.page),
         cursor: name(&raw.cursor).unwrap_or_else(|| Parameters::CURSOR.into()),
         sort: raw.sort.as_ref().map(|sort| Sort {

@@ -8,7 +8,7 @@ use http::Method;
 use super::tables::{compares_exactly, named, plain};
 use super::{Known, routes, writes};
 use crate::api::template::Segment;
-use crate::api::{Form, Operator, Otherwise, Push, Race, Sent, Template, raw};
+use crate::api::{Form, Otherwise, Push, Race, Sent, Template, raw};
 use crate::diagnostic::Span;
 use crate::model::Action;
 use crate::model::value::Type;
@@ -92,7 +92,7 @@ fn columns(api: &raw::Api, table: &raw::Table, span: &Span, reader: &mut Reader)
 /// A `rest` upstream is asked by parameters that are declared.
 fn parameters(api: &raw::Api, span: &Span, reader: &mut Reader) {
     let Some(rest) = &api.rest else { return };
-    if !rest.parameters.filter.iter().any(|(operator, _)| *operator == Operator::Equal) {
+    if !rest.parameters.finds_equal() {
         reader.error("bad-race", span, "a record is found by the filter `eq`").help =
             Some("declare rest.parameters.filter.eq".to_owned());
     }
@@ -123,28 +123,21 @@ pub(super) fn sent(
         reader.error("bad-route", &word.span, message).help = Some(help.to_owned());
         return Sent::Alike;
     }
+    let reads = is_rest && raw.action.value == "read";
+    if reads && raw.by_filter.is_some() && !api.rest.as_ref().is_some_and(|rest| rest.parameters.finds_equal()) {
+        let span = raw.by_filter.as_ref().map_or(&raw.action.span, |word| &word.span);
+        reader.error("bad-route", span, "a record is found by the filter `eq`").help =
+            Some("declare rest.parameters.filter.eq".to_owned());
+    }
     match &raw.by_filter {
+        Some(word) if reads => filtered_path(known, method, word, reader),
         Some(word) if !filters || !of_one || !(is_rest || api.dialect == Some(raw::Dialect::Directus)) => {
             let message = format!("`{}` is not sent to what a filter finds", raw.action.value);
-            let help = "`by_filter` goes with `update` and `delete`, and with race: filter";
+            let help = "`by_filter` goes with `read` and, where there is race: filter, with `update` and `delete`";
             reader.error("bad-route", &word.span, message).help = Some(help.to_owned());
             Sent::Alike
         }
-        Some(word) => {
-            let text = word.meaning(format!("{method} {}", word.value));
-            match routes::method_and_path(&text, reader) {
-                Some((_, path)) if path.variables().next().is_none() => {
-                    routes::check_dimensions(known, &path, word, reader);
-                    Sent::Filtered(path)
-                }
-                Some(_) => {
-                    let message = "the filter says which record it is, so the path has no variable";
-                    reader.error("bad-path", &word.span, message);
-                    Sent::Alike
-                }
-                None => Sent::Alike,
-            }
-        }
+        Some(word) => filtered_path(known, method, word, reader),
         // Where a Directus has its records is known.
         None if filters && of_one && api.dialect == Some(raw::Dialect::Directus) => {
             match upstream_path.segments.split_last() {
@@ -153,6 +146,22 @@ pub(super) fn sent(
                 }
                 _ => Sent::Alike,
             }
+        }
+        None => Sent::Alike,
+    }
+}
+
+fn filtered_path(known: &Known<'_>, method: &Method, word: &Text, reader: &mut Reader) -> Sent {
+    let text = word.meaning(format!("{method} {}", word.value));
+    match routes::method_and_path(&text, reader) {
+        Some((_, path)) if path.variables().next().is_none() => {
+            routes::check_dimensions(known, &path, word, reader);
+            Sent::Filtered(path)
+        }
+        Some(_) => {
+            let message = "the filter says which record it is, so the path has no variable";
+            reader.error("bad-path", &word.span, message);
+            Sent::Alike
         }
         None => Sent::Alike,
     }

@@ -1,6 +1,7 @@
 //! API descriptions: what compiles, and what is a mistake and where.
 
 use super::*;
+use crate::api::{Dialect, Sent, Style};
 
 const POCKETBASE: &str = include_str!("../../../config/apis/pocketbase.yaml");
 const DIRECTUS: &str = include_str!("../../../config/apis/directus.yaml");
@@ -19,6 +20,23 @@ fn the_demo_description_compiles_without_a_warning() {
     let (catalog, warnings) = compile(DEMO).unwrap_or_else(|errors| panic!("{}", diagnostic::render(&errors, false)));
     assert_eq!(warnings, []);
     assert_eq!(catalog.tables().count(), 6);
+}
+
+#[test]
+fn postgrests_parameters_are_known_and_a_record_is_found_by_a_filter() {
+    let description =
+        include_str!("../../../config/apis/postgrest.yaml").replace("upstream: postgrest", "upstream: crm");
+    let (catalog, warnings) =
+        compile(&description).unwrap_or_else(|errors| panic!("{}", diagnostic::render(&errors, false)));
+    assert_eq!(warnings, []);
+    let (_, api) = catalog.apis().next().expect("one");
+    let Dialect::Rest(rest) = &api.dialect else { panic!("rest") };
+    assert_eq!((rest.parameters.style, rest.parameters.offset.as_deref()), (Style::Postgrest, Some("offset")));
+    let by_filter = api
+        .routes
+        .iter()
+        .filter(|route| matches!(&route.sent, Sent::Filtered(path) if path.to_string() == "/contacts"));
+    assert_eq!(by_filter.map(|route| route.method.as_str()).collect::<Vec<_>>(), ["GET", "PATCH", "DELETE"]);
 }
 
 #[test]

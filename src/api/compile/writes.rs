@@ -4,7 +4,7 @@ use http::Method;
 
 use super::tables::named;
 use super::{Known, routes};
-use crate::api::{ApiId, FieldId, Form, Operator, Route, RouteKind, Sent, TableId, raw};
+use crate::api::{ApiId, FieldId, Form, Route, RouteKind, Sent, TableId, raw};
 use crate::model::Action;
 use crate::yaml::{Reader, Text};
 
@@ -127,8 +127,7 @@ pub(super) fn cascade(
         let message = format!("`{table}` has no `list`, so that nobody can tell what goes with a record");
         reader.error("bad-relation", &word.span, message);
     }
-    let has_filter = |rest: &raw::Rest| rest.parameters.filter.iter().any(|(operator, _)| *operator == Operator::Equal);
-    if described.rest.as_ref().is_some_and(|rest| !has_filter(rest)) {
+    if described.rest.as_ref().is_some_and(|rest| !rest.parameters.finds_equal()) {
         reader.error("bad-relation", &word.span, "records that go with another are found by the filter `eq`").help =
             Some("declare rest.parameters.filter.eq".to_owned());
     }

@@ -58,7 +58,7 @@ fn table() -> Table {
     Table { tenant_filter, ..contacts(fields) }
 }
 
-fn tenant() -> TenantScope {
+pub(super) fn tenant() -> TenantScope {
     let dimensions: [Name; 1] = ["organization_id".into()];
     TenantScope::new(&dimensions, |_| Some("acme & co")).expect("a tenant")
 }
@@ -205,7 +205,7 @@ fn value(field: u16) -> BoxedStrategy<(FieldId, String)> {
 }
 
 /// What comes back from the gateway's own text, read as a server reads a query.
-fn decoded(text: &str) -> Vec<(String, String)> {
+pub(super) fn decoded(text: &str) -> Vec<(String, String)> {
     let part = |text: &str| {
         let mut bytes = Vec::new();
         let mut rest = text.bytes();
