@@ -82,6 +82,8 @@ struct Pointer {
     /// `None`: it is told in the head.
     member: Option<&'static str>,
     link: String,
+    /// Whether only a page that is cut needs it: of a full one, its client knows where the next one begins.
+    cut_alone: bool,
 }
 
 /// What a client asked for of a list that is walked.
@@ -159,14 +161,15 @@ impl Pointer {
         if in_head {
             // Relative to the request, of which only the query changes.
             let link = link("", wanted.pairs, &without, parameter);
-            return (link.len() <= MAX_LINK).then_some(Self { member: None, link });
+            return (link.len() <= MAX_LINK).then_some(Self { member: None, link, cut_alone: false });
         }
         let Continuation { member, limit, .. } = language.continues()?;
         if wanted.pairs.iter().any(|(named, _)| *named == limit) {
-            return None;
+            let link = link("", wanted.pairs, &without, parameter);
+            return (link.len() <= MAX_LINK).then_some(Self { member: None, link, cut_alone: true });
         }
         let link = link(list_name(wanted.route)?, wanted.pairs, &without, parameter);
-        Some(Self { member: Some(member), link })
+        Some(Self { member: Some(member), link, cut_alone: false })
     }
 }
 
@@ -248,9 +251,10 @@ impl Case<'_> {
         Permit { upstream: Arc::clone(&walk.base.upstream), outgoing, purpose }
     }
 
-    /// How the client of a walk is told that it goes on at a place. `None`: it can't be told, and counts.
-    pub fn onward(&self, walk: &Walk, place: &Place) -> Option<Onward> {
-        let pointer = walk.pointed.as_ref()?;
+    /// How the client of a walk is told that it goes on at a place, where its page is full or was `cut`. `None`: it can't be
+    /// told, and counts.
+    pub fn onward(&self, walk: &Walk, place: &Place, cut: bool) -> Option<Onward> {
+        let pointer = walk.pointed.as_ref().filter(|pointer| cut || !pointer.cut_alone)?;
         let link = format!("{}{}", pointer.link, self.cursors.sealed(place, &walk.binding, self.now)?);
         Some(match pointer.member {
             Some(member) => Onward::Member(Next { member, link, full: walk.take }),

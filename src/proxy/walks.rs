@@ -143,7 +143,7 @@ impl<'u> Step<'u, '_> {
                 }
                 // Whoever has a full page is told of a next one, be there any or not: that there is none would tell, of one
                 // that turns out to be empty, that hidden rows are behind this one.
-                let pointed = end.and_then(|end| self.case.onward(walk, &end));
+                let pointed = end.and_then(|end| self.case.onward(walk, &end, false));
                 let onward = pointed.or_else(|| walk.counted()).filter(|_| full);
                 return Ok(Some(window.close(onward)));
             }
@@ -153,7 +153,7 @@ impl<'u> Step<'u, '_> {
             // A file says nothing of what is missing in it.
             if spent {
                 exchange.redacted(&window.shown(), plan, &Asked::default());
-                let onward = self.case.onward(walk, &window.stops(walk.skip, number, stop));
+                let onward = self.case.onward(walk, &window.stops(walk.skip, number, stop), true);
                 return Ok(Some(window.close(onward).cut()));
             }
         }

@@ -162,6 +162,25 @@ async fn a_page_that_was_cut_tells_nothing_of_what_was_passed_over() {
     }
 }
 
+/// A client of OData's that names the size of its pages counts, and gets no links: where its page is cut, the head says how to go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_names_the_size_of_pages_is_told_in_the_head_where_one_was_cut() {
+    let way = WAYS.iter().find(|way| way.name == "odata").expect("one of them");
+    let rows = Rows::default();
+    fill(&rows, 120, 50);
+    let world = world(way, &rows, 1).await;
+    let (found, cut) = listed(&world, way, "$top=9".to_owned(), |_| {}).await;
+    assert_eq!(found, visible(&rows));
+    assert!(cut > 8, "{cut} were cut");
+    let client = world.person("ana", &json!({ "roles": ["rep"] }));
+    let got = client.get(&format!("{}?$top=9", way.path)).await;
+    assert!(got.headers.contains_key("link") && got.json()["@odata.nextLink"].is_null(), "{}", got.text());
+    fill(&rows, 120, 1);
+    let full = client.get(&format!("{}?$top=9", way.path)).await;
+    assert!(!full.headers.contains_key("link") && full.json()["@odata.nextLink"].is_null(), "{}", full.text());
+    world.gateway.shutdown().await;
+}
+
 /// Whoever has to count can't get on, but is told how by `Link`: in the place of an offset or a page, beside all else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_stands_in_the_place_of_what_its_client_counted() {
