@@ -5,37 +5,25 @@
 file of results.
 """
 
-import itertools
 import json
 import os
 import random
-import re
-import signal
 import subprocess
-import time
 from pathlib import Path
-from urllib.parse import quote, unquote
-
-import httpx
+from urllib.parse import quote
 
 import attacks
 import harness
 import hostile
 import identity
-import model
+import policed
 import queries
 import residuals
-import rules
 import seed
 import writes
 from harness import WORK, Failed, case, expect, plain, same
-from identity import PEOPLE
+from policed import SEED, keyed
 
-SEED = int(os.environ["E2E_SEED"])
-# Lists under random policies.
-LISTS_ASKED = int(os.environ.get("E2E_LISTS", 320))
-# Of each person under each of the random policies.
-QUERIES = 5
 ENVELOPE = {"page", "perPage", "totalItems", "totalPages", "items"}
 
 
@@ -43,12 +31,7 @@ def path(table, key=""):
     return f"/api/collections/{seed.COLLECTIONS[table]}/records{'/' if key else ''}{key}"
 
 
-class Run(harness.Run):
-    def __init__(self):
-        super().__init__()
-        self.server = seed.Server()
-        self.admin = httpx.Client(base_url=os.environ["E2E_ADMIN"], timeout=30, trust_env=False)
-
+class Run(policed.Run):
     def page(self, who, table, query="", version=1):
         answer = self.get(who, f"{path(table)}?{query}", version=version)
         expect(set(answer) <= ENVELOPE and "items" in answer, list(answer))
@@ -72,25 +55,6 @@ class Run(harness.Run):
         true = (len(found), -(-len(found) // size))
         expect(told == (-1, -1) or (total and told == true), told, "is not", true)
         return found, told != (-1, -1)
-
-    def metric(self, name):
-        lines = self.admin.get("/metrics").text.splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}(\{{| )", line))
-
-    def rule(self, policies):
-        """Puts policies for `notes` in force. Whether they are: a condition that can't hold is refused as a mistake."""
-        before = self.metric("scrim_reloads_total")
-        (Path(os.environ["E2E_POLICIES"]) / "notes.yaml").write_text(policies.text)
-        os.kill(int(os.environ["E2E_GATEWAY_PID"]), signal.SIGHUP)
-        for _ in range(200):
-            if self.metric("scrim_reloads_total") > before:
-                break
-            time.sleep(0.02)
-        return self.metric("scrim_last_reload_ok") == 1
-
-
-def keyed(records):
-    return {record["id"]: record for record in records}
 
 
 # What people see.
@@ -182,62 +146,12 @@ def a_filter_with_characters_of_the_upstreams_syntax_is_a_value(run):
 
 @case("serving")
 def random_policies_and_queries_find_what_the_rows_say(run):
-    rows, deals = run.rows.database["notes"], keyed(run.rows.database["deals"])
-    chance = random.Random(SEED)
-    asked = refused = with_totals = shown = rounds = guarded = unsaid = 0
-    drawn = ((seed_, rules.draw(rows, deals, seed_)) for seed_ in itertools.count(SEED))
-    in_force = ((seed_, policies) for seed_, policies in drawn if run.rule(policies))
-    for number, policies in in_force:
-        if asked >= LISTS_ASKED:
-            break
-        rounds += 1
-        for who in ("ana", "marta", "support", "auditor", "vic"):
-            claims = PEOPLE[who]
-            mine = run.rows.of("notes", who)
-            pairs = [(row, policies.view(row, claims)) for row in mine]
-            visible = [(row, view) for row, view in pairs if view is not None]
-            for row, view in pairs[:8]:
-                answer = run.ask(who, "GET", path("notes", row["id"]))
-                expect((answer.json() if answer.status_code == 200 else None) == view, f"policies {number}", who, row, answer.text)
-            if run.ask(who, "GET", path("notes")).status_code == 404:
-                # Conditions that can't hold for somebody hide the table from them.
-                expect(not any(policies.view(row, claims) for row in rows), f"policies {number}", who, "sees no table", policies.text)
-                continue
-            fields = queries.Fields(policies.clear(claims), policies.sometimes(claims), model.visible_deals(deals, claims),
-                                    lambda row, claims=claims: policies.is_clear("dealId", row, claims))
-            for _ in range(QUERIES):
-                query = queries.draw(mine, fields, chance)
-                if query.guarded:
-                    # Where a field is clear may be more than can be said.
-                    answer = run.ask(who, "GET", f"{path('notes')}?{query.text.removeprefix('&')}")
-                    if answer.status_code == 400:
-                        run.refused(answer, 400, "query_not_allowed")
-                        unsaid += 1
-                        continue
-                    guarded += 1
-                found, told = run.pages(who, "notes", query.text, size=query.size, total=query.total)
-                expected = query.finds(visible)
-                told_of = (f"seed {SEED}, policies {number}, {who}:", unquote(query.text), len(found), "records, not", len(expected))
-                expect(found == expected, *told_of, found[:2], expected[:2], policies.text)
-                asked, with_totals, shown = asked + 1, with_totals + told, shown + len(found)
-            hidden = ["hidden", *policies.hidden(claims, rows)]
-            for name in chance.sample(hidden, min(2, len(hidden))):
-                parameter, text = chance.choice([("filter", "{}!=''"), ("sort", "{}"), ("filter", "(id!=''||{}>0)"), ("fields", "{}")])
-                # One that some rows show may be filtered by on these.
-                if parameter == "filter" and name in fields.sometimes:
-                    parameter, text = "sort", "-{}"
-                # What isn't clear may be shown all the same.
-                if parameter == "fields" and name != "hidden":
-                    continue
-                target = f"{path('notes')}?{parameter}="
-                answer = run.ask(who, "GET", target + quote(text.format(name), safe=""))
-                run.refused(answer, 400, "query_not_allowed")
-                other = run.ask(who, "GET", target + quote(text.format("nothing"), safe=""))
-                expect(plain(answer) == plain(other), "a hidden field is told from none:", parameter, text)
-                refused += 1
-    print(f"{asked} lists under {rounds} policies: {shown} records, {with_totals} with totals; {refused} refused; "
-          f"{guarded} compare what some rows hide, {unsaid} more could not be said", flush=True)
-    expect(asked >= 300 and refused > 40 and with_totals > 20 and guarded > 40, "too few were asked")
+    def pages(run, who, query, _chance):
+        return run.pages(who, "notes", query.text, size=query.size, total=query.total)
+
+    hidden = [("filter", "{}!=''"), ("sort", "{}"), ("filter", "(id!=''||{}>0)"), ("fields", "{}")]
+    target = lambda key="": path("notes", key)
+    policed.random_lists(run, policed.Upstream(target, lambda answer: answer.json(), pages, hidden), 40)
 
 
 # What nobody gets.
@@ -289,23 +203,8 @@ def random_writes_leave_what_the_policies_say(run):
     expect(len(outcomes) >= 6, "too few kinds of writes came up:", outcomes)
 
 
-@case("serving")
-def nothing_of_another_tenant_has_changed(run):
-    def others(rows):
-        return [row for row in rows if (row["organization_id"], row["app_id"]) not in (("acme", "shop"), ("globex", "shop"))]
-
-    for table, rows in run.rows.database.items():
-        expect(others(run.server.records(table)) == others(rows), "a row of another tenant changed in", table)
-
-
-@case("serving")
-def the_metrics_of_what_must_never_be_are_zero(run):
-    for name in ("scrim_tenant_violations_total", "scrim_pushdown_leaks_total"):
-        text = run.admin.get("/metrics").text
-        expect(f"# TYPE {name} counter" in text, name, "is not told")
-        expect(run.metric(name) == 0, name, run.metric(name))
-
-
+case("serving")(policed.nothing_of_another_tenant_has_changed)
+case("serving")(policed.the_metrics_of_what_must_never_be_are_zero)
 case("serving")(harness.no_row_came_back_that_was_not_asked_for)
 case("serving")(harness.the_audit_log_and_the_log_hold_no_secrets)
 
