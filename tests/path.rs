@@ -20,6 +20,7 @@ mod examples;
 mod export;
 mod figures;
 mod figures_directus;
+mod figures_order;
 mod guards;
 mod hierarchy;
 mod http2;

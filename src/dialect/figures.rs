@@ -11,8 +11,17 @@ use crate::model::Name;
 pub struct Figures {
     pub groups: Vec<FieldId>,
     pub measures: Vec<Measure>,
-    /// Groups in the order of fields that are among theirs: (field, descending).
-    pub sort: Vec<(FieldId, bool)>,
+    /// Groups in the order of what is told of each: (by what, descending).
+    pub sort: Vec<(By, bool)>,
+}
+
+/// What groups are put in order by: nothing but what their answer shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// One of the fields that they have in common.
+    Group(FieldId),
+    /// One of the measures, by its place among them.
+    Measure(usize),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +31,16 @@ pub struct Measure {
     pub of: Option<FieldId>,
     /// As the client calls it, where the dialect lets it choose.
     pub alias: Name,
+}
+
+impl Figures {
+    /// The order that is asked for, and behind it by what else tells two groups apart: no two change their places between two
+    /// requests.
+    pub fn ordered(&self) -> impl Iterator<Item = (By, bool)> {
+        let named = |field: &FieldId| self.sort.iter().any(|(by, _)| *by == By::Group(*field));
+        let others = self.groups.iter().filter(move |field| !named(field)).map(|field| (By::Group(*field), false));
+        self.sort.iter().copied().chain(others)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -104,6 +104,8 @@ impl Odata {
         for (name, text) in &named {
             match *name {
                 "$filter" => query.filter = filter::parse(table, text)?,
+                // Of figures, it is by what they are called.
+                "$orderby" if named.contains_key("$apply") => {}
                 "$orderby" => query.sort = sort(table, text)?,
                 "$select" => query.fields = select(table, text)?,
                 "$expand" => query.expand = names(table, text, |shape| !matches!(shape, Shape::Plain(_)))?,
@@ -123,9 +125,17 @@ impl Odata {
         if let Some(text) = named.get("$search") {
             self.search(table, text, &mut query)?;
         }
-        // Of what is left of the records, other options than these would mean something else.
-        if query.figures.is_some() && named.keys().any(|name| !matches!(*name, "$apply" | "$format")) {
-            return None;
+        if let Some(figures) = &mut query.figures {
+            // Of what is left of the records, other options than these would mean something else.
+            let options = ["$apply", "$format", "$count", "$orderby", "$top", "$skip"];
+            let pages = ["$orderby", "$top", "$skip"];
+            let is_known = named.keys().all(|name| options.contains(name));
+            // Without groups there is one answer: it has no order and no pages.
+            let has_pages = !figures.groups.is_empty() || !pages.iter().any(|name| named.contains_key(name));
+            (is_known && has_pages).then_some(())?;
+            if let Some(text) = named.get("$orderby") {
+                figures.sort = apply::sort(table, figures, text)?;
+            }
         }
         Some(query)
     }
@@ -175,19 +185,25 @@ fn names(table: &Table, text: &str, of: impl Fn(&Shape) -> bool) -> Option<Vec<F
 fn sort(table: &Table, text: &str) -> Option<Vec<(FieldId, bool)>> {
     let mut sort: Vec<(FieldId, bool)> = Vec::new();
     for item in text.split(',') {
-        let mut words = item.split(' ').filter(|word| !word.is_empty());
-        let field = table.field_named(words.next()?).filter(|id| value::is_scalar(&table.field(*id).shape))?;
-        let descending = match (words.next(), words.next()) {
-            (None | Some("asc"), None) => false,
-            (Some("desc"), None) => true,
-            _ => return None,
-        };
+        let (name, descending) = directed(item)?;
+        let field = table.field_named(name).filter(|id| value::is_scalar(&table.field(*id).shape))?;
         if sort.iter().any(|(known, _)| *known == field) || sort.len() == MAX_NAMES {
             return None;
         }
         sort.push((field, descending));
     }
     Some(sort)
+}
+
+/// A name of an order, and whether it is the other way round.
+fn directed(item: &str) -> Option<(&str, bool)> {
+    let mut words = item.split(' ').filter(|word| !word.is_empty());
+    let name = words.next()?;
+    match (words.next(), words.next()) {
+        (None | Some("asc"), None) => Some((name, false)),
+        (Some("desc"), None) => Some((name, true)),
+        _ => None,
+    }
 }
 
 fn truth(text: &str) -> Option<bool> {

@@ -38,6 +38,9 @@ impl Case<'_> {
     fn in_query(&self, table: &Table, residual: &Residual, pairs: &[(String, String)]) -> Option<String> {
         let language = dialect::of(self.catalog.api(table.api));
         let (_, pairs) = walk::named(language, pairs);
+        if let Ok(query) = language.parse(table, &pairs) {
+            return hidden(table, residual, &query);
+        }
         pairs.iter().find_map(|pair| match language.parse(table, std::slice::from_ref(pair)) {
             Ok(query) => hidden(table, residual, &query),
             Err(_) => {

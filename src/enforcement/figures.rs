@@ -11,12 +11,12 @@ use http::{HeaderValue, header};
 
 use super::{Asked, Case, Permit, query};
 use crate::api::{FieldId, Push, Records, Route, Shape, Table};
-use crate::dialect::figures::{Figures, Function, Measure};
+use crate::dialect::figures::{By, Figures, Function, Measure};
 use crate::dialect::{self, Language, Query, is_scalar};
 use crate::model::value::Type;
 use crate::model::{Name, Reason};
 use crate::policy::Residual;
-use crate::redact::figures::{Expected, Kind};
+use crate::redact::figures::{Expected, Kind, Window};
 
 /// To ask what many records come to: the answer is read as expected, and written anew.
 #[derive(Debug)]
@@ -40,20 +40,35 @@ impl Case<'_> {
         route: &Route,
         variables: &[(Name, String)],
         residual: &Residual,
-        parsed: Query,
+        mut parsed: Query,
         figures: &Figures,
     ) -> Result<Permit<Aggregate>, Reason> {
         let table = self.catalog.table(residual.table());
         let language = dialect::of(self.catalog.api(table.api));
         check(figures, table, residual)?;
-        let Records::Array(groups) = language.envelope().list else { return Err(Reason::QueryNotAllowed) };
+        let envelope = language.envelope();
+        let Records::Array(groups) = envelope.list else { return Err(Reason::QueryNotAllowed) };
         let most = language.paging().limit.map_or(u64::MAX, |limit| limit.max);
+        // How many groups there are is known to who has seen all of them: then the page is cut here.
+        let window = match std::mem::take(&mut parsed.count) {
+            true => Some(Window {
+                total: envelope.totals.first().cloned().ok_or(Reason::QueryNotAllowed)?,
+                skip: parsed.offset.take().map_or(0, size),
+                take: parsed.limit.take().map_or(usize::MAX, size),
+            }),
+            false => None,
+        };
+        if window.is_some() {
+            parsed.figures = Some(Figures { sort: figures.ordered().collect(), ..figures.clone() });
+        }
         let expected = Expected {
             groups: groups.clone(),
             columns: language.columns(table, figures),
             kinds: kinds(figures, table),
             single: figures.groups.is_empty(),
-            most: usize::try_from(most).unwrap_or(usize::MAX),
+            most: size(most),
+            limit: parsed.limit.map(size),
+            window,
             depth: self.depth,
         };
         let names = names(figures, table);
@@ -127,7 +142,16 @@ fn check(figures: &Figures, table: &Table, residual: &Residual) -> Result<(), Re
     let fits = figures.measures.iter().all(|measure| fits(measure, table));
     // A group by the key is a record, and which records somebody has seen is on record of lists alone.
     let are_groups = !figures.groups.contains(&table.key);
-    if clear && fits && are_groups { Ok(()) } else { Err(Reason::QueryNotAllowed) }
+    // An order by anything else would tell what no answer shows.
+    let shown = figures.sort.iter().all(|(by, _)| match by {
+        By::Group(field) => figures.groups.contains(field),
+        By::Measure(place) => *place < figures.measures.len(),
+    });
+    if clear && fits && are_groups && shown { Ok(()) } else { Err(Reason::QueryNotAllowed) }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Whether a function means something of a field's type.

@@ -22,7 +22,20 @@ pub struct Expected {
     pub single: bool,
     /// Groups beyond this are too many.
     pub most: usize,
+    /// How many the service was asked for: more are no answer to that.
+    pub limit: Option<usize>,
+    /// Of an answer that has all of them: those that are told.
+    pub window: Option<Window>,
     pub depth: usize,
+}
+
+/// Some of the groups, beside how many there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Where their number is told, at the head of the answer.
+    pub total: Place,
+    pub skip: usize,
+    pub take: usize,
 }
 
 /// What a value may be.
@@ -81,19 +94,25 @@ pub fn figures(expected: &Expected, body: &[u8]) -> Result<Figures, Unreadable> 
         Err(Unreadable::TooLarge) => return Ok(Figures::TooMany),
         groups => groups?,
     };
-    if expected.single && groups.len() != 1 {
+    if expected.single && groups.len() != 1 || expected.limit.is_some_and(|limit| groups.len() > limit) {
         return Err(Unreadable::Shape);
     }
+    let all: Vec<Vec<&[u8]>> = groups.iter().map(|group| values(expected, group)).collect::<Result<_, _>>()?;
+    let (skip, take) = expected.window.as_ref().map_or((0, usize::MAX), |window| (window.skip, window.take));
+    let total = expected.window.as_ref().and_then(|window| window.total.0.first());
+    let lead = total.and_then(|name| Some((&**name, i64::try_from(all.len()).ok()?)));
     let frame = Frame::List { records: expected.groups.clone(), totals: Vec::new(), keep: Vec::new(), exact: true };
-    let mut out = frame.opening();
-    for (number, group) in groups.iter().enumerate() {
-        if number > 0 {
+    let mut out = frame.opening_with(lead.as_slice());
+    let mut told = 0;
+    for group in all.iter().skip(skip).take(take) {
+        if told > 0 {
             out.extend_from_slice(frame.between());
         }
-        write(expected, &values(expected, group)?, &mut out);
+        write(expected, group, &mut out);
+        told += 1;
     }
     out.extend_from_slice(&frame.closing());
-    Ok(Figures::Whole { body: out, groups: groups.len() as u64 })
+    Ok(Figures::Whole { body: out, groups: told })
 }
 
 /// The values of one group, in the order of the columns.
@@ -173,6 +192,8 @@ mod tests {
             kinds: vec![Kind::Own(Type::String), Kind::Count, Kind::Number],
             single: false,
             most: 3,
+            limit: None,
+            window: None,
             depth: 8,
         }
     }
@@ -264,5 +285,29 @@ mod tests {
         assert_eq!(told(&odata(), &body), Err(None));
         let body = format!(r#"{{"value":[{group}],"@odata.nextLink":"contacts?$skiptoken=1"}}"#);
         assert_eq!(told(&odata(), &body), Err(None));
+        // Whoever answers with more than was asked for has not understood it.
+        let two = format!(r#"{{"value":[{group},{group}]}}"#);
+        assert!(told(&Expected { limit: Some(2), ..odata() }, &two).is_ok());
+        assert_eq!(told(&Expected { limit: Some(1), ..odata() }, &two), Err(Some(Unreadable::Shape)));
+    }
+
+    #[test]
+    fn a_window_is_cut_out_of_all_groups_and_tells_how_many_they_are() {
+        let group = |stage: &str| format!(r#"{{"stage":"{stage}","figure0":1,"figure1":1}}"#);
+        let shown = |stage: &str| format!(r#"{{"stage":"{stage}","n":1,"sum":1}}"#);
+        let body = format!(r#"{{"@odata.count":9,"value":[{},{},{}]}}"#, group("a"), group("b"), group("c"));
+        let total = Place(vec!["@odata.count".into()]);
+        for (skip, take, stages) in
+            [(0, usize::MAX, &["a", "b", "c"][..]), (1, 1, &["b"]), (2, 5, &["c"]), (3, 1, &[]), (0, 0, &[])]
+        {
+            let window = Some(Window { total: total.clone(), skip, take });
+            let all: Vec<String> = stages.iter().map(|stage| shown(stage)).collect();
+            let expected = format!(r#"{{"@odata.count":3,"value":[{}]}}"#, all.join(","));
+            assert_eq!(told(&Expected { window, ..odata() }, &body), Ok(expected), "{skip}, {take}");
+        }
+        // What isn't told is read as strictly.
+        let broken = format!(r#"{{"value":[{},{{"stage":"b","ssn":1}}]}}"#, group("a"));
+        let window = Some(Window { total, skip: 0, take: 1 });
+        assert_eq!(told(&Expected { window, ..odata() }, &broken), Err(Some(Unreadable::Shape)));
     }
 }

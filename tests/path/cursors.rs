@@ -83,14 +83,6 @@ pub(super) fn cursor(query: &str) -> String {
     value.expect("a cursor").to_owned()
 }
 
-/// What a client learns of an answer.
-fn told(got: &Response) -> (u16, String, String) {
-    let mut headers = got.headers.clone();
-    headers.remove("x-request-id");
-    headers.remove("date");
-    (got.status, format!("{headers:?}"), got.text())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_is_walked_by_cursors_once_whatever_rows_come_and_go_unseen() {
     for (api, path, records) in [(rest(), "/contacts", "data"), (ODATA.to_owned(), "/svc/contacts", "value")] {
@@ -159,11 +151,11 @@ async fn a_cursor_is_good_for_its_own_caller_tenant_query_and_policies_alone() {
 
     let expired = client.get(&format!("/contacts?scrim_cursor={}", "A".repeat(LENGTH))).await;
     assert_eq!((expired.status, &expired.json()["code"]), (400, &json!("cursor_expired")));
-    let nothing = told(&expired);
+    let nothing = expired.told();
     let requests = world.upstream.seen().len();
     let refuse = async |who: &Client, target: &str, why: &str| {
         let got = who.get(target).await;
-        assert_eq!(told(&got), nothing, "{why}: {target}");
+        assert_eq!(got.told(), nothing, "{why}: {target}");
     };
     let of = |id: &str, claims: Value| world.person(id, &claims);
     refuse(&of("bob", json!({ "roles": ["rep"] })), &target, "another principal").await;

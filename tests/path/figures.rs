@@ -3,11 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::client::Response;
+use crate::support::odata::{TENANT, asked, count, list, spelled};
+use crate::support::upstream::Seen;
 use crate::support::world::Setup;
-use crate::support::{Answer, Client, World};
+use crate::support::{Answer, World};
 
-const API: &str = "\
+pub(super) const API: &str = "\
 api: crm
 upstream: crm
 dialect: odata
@@ -47,7 +48,7 @@ tables:
     routes: [list, count]
     fields: { id: int, name: string }
 ";
-const POLICY: &str = "\
+pub(super) const POLICY: &str = "\
 table: contacts
 grants:
   - name: reps-own
@@ -85,62 +86,22 @@ table: stages
 grants:
   - { name: all, roles: [rep], actions: [list], rows: all, read: { clear: all } }
 ";
-const TENANT: &str = "organization_id eq 'acme' and app_id eq 'shop'";
 
-async fn world() -> World {
+pub(super) async fn world() -> World {
+    with_policy(POLICY).await
+}
+
+/// With another policy for its contacts.
+pub(super) async fn with_policy(contacts: &str) -> World {
     let setup = Setup { api: API.to_owned(), ..Setup::default() };
-    setup.policy("contacts", POLICY).policy("accounts", OTHERS).policy("stages", SHARED).start().await
-}
-
-fn person(world: &World, role: &str) -> Client {
-    world.person("ann", &json!({ "roles": [role] }))
-}
-
-fn spelled(text: &str) -> String {
-    [(" ", "%20"), ("'", "%27"), ("\"", "%22"), ("<", "%3C"), (">", "%3E")]
-        .iter()
-        .fold(text.to_owned(), |text, (plain, escaped)| text.replace(plain, escaped))
-}
-
-/// What the upstream was last asked, readable.
-fn asked(world: &World) -> String {
-    let line = world.upstream.lines().pop().unwrap_or_default();
-    [
-        ("%20", " "),
-        ("%27", "'"),
-        ("%28", "("),
-        ("%29", ")"),
-        ("%2C", ","),
-        ("%2F", "/"),
-        ("%24", "$"),
-        ("%22", "\""),
-        ("%3D", "="),
-    ]
-    .iter()
-    .fold(line, |text, (escaped, plain)| text.replace(escaped, plain))
-}
-
-fn count(text: &str) -> Answer {
-    Answer::json(200, text).header("content-type", "text/plain; charset=utf-8")
-}
-
-fn groups(groups: &Value) -> Answer {
-    Answer::json(200, json!({ "@odata.context": "$metadata#contacts(SECRET)", "value": groups }).to_string())
-}
-
-/// An answer but for what differs from one request to the next.
-fn plain(answer: &Response) -> (u16, String, String) {
-    let mut headers = answer.headers.clone();
-    headers.remove("x-request-id");
-    headers.remove("date");
-    (answer.status, format!("{headers:?}"), answer.text())
+    setup.policy("contacts", contacts).policy("accounts", OTHERS).policy("stages", SHARED).start().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_count_alone_is_of_the_callers_own_records_and_told_as_a_number() {
     let world = world().await;
     world.upstream.on("GET /svc/contacts/$count", [count("7")]);
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     for (query, filter) in [
         ("", String::new()),
         ("?$filter=name eq 'x' or id gt 4", " and (name eq 'x' or id gt 4)".to_owned()),
@@ -173,13 +134,13 @@ async fn a_count_alone_is_of_the_callers_own_records_and_told_as_a_number() {
 async fn a_count_that_cannot_be_exact_is_refused_as_a_query_for_what_does_not_exist() {
     let world = world().await;
     world.upstream.on("GET /svc/contacts/$count", [count("7")]);
-    let rep = person(&world, "rep");
-    let nothing = plain(&rep.get(&spelled("/svc/contacts/$count?$filter=nothing eq 1")).await);
+    let rep = world.role("rep");
+    let nothing = rep.get(&spelled("/svc/contacts/$count?$filter=nothing eq 1")).await.told();
     assert_eq!(nothing.0, 400);
-    let manager = person(&world, "manager");
+    let manager = world.role("manager");
     for query in ["", "?$filter=id gt 0", "?$filter=region eq 'north'", "?$filter=ssn eq 'x'"] {
         let got = manager.get(&format!("/svc/contacts/$count{}", spelled(query))).await;
-        assert_eq!(plain(&got), nothing, "{query}");
+        assert_eq!(got.told(), nothing, "{query}");
     }
     for query in [
         "$filter=ssn eq 'x'",
@@ -198,19 +159,19 @@ async fn a_count_that_cannot_be_exact_is_refused_as_a_query_for_what_does_not_ex
         "x=1",
     ] {
         let got = rep.get(&format!("/svc/contacts/$count?{}", spelled(query))).await;
-        assert_eq!(plain(&got), nothing, "{query}");
+        assert_eq!(got.told(), nothing, "{query}");
     }
     assert_eq!(world.upstream.lines(), [""; 0]);
     // Whose table it isn't, and what nobody declared.
-    let unknown = plain(&rep.get("/svc/nothing/$count").await);
+    let unknown = rep.get("/svc/nothing/$count").await.told();
     assert_eq!(unknown.0, 404);
-    assert_eq!(plain(&rep.get("/svc/accounts/$count").await), unknown, "no such route");
-    assert_eq!(plain(&person(&world, "manager").get("/svc/stages/$count").await), unknown, "no grant");
-    assert_eq!(plain(&rep.get("/svc/contacts(1)/$count").await), unknown);
+    assert_eq!(rep.get("/svc/accounts/$count").await.told(), unknown, "no such route");
+    assert_eq!(world.role("manager").get("/svc/stages/$count").await.told(), unknown, "no grant");
+    assert_eq!(rep.get("/svc/contacts(1)/$count").await.told(), unknown);
     // Who may do something else with the table.
-    let support = person(&world, "support");
+    let support = world.role("support");
     assert_eq!(support.get("/svc/contacts/$count").await.status, 403);
-    assert_eq!(plain(&support.get("/svc/contacts/$count?$search=x").await), nothing);
+    assert_eq!(support.get("/svc/contacts/$count?$search=x").await.told(), nothing);
     assert_eq!(world.upstream.lines(), [""; 0]);
     world.gateway.shutdown().await;
 }
@@ -218,7 +179,7 @@ async fn a_count_that_cannot_be_exact_is_refused_as_a_query_for_what_does_not_ex
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_number_is_no_count() {
     let world = world().await;
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     let answers = [
         count("7 SECRET"),
         count("-1"),
@@ -249,10 +210,10 @@ async fn what_is_no_number_is_no_count() {
 async fn figures_are_asked_for_within_the_callers_records_and_told_under_the_clients_names() {
     let world = world().await;
     let own = format!("{TENANT} and owner_id in ('ann')");
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     let answer =
         json!([{ "figure0": 12.50, "figure1": 2, "stage": "won" }, { "figure0": null, "figure1": 1, "stage": null }]);
-    world.upstream.on("GET /svc/contacts", [groups(&answer)]);
+    world.upstream.on("GET /svc/contacts", [list(&answer)]);
     let query = spelled("$apply=groupby((stage), aggregate(amount with sum as ssn, $count as organization_id))");
     let got = client.get(&format!("/svc/contacts?{query}")).await;
     let expected = json!({ "value": [
@@ -275,7 +236,7 @@ async fn figures_are_asked_for_within_the_callers_records_and_told_under_the_cli
     );
 
     let answer = json!([{ "figure0": "a", "figure1": 7.25, "figure2": 3, "figure3": 9 }]);
-    world.upstream.on("GET /svc/contacts", [groups(&answer)]);
+    world.upstream.on("GET /svc/contacts", [list(&answer)]);
     let query = spelled(
         "$apply=filter(stage eq 'won' or contains(name,')/aggregate($count as n)'))/aggregate(name with min as a,\
          amount with average as b,stage with countdistinct as c,id with max as d)&$format=json",
@@ -291,7 +252,7 @@ async fn figures_are_asked_for_within_the_callers_records_and_told_under_the_cli
         )
     );
     // Of a table that is everybody's, and a group alone.
-    world.upstream.on("GET /svc/stages", [groups(&json!([{ "name": "won" }]))]);
+    world.upstream.on("GET /svc/stages", [list(&json!([{ "name": "won" }]))]);
     let got = client.get("/svc/stages?$apply=groupby((name))").await;
     assert_eq!((got.status, got.json()), (200, json!({ "value": [{ "name": "won" }] })));
     assert_eq!(asked(&world), "GET /svc/stages?$apply=groupby((name))");
@@ -301,8 +262,8 @@ async fn figures_are_asked_for_within_the_callers_records_and_told_under_the_cli
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_of_what_is_not_clear_everywhere_are_refused_as_those_of_nothing() {
     let world = world().await;
-    let rep = person(&world, "rep");
-    let nothing = plain(&rep.get(&spelled("/svc/contacts?$filter=nothing eq 1")).await);
+    let rep = world.role("rep");
+    let nothing = rep.get(&spelled("/svc/contacts?$filter=nothing eq 1")).await.told();
     for apply in [
         // Hidden, of no type that has it, and unknown.
         "aggregate(ssn with max as x)",
@@ -372,7 +333,7 @@ async fn figures_of_what_is_not_clear_everywhere_are_refused_as_those_of_nothing
         "filter(name eq ')/aggregate($count as n)",
     ] {
         let got = rep.get(&format!("/svc/contacts?$apply={}", spelled(apply))).await;
-        assert_eq!(plain(&got), nothing, "{apply}");
+        assert_eq!(got.told(), nothing, "{apply}");
     }
     let fine = "$apply=aggregate($count as n)";
     for more in [
@@ -382,19 +343,17 @@ async fn figures_of_what_is_not_clear_everywhere_are_refused_as_those_of_nothing
         "$orderby=ssn",
         "$top=1",
         "$skip=1",
-        "$count=true",
         "$expand=account",
         "$search=ada",
         "$compute=ssn as x",
         "nothing=1",
     ] {
         let got = rep.get(&format!("/svc/contacts?{}", spelled(&format!("{fine}&{more}")))).await;
-        assert_eq!(plain(&got), nothing, "{more}");
+        assert_eq!(got.told(), nothing, "{more}");
     }
     for target in ["/svc/contacts(1)", "/svc/contacts/$count"] {
-        assert_eq!(plain(&rep.get(&format!("{target}?{}", spelled(fine))).await), nothing, "{target}");
+        assert_eq!(rep.get(&format!("{target}?{}", spelled(fine))).await.told(), nothing, "{target}");
     }
-    let whose = |role: &str| person(&world, role);
     for (role, apply) in [
         // Whose records can't be asked for exactly.
         ("manager", "aggregate($count as n)"),
@@ -406,11 +365,11 @@ async fn figures_of_what_is_not_clear_everywhere_are_refused_as_those_of_nothing
         ("analyst", "aggregate(amount with sum as x)"),
         ("support", "aggregate($count as n)"),
     ] {
-        let got = whose(role).get(&format!("/svc/contacts?$apply={}", spelled(apply))).await;
-        assert_eq!(plain(&got), nothing, "{apply} by {role}");
+        let got = world.role(role).get(&format!("/svc/contacts?$apply={}", spelled(apply))).await;
+        assert_eq!(got.told(), nothing, "{apply} by {role}");
     }
     let csv = rep.header("accept", "text/csv").get(&format!("/svc/contacts?{}", spelled(fine))).await;
-    assert_eq!(plain(&csv), nothing, "a file is one of records");
+    assert_eq!(csv.told(), nothing, "a file is one of records");
     assert_eq!(world.upstream.lines(), [""; 0]);
     world.gateway.shutdown().await;
 }
@@ -418,9 +377,9 @@ async fn figures_of_what_is_not_clear_everywhere_are_refused_as_those_of_nothing
 #[tokio::test(flavor = "multi_thread")]
 async fn a_masked_value_goes_into_a_figure_only_where_it_is_clear() {
     let world = world().await;
-    world.upstream.on("GET /svc/contacts", [groups(&json!([{ "figure0": 1 }]))]);
+    world.upstream.on("GET /svc/contacts", [list(&json!([{ "figure0": 1 }]))]);
     world.upstream.on("GET /svc/contacts/$count", [count("1")]);
-    let client = person(&world, "analyst");
+    let client = world.role("analyst");
     let guard = "owner_id in ('ann')";
     for (filter, sent) in [
         ("name ge 'm'", format!("name ge 'm' and {guard}")),
@@ -446,12 +405,12 @@ async fn a_figure_of_one_record_tells_nothing_that_the_record_does_not_show() {
         "id": 1, "organization_id": "acme", "app_id": "shop", "owner_id": "ann", "accountId": 1, "region": "north",
         "stage": "won", "name": "n", "amount": 5, "born": null, "active": true, "ssn": "SECRET",
     });
-    let program = move |seen: &crate::support::upstream::Seen| {
+    let program = move |seen: &Seen| {
         let grouped = seen.target.contains("%24count");
-        Some(groups(&if grouped { json!([{ "figure0": 5, "figure1": 1, "stage": "won" }]) } else { json!([row]) }))
+        Some(list(&if grouped { json!([{ "figure0": 5, "figure1": 1, "stage": "won" }]) } else { json!([row]) }))
     };
     world.upstream.answers(program);
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     let listed = client.get(&spelled("/svc/contacts?$filter=id eq 1&$select=stage,amount")).await.json();
     let query =
         "/svc/contacts?$apply=filter(id eq 1)/groupby((stage),aggregate(amount with sum as amount,$count as n))";
@@ -460,7 +419,7 @@ async fn a_figure_of_one_record_tells_nothing_that_the_record_does_not_show() {
     shown["n"] = json!(1);
     assert_eq!(summed, json!({ "value": [shown] }), "what is in it is what the list shows of it, in clear");
     // Whoever can't list the value in clear can't sum it up either, be it of one record or of all.
-    let got = person(&world, "analyst").get(&spelled(query)).await;
+    let got = world.role("analyst").get(&spelled(query)).await;
     assert_eq!(got.status, 400);
     world.gateway.shutdown().await;
 }
@@ -468,17 +427,17 @@ async fn a_figure_of_one_record_tells_nothing_that_the_record_does_not_show() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_with_anything_else_in_it_is_no_figure() {
     let world = world().await;
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     let query = spelled("/svc/contacts?$apply=groupby((stage),aggregate($count as n))");
     for answer in [
         // A service that knows no `$apply` lists its records.
-        groups(&json!([{ "id": 1, "organization_id": "globex", "ssn": "SECRET" }])),
-        groups(&json!([{ "stage": "won", "figure0": 1, "ssn": "SECRET" }])),
-        groups(&json!([{ "stage": "won", "figure0": "SECRET" }])),
-        groups(&json!([{ "stage": { "a": "SECRET" }, "figure0": 1 }])),
-        groups(&json!([{ "stage": "SECRET" }])),
-        groups(&json!([{ "stage": "won", "n": 1, "x": "SECRET" }])),
-        groups(&json!({ "stage": "SECRET", "figure0": 1 })),
+        list(&json!([{ "id": 1, "organization_id": "globex", "ssn": "SECRET" }])),
+        list(&json!([{ "stage": "won", "figure0": 1, "ssn": "SECRET" }])),
+        list(&json!([{ "stage": "won", "figure0": "SECRET" }])),
+        list(&json!([{ "stage": { "a": "SECRET" }, "figure0": 1 }])),
+        list(&json!([{ "stage": "SECRET" }])),
+        list(&json!([{ "stage": "won", "n": 1, "x": "SECRET" }])),
+        list(&json!({ "stage": "SECRET", "figure0": 1 })),
         Answer::json(200, "[]"),
         Answer::json(200, r#"{"value":[{"stage":"SECRET","figure0":1}"#),
         Answer::json(200, r#"{"value":[]}"#).header("content-type", "text/html"),
@@ -496,27 +455,11 @@ async fn an_answer_with_anything_else_in_it_is_no_figure() {
     // More than may be told at once is not cut.
     let many: Vec<Value> = (0..51).map(|n| json!({ "stage": format!("s{n}"), "figure0": 1 })).collect();
     let cut = json!({ "value": [{ "stage": "a", "figure0": 1 }], "@odata.nextLink": "contacts?$skiptoken=SECRET" });
-    for answer in [groups(&json!(many)), Answer::json(200, cut.to_string())] {
+    for answer in [list(&json!(many)), Answer::json(200, cut.to_string())] {
         world.upstream.on("GET /svc/contacts", [answer]);
         let got = client.get(&query).await;
         assert_eq!((got.status, got.json()["code"].clone()), (400, json!("list_too_long")));
     }
-    world.gateway.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn figures_in_a_batch_are_judged_as_figures() {
-    let world = world().await;
-    world.upstream.on("GET /svc/contacts", [groups(&json!([{ "figure0": 4 }]))]);
-    let client = person(&world, "rep");
-    let batch = |url: &str| json!({ "requests": [{ "id": "1", "method": "GET", "url": url }] }).to_string();
-    let apply = spelled("contacts?$apply=aggregate($count as n)");
-    let got = client.send("POST", "/svc/$batch", Some(&batch(&apply))).await;
-    assert_eq!((got.status, got.json()["responses"][0]["body"].clone()), (200, json!({ "value": [{ "n": 4 }] })));
-    let refused = spelled("contacts?$apply=groupby((ssn))");
-    assert_eq!(client.send("POST", "/svc/$batch", Some(&batch(&refused))).await.status, 400);
-    assert_eq!(client.send("POST", "/svc/$batch", Some(&batch("contacts/$count"))).await.status, 404);
-    assert_eq!(world.upstream.lines().len(), 1);
     world.gateway.shutdown().await;
 }
 
@@ -527,14 +470,14 @@ async fn the_document_promises_figures_only_to_whom_they_are_told() {
         let all = document["paths"][path]["get"]["parameters"].as_array().cloned().unwrap_or_default();
         all.iter().filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect::<Vec<_>>()
     };
-    let rep = person(&world, "rep").get("/svc/openapi.json").await.json();
+    let rep = world.role("rep").get("/svc/openapi.json").await.json();
     assert_eq!(names(&rep, "/svc/contacts/$count"), ["$filter", "$search"]);
     assert!(names(&rep, "/svc/contacts").iter().any(|name| name == "$apply"));
-    let manager = person(&world, "manager").get("/svc/openapi.json").await.json();
+    let manager = world.role("manager").get("/svc/openapi.json").await.json();
     assert_eq!(manager["paths"].get("/svc/contacts/$count"), None, "of rows that it may not see");
     assert!(!names(&manager, "/svc/contacts").iter().any(|name| name == "$apply"));
     assert!(names(&manager, "/svc/contacts").iter().any(|name| name == "$search"));
-    let analyst = person(&world, "analyst").get("/svc/openapi.json").await.json();
+    let analyst = world.role("analyst").get("/svc/openapi.json").await.json();
     assert_eq!(names(&analyst, "/svc/contacts/$count"), ["$filter"], "a search would read what is masked");
     world.gateway.shutdown().await;
 }
@@ -559,7 +502,7 @@ async fn tenants_that_the_upstream_does_not_tell_apart_are_counted_nowhere() {
             true => Some(count("7")),
             false => Some(Answer::json(200, r#"{"@odata.count":7,"value":[]}"#)),
         });
-        let rep = person(&world, "rep");
+        let rep = world.role("rep");
         for query in ["/$count", "?$apply=aggregate($count as n)"] {
             assert_eq!(rep.get(&spelled(&format!("/svc/contacts{query}"))).await.status, 400, "{query}");
         }

@@ -1,9 +1,12 @@
 //! An OData service behind the gateway: what it is asked, in which words, and what is told of its answers.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
+use crate::support::odata::{TENANT, sent, spelled};
 use crate::support::world::Setup;
-use crate::support::{Answer, Client, World};
+use crate::support::{Answer, World};
 
 const API: &str = "\
 api: crm
@@ -41,14 +44,9 @@ grants:
     rows: record.region == 'north'
     read: { clear: [id, name, region] }
 ";
-const TENANT: &str = "organization_id%20eq%20%27acme%27%20and%20app_id%20eq%20%27shop%27";
 
 async fn world() -> World {
     Setup { api: API.to_owned(), ..Setup::default() }.policy("contacts", POLICY).start().await
-}
-
-fn person(world: &World, role: &str) -> Client {
-    world.person("ann", &json!({ "roles": [role] }))
 }
 
 fn row(id: u64, organization: &str, owner: &str, region: &str) -> Value {
@@ -71,8 +69,7 @@ async fn a_list_is_asked_for_in_the_services_words_and_told_without_them() {
     let world = world().await;
     let rows: Vec<Value> = (1..4).map(|id| row(id, "acme", "ann", "north")).collect();
     world.upstream.on("GET /svc/contacts", [page(&rows, 9)]);
-    let got =
-        person(&world, "rep").get("/svc/contacts?$filter=name%20eq%20%27n%27%20or%20id%20gt%200&$count=true").await;
+    let got = world.role("rep").get("/svc/contacts?$filter=name%20eq%20%27n%27%20or%20id%20gt%200&$count=true").await;
     assert_eq!(got.status, 200, "{}", got.text());
     assert!(!got.everything().contains("SECRET"), "{}", got.everything());
     // Exact, so the total stands; full, so there is a link, made of what the client asked for.
@@ -82,35 +79,17 @@ async fn a_list_is_asked_for_in_the_services_words_and_told_without_them() {
         "@odata.nextLink": "contacts?$filter=name%20eq%20%27n%27%20or%20id%20gt%200&$count=true&$skip=3",
     });
     assert_eq!(got.json(), expected);
-    let asked = format!(
-        "GET /svc/contacts?$filter={TENANT}%20and%20%28name%20eq%20%27n%27%20or%20id%20gt%200%29%20and%20owner_id%20in%20%28%27ann%27%29\
-         &$select=id%2Cname%2Cowner_id%2Cregion%2Corganization_id%2Capp_id&$top=3&$count=true"
-    );
-    assert_eq!(words(&world), words_of(&asked), "{:?}", world.upstream.lines());
+    let filter = format!("{TENANT} and (name eq 'n' or id gt 0) and owner_id in ('ann')");
+    assert_eq!(sent(&world, "$filter"), Some(filter));
+    let names = sent(&world, "$select").unwrap_or_default();
+    let names: BTreeSet<&str> = names.split(',').collect();
+    assert_eq!(names, BTreeSet::from(["id", "name", "owner_id", "region", "organization_id", "app_id"]));
+    let others: Vec<String> = world.upstream.lines().iter().map(|line| line.split("&$top").skip(1).collect()).collect();
+    assert_eq!(others, ["=3&$count=true"], "{:?}", world.upstream.lines());
     let (_, outcome) = world.last_audit().await;
     assert_eq!(outcome["pushed"], json!(["owner_id eq"]));
     assert_eq!((&outcome["rows_returned"], &outcome["rows_dropped"]), (&json!(3), &json!(0)));
     world.gateway.shutdown().await;
-}
-
-/// The only request, with the names of `$select` in order.
-fn words(world: &World) -> Vec<String> {
-    let lines = world.upstream.lines();
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    lines.first().map(|line| words_of(line)).unwrap_or_default()
-}
-
-fn words_of(line: &str) -> Vec<String> {
-    line.split('&')
-        .map(|part| match part.strip_prefix("$select=") {
-            Some(names) => {
-                let mut names: Vec<&str> = names.split("%2C").collect();
-                names.sort_unstable();
-                names.join(",")
-            }
-            None => part.to_owned(),
-        })
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,18 +98,18 @@ async fn a_list_that_cannot_be_pushed_is_filled_and_tells_no_total() {
     let rows: Vec<Value> =
         (1..9).map(|id| row(id, "acme", "bob", if id % 2 == 0 { "north" } else { "south" })).collect();
     world.upstream.on("GET /svc/contacts", [page(&rows, 8)]);
-    let got = person(&world, "manager").get("/svc/contacts?$count=true&$select=id").await;
+    let got = world.role("manager").get("/svc/contacts?$count=true&$select=id").await;
     assert_eq!((got.status, &got.json()["value"]), (200, &json!([{ "id": 2 }, { "id": 4 }, { "id": 6 }])));
     // Where it goes on is told sealed: how far the service was read tells of rows that may not be seen.
     let link = got.json()["@odata.nextLink"].as_str().map(str::to_owned).expect("a link");
     assert!(link.starts_with("contacts?$count=true&$select=id&$skiptoken="), "{link}");
-    let next = person(&world, "manager").get(&format!("/svc/{link}")).await;
+    let next = world.role("manager").get(&format!("/svc/{link}")).await;
     assert_eq!((next.status, next.json()), (200, json!({ "value": [{ "id": 8 }] })));
     assert!(!world.upstream.lines().iter().any(|line| line.contains("skiptoken")), "{:?}", world.upstream.lines());
     assert!(!world.upstream.lines().iter().any(|line| line.contains("$count")), "of rows that may not be seen");
     // Whoever names the size of a page counts pages alone; a page that isn't full is the last.
     for (query, ids) in [("$top=2&$skip=1", &[4, 6][..]), ("$skip=3", &[8]), ("$top=0", &[])] {
-        let got = person(&world, "manager").get(&format!("/svc/contacts?{query}&$select=id")).await;
+        let got = world.role("manager").get(&format!("/svc/contacts?{query}&$select=id")).await;
         let rows: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
         assert_eq!((got.status, got.json()), (200, json!({ "value": rows })), "{query}");
     }
@@ -142,7 +121,7 @@ async fn a_service_that_ignores_its_filter_is_counted_and_shows_nothing() {
     let world = world().await;
     let rows = [row(1, "acme", "ann", "north"), row(2, "globex", "ann", "north"), row(3, "acme", "bob", "north")];
     world.upstream.on("GET /svc/contacts", [page(&rows, 3)]);
-    let got = person(&world, "rep").get("/svc/contacts?$count=true&$top=10").await;
+    let got = world.role("rep").get("/svc/contacts?$count=true&$top=10").await;
     assert_eq!((got.status, got.json()), (200, json!({ "value": [{ "id": 1, "name": "n1" }] })));
     assert_eq!(world.metric("scrim_tenant_violations_total").await, 1.0);
     assert_eq!(
@@ -156,14 +135,8 @@ async fn a_service_that_ignores_its_filter_is_counted_and_shows_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hidden_fields_and_rows_are_refused_as_those_that_are_none() {
     let world = world().await;
-    let client = person(&world, "rep");
-    let refused = |answer: crate::support::client::Response| {
-        let mut headers = answer.headers.clone();
-        headers.remove("x-request-id");
-        headers.remove("date");
-        (answer.status, format!("{headers:?}"), answer.text())
-    };
-    let nothing = refused(client.get("/svc/contacts?$filter=nothing%20eq%20%27x%27").await);
+    let client = world.role("rep");
+    let nothing = client.get("/svc/contacts?$filter=nothing%20eq%20%27x%27").await.told();
     assert_eq!(nothing.0, 400);
     for query in [
         "$filter=ssn%20eq%20%27x%27",
@@ -179,9 +152,9 @@ async fn hidden_fields_and_rows_are_refused_as_those_that_are_none() {
         "$apply=groupby((ssn))",
         "$search=x",
     ] {
-        assert_eq!(refused(client.get(&format!("/svc/contacts?{query}")).await), nothing, "{query}");
+        assert_eq!(client.get(&format!("/svc/contacts?{query}")).await.told(), nothing, "{query}");
     }
-    let unknown = refused(client.get("/svc/nothing").await);
+    let unknown = client.get("/svc/nothing").await.told();
     assert_eq!(unknown.0, 404);
     for path in [
         "/svc",
@@ -198,13 +171,13 @@ async fn hidden_fields_and_rows_are_refused_as_those_that_are_none() {
         "/svc/Contacts(1)",
         "/contacts(1)",
     ] {
-        assert_eq!(refused(client.get(path).await), unknown, "{path}");
+        assert_eq!(client.get(path).await.told(), unknown, "{path}");
     }
     assert_eq!(world.upstream.lines(), [""; 0]);
     world.upstream.on("GET /svc/contacts(7)", [Answer::json(200, row(7, "acme", "bob", "north").to_string())]);
     world.upstream.on("GET /svc/contacts(8)", [Answer::json(404, "{\"error\":{\"message\":\"SECRET\"}}")]);
     for path in ["/svc/contacts(7)", "/svc/contacts(id=8)"] {
-        assert_eq!(refused(client.get(path).await), unknown, "{path}");
+        assert_eq!(client.get(path).await.told(), unknown, "{path}");
     }
     world.gateway.shutdown().await;
 }
@@ -214,7 +187,7 @@ async fn a_record_is_addressed_by_its_key_and_changed_after_a_look_at_it() {
     let world = world().await;
     world.upstream.on("GET /svc/contacts(7)", [Answer::json(200, row(7, "acme", "ann", "north").to_string())]);
     world.upstream.on("PATCH /svc/contacts(7)", [Answer::json(200, row(7, "acme", "ann", "north").to_string())]);
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     let got = client.get("/svc/contacts(id=7)?$select=name").await;
     assert_eq!((got.status, got.json()), (200, json!({ "name": "n7" })));
     let got = client.send("PATCH", "/svc/contacts(7)", Some("{\"name\":\"n7\"}")).await;
@@ -256,19 +229,10 @@ grants:
     read: { clear: [id, owner_id], constant: { name: withheld } }
 ";
 
-/// The `$filter` of the only request, without the tenant's.
+/// The `$filter` of the last request, without the tenant's.
 fn filter_of(world: &World) -> String {
-    let lines = world.upstream.lines();
-    let pairs =
-        lines.first().and_then(|line| line.split_once('?')).map(|(_, query)| query.to_owned()).unwrap_or_default();
-    let filter = pairs.split('&').find_map(|pair| pair.strip_prefix("$filter=")).unwrap_or_default();
-    let plain = |text: &str| {
-        text.replace("%20", " ").replace("%27", "'").replace("%28", "(").replace("%29", ")").replace("%2C", ",")
-    };
-    plain(filter)
-        .strip_prefix(&plain(TENANT))
-        .map(|rest| rest.trim_start_matches(" and ").to_owned())
-        .unwrap_or_default()
+    let filter = sent(world, "$filter").unwrap_or_default();
+    filter.strip_prefix(TENANT).map(|rest| rest.trim_start_matches(" and ").to_owned()).unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,7 +241,7 @@ async fn a_masked_value_is_compared_only_where_it_is_clear_however_it_is_asked_f
     world
         .upstream
         .on("GET /svc/contacts", [page(&[row(1, "acme", "ann", "north"), row(2, "acme", "bob", "north")], 2)]);
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     let guard = "owner_id in ('ann')";
     for (asked, sent) in [
         ("name ge 'm'", format!("name ge 'm' and {guard}")),
@@ -301,9 +265,7 @@ async fn a_masked_value_is_compared_only_where_it_is_clear_however_it_is_asked_f
         ("not (owner_id eq 'ann' or id eq 1)", "not ((owner_id eq 'ann' or id eq 1))".to_owned()),
     ] {
         world.upstream.forget();
-        let got = client
-            .get(&format!("/svc/contacts?$count=true&$filter={}", asked.replace(' ', "%20").replace('\'', "%27")))
-            .await;
+        let got = client.get(&format!("/svc/contacts?$count=true&$filter={}", spelled(asked))).await;
         assert_eq!((got.status, filter_of(&world)), (200, sent), "{asked}: {}", got.text());
     }
     let refused = client.get("/svc/contacts?$orderby=nothing").await;

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::client::Response;
+use crate::support::odata::{TENANT, sent};
 use crate::support::world::{API, Setup};
-use crate::support::{Answer, Client, World};
+use crate::support::{Answer, World};
 
 const POLICY: &str = "\
 table: contacts
@@ -76,10 +76,6 @@ async fn world(api: String) -> World {
     Setup { api, ..Setup::default() }.policy("contacts", POLICY).start().await
 }
 
-fn person(world: &World, role: &str) -> Client {
-    world.person("ann", &json!({ "roles": [role] }))
-}
-
 fn row() -> Value {
     json!({
         "id": 1, "organization_id": "acme", "app_id": "shop", "owner_id": "ann", "account_id": null, "name": "Ada",
@@ -88,52 +84,23 @@ fn row() -> Value {
     })
 }
 
-fn plain(answer: &Response) -> (u16, String, String) {
-    let mut headers = answer.headers.clone();
-    headers.remove("x-request-id");
-    headers.remove("date");
-    (answer.status, format!("{headers:?}"), answer.text())
-}
-
-/// A parameter of the last request, readable.
-fn sent(world: &World, name: &str) -> Option<String> {
-    let line = world.upstream.lines().pop()?;
-    let pair = line.split(['?', '&']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))?;
-    let escapes = [
-        ("%20", " "),
-        ("%27", "'"),
-        ("%28", "("),
-        ("%29", ")"),
-        ("%2C", ","),
-        ("%22", "\""),
-        ("%40", "@"),
-        ("%3A", ":"),
-        ("%7B", "{"),
-        ("%7D", "}"),
-        ("%5B", "["),
-        ("%5D", "]"),
-        ("%25", "%"),
-    ];
-    Some(escapes.iter().fold(pair, |text, (escaped, plain)| text.replace(escaped, plain)))
-}
-
 /// That nobody but those who see all that a search reads can search, whatever they look for.
 async fn is_refused_to_others(world: &World, path: &str, name: &str, nothing: &str) {
     for role in ["manager", "support", "analyst"] {
-        let client = person(world, role);
-        let unknown = plain(&client.get(&format!("{path}?{nothing}=x")).await);
+        let client = world.role(role);
+        let unknown = client.get(&format!("{path}?{nothing}=x")).await.told();
         assert_eq!(unknown.0, 400);
         for text in ["SECRET", "ada", "S", "%22ada%22", "nobody"] {
             let got = client.get(&format!("{path}?{name}={text}")).await;
-            assert_eq!(plain(&got), unknown, "{role} looks for {text}");
+            assert_eq!(got.told(), unknown, "{role} looks for {text}");
         }
     }
     assert_eq!(world.upstream.lines(), [""; 0]);
-    let rep = person(world, "rep");
-    let unknown = plain(&rep.get(&format!("{path}?{nothing}=x")).await);
+    let rep = world.role("rep");
+    let unknown = rep.get(&format!("{path}?{nothing}=x")).await.told();
     let long = "a".repeat(257);
     for text in ["a%00b", "a%0Ab", &long] {
-        assert_eq!(plain(&rep.get(&format!("{path}?{name}={text}")).await).0, 400, "{text}");
+        assert_eq!(rep.get(&format!("{path}?{name}={text}")).await.told().0, 400, "{text}");
     }
     assert_eq!(unknown.0, 400);
     assert_eq!(world.upstream.lines(), [""; 0]);
@@ -146,7 +113,7 @@ async fn a_declared_parameter_searches_for_whoever_reads_all_that_it_looks_into(
     world
         .upstream
         .on("GET /contacts", [Answer::json(200, json!({ "data": [row()], "meta": { "total": 1 } }).to_string())]);
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     let got = client.get("/contacts?q=ada%20x%40y&fields=id").await;
     assert_eq!((got.status, got.json()["data"].clone()), (200, json!([{ "id": 1 }])));
     assert_eq!(sent(&world, "q").as_deref(), Some("ada x@y"));
@@ -182,9 +149,9 @@ async fn a_declared_parameter_searches_for_whoever_reads_all_that_it_looks_into(
 async fn a_table_without_declared_fields_has_no_search_though_the_parameter_is_known() {
     let api = API.replace("    offset: offset\n", "    offset: offset\n    search: q\n");
     let world = world(api).await;
-    let client = person(&world, "rep");
-    let unknown = plain(&client.get("/contacts?nothing=x").await);
-    assert_eq!(plain(&client.get("/contacts?q=ada").await), unknown);
+    let client = world.role("rep");
+    let unknown = client.get("/contacts?nothing=x").await.told();
+    assert_eq!(client.get("/contacts?q=ada").await.told(), unknown);
     assert_eq!((unknown.0, world.upstream.lines()), (400, Vec::new()));
     world.gateway.shutdown().await;
 }
@@ -194,8 +161,7 @@ async fn a_services_search_becomes_a_filter_that_reads_the_declared_fields_alone
     let world = world(odata("")).await;
     is_refused_to_others(&world, "/svc/contacts", "$search", "$nothing").await;
     world.upstream.on("GET /svc/contacts", [Answer::json(200, json!({ "value": [row()] }).to_string())]);
-    let client = person(&world, "rep");
-    let tenant = "organization_id eq 'acme' and app_id eq 'shop'";
+    let client = world.role("rep");
     let one = |word: &str| {
         format!("(contains(tolower(name),tolower('{word}')) or contains(tolower(email),tolower('{word}')))")
     };
@@ -213,12 +179,12 @@ async fn a_services_search_becomes_a_filter_that_reads_the_declared_fields_alone
             continue;
         }
         assert_eq!((got.status, got.json()["value"][0]["name"].clone()), (200, json!("Ada")), "{text}");
-        assert_eq!(sent(&world, "$filter"), Some(format!("{tenant} and {expected}")), "{text}");
+        assert_eq!(sent(&world, "$filter"), Some(format!("{TENANT} and {expected}")), "{text}");
         assert_eq!(sent(&world, "$search"), None, "which the service would read as it likes");
     }
     let got = client.get("/svc/contacts?$filter=id%20gt%200%20or%20id%20lt%205&$search=ada").await;
     assert_eq!(got.status, 200);
-    assert_eq!(sent(&world, "$filter"), Some(format!("{tenant} and (id gt 0 or id lt 5) and {}", one("ada"))));
+    assert_eq!(sent(&world, "$filter"), Some(format!("{TENANT} and (id gt 0 or id lt 5) and {}", one("ada"))));
     world.upstream.forget();
     for text in ["a%20AND%20b", "a%20OR%20b", "NOT%20a", "(a)", "%22a", "a%22b%22", "", "%20"] {
         assert_eq!(client.get(&format!("/svc/contacts?$search={text}")).await.status, 400, "{text}");
@@ -233,10 +199,10 @@ async fn a_service_that_is_trusted_gets_quoted_words_and_no_operators() {
     let world = world(odata(", search: service")).await;
     is_refused_to_others(&world, "/svc/contacts", "$search", "$nothing").await;
     world.upstream.on("GET /svc/contacts", [Answer::json(200, json!({ "value": [row()] }).to_string())]);
-    let got = person(&world, "rep").get("/svc/contacts?$search=ada%20%22NOT%20l%22").await;
+    let got = world.role("rep").get("/svc/contacts?$search=ada%20%22NOT%20l%22").await;
     assert_eq!(got.status, 200);
     assert_eq!(sent(&world, "$search").as_deref(), Some("\"ada\" \"NOT l\""));
-    assert_eq!(sent(&world, "$filter").as_deref(), Some("organization_id eq 'acme' and app_id eq 'shop'"));
+    assert_eq!(sent(&world, "$filter").as_deref(), Some(TENANT));
     world.gateway.shutdown().await;
 }
 
@@ -245,7 +211,7 @@ async fn directus_is_never_asked_to_search_for_it_looks_into_every_column() {
     let world = world(DIRECTUS.to_owned()).await;
     is_refused_to_others(&world, "/items/contacts", "search", "nothing").await;
     world.upstream.on("GET /items/contacts", [Answer::json(200, json!({ "data": [row()] }).to_string())]);
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     for (text, expected) in [
         ("ada", r#"{"_or":[{"name":{"_icontains":"ada"}},{"email":{"_icontains":"ada"}}]}"#),
         ("7", r#"{"_or":[{"name":{"_icontains":"7"}},{"email":{"_icontains":"7"}}]}"#),

@@ -24,6 +24,14 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
     }
 
+    /// What a client learns of it, but for what differs from one request to the next.
+    pub fn told(&self) -> (u16, String, String) {
+        let mut headers = self.headers.clone();
+        headers.remove("x-request-id");
+        headers.remove("date");
+        (self.status, format!("{headers:?}"), self.text())
+    }
+
     /// Everything that the client could read, head included.
     pub fn everything(&self) -> String {
         format!("{} {:?} {}", self.status, self.headers, self.text())

@@ -168,6 +168,11 @@ impl World {
         self.client().bearer(&self.identities.token(id, claims))
     }
 
+    /// Ann, who has one role.
+    pub fn role(&self, role: &str) -> Client {
+        self.person("ann", &serde_json::json!({ "roles": [role] }))
+    }
+
     pub fn policy(&self, name: &str, text: &str) {
         fs::write(self.folder.path().join("policies").join(format!("{name}.yaml")), text).expect("written");
     }

@@ -7,7 +7,7 @@
 use super::raw::Node;
 use super::{List, sorted};
 use crate::api::{FieldId, Table};
-use crate::dialect::figures::{Column, Columns, Figures, Function, Measure};
+use crate::dialect::figures::{By, Column, Columns, Figures, Function, Measure};
 use crate::dialect::value;
 use crate::model::Name;
 
@@ -89,8 +89,9 @@ impl<'p> Written<'p> {
             // What is written and names nothing is no list of records either.
             return (self.json.is_none() && self.functions.is_empty()).then_some(None);
         }
-        figures.sort = sorted(table, &sort.names()?)?;
-        let is_grouped = figures.sort.iter().all(|(field, _)| figures.groups.contains(field));
+        let sort = sorted(table, &sort.names()?)?;
+        let is_grouped = sort.iter().all(|(field, _)| figures.groups.contains(field));
+        figures.sort = sort.into_iter().map(|(field, down)| (By::Group(field), down)).collect();
         (is_grouped && is_told_once(table, &figures)).then_some(Some(figures))
     }
 }

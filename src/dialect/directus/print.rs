@@ -3,6 +3,7 @@
 use super::raw::Node;
 use super::{aggregate, filter, value};
 use crate::api::{Directus, FieldId, Operator, Parent, Shape, Table, Tenancy};
+use crate::dialect::figures::By;
 use crate::dialect::pairs::Pairs;
 use crate::dialect::{Comparison, Condition, Figures, Query};
 use crate::model::{Name, TenantScope};
@@ -53,9 +54,11 @@ fn grouped(out: &mut Pairs, directus: &Directus, table: &Table, query: &Query, f
         return;
     }
     out.pair("groupBy", &figures.groups.iter().map(|field| name(table, *field)).collect::<Vec<_>>().join(","));
-    let others = figures.groups.iter().filter(|field| !figures.sort.iter().any(|(known, _)| known == *field));
-    let by = figures.sort.iter().copied().chain(others.map(|field| (*field, false)));
-    let by = by.map(|(field, down)| format!("{}{}", if down { "-" } else { "" }, name(table, field)));
+    let by = figures.ordered().filter_map(|(by, down)| match by {
+        By::Group(field) => Some(format!("{}{}", if down { "-" } else { "" }, name(table, field))),
+        // Invariant: the parser makes none.
+        By::Measure(_) => None,
+    });
     out.pair("sort", &by.collect::<Vec<_>>().join(","));
     pages(out, directus, query);
 }

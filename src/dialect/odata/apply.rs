@@ -2,11 +2,12 @@
 //!
 //! Names are the table's own properties: paths, expressions, `from`, custom aggregates and all other transformations are
 //! refused. The client's aliases never leave: the service is given names of the gateway's, and the answer bears the
-//! client's. Source: OData 4.0 Extension for Data Aggregation, sections 3.1, 3.10 and 3.12.
+//! client's. An order is by these names and by fields that are grouped by, and by nothing that the answer doesn't show. Source:
+//! OData 4.0 Extension for Data Aggregation, sections 3.1, 3.10 and 3.12.
 
 use super::filter;
 use crate::api::{FieldId, Table};
-use crate::dialect::figures::{Column, Columns, Figures, Function, Measure};
+use crate::dialect::figures::{By, Column, Columns, Figures, Function, Measure};
 use crate::dialect::{Condition, value};
 use crate::model::Name;
 
@@ -84,6 +85,25 @@ fn aggregate(table: &Table, rest: &mut Rest<'_>, figures: &mut Figures) -> Optio
     }
 }
 
+/// `$orderby` beside `$apply`: of what the answer names, each once.
+pub(super) fn sort(table: &Table, figures: &Figures, text: &str) -> Option<Vec<(By, bool)>> {
+    let mut sort: Vec<(By, bool)> = Vec::new();
+    for item in text.split(',') {
+        let (name, descending) = super::directed(item)?;
+        let is_alias = |measure: &Measure| *measure.alias == *name;
+        // Invariant: no alias is the name of a field that is grouped by.
+        let by = match figures.measures.iter().position(is_alias) {
+            Some(place) => By::Measure(place),
+            None => By::Group(scalar(table, name).filter(|field| figures.groups.contains(field))?),
+        };
+        if sort.iter().any(|(known, _)| *known == by) {
+            return None;
+        }
+        sort.push((by, descending));
+    }
+    Some(sort)
+}
+
 fn scalar(table: &Table, name: &str) -> Option<FieldId> {
     table.field_named(name).filter(|field| value::is_scalar(&table.field(*field).shape))
 }
@@ -120,6 +140,19 @@ pub(super) fn print(table: &Table, figures: &Figures, conditions: &str) -> Strin
         (false, false) => format!("groupby(({}),{aggregate})", names.join(",")),
     };
     if conditions.is_empty() { asked } else { format!("filter({conditions})/{asked}") }
+}
+
+/// An order in the names that the service was given.
+pub(super) fn print_sort(table: &Table, figures: &Figures) -> String {
+    let aliases = aliases(table, figures);
+    let by = figures.ordered().filter_map(|(by, down)| {
+        let name = match by {
+            By::Group(field) => &table.field(field).name,
+            By::Measure(place) => aliases.get(place)?,
+        };
+        Some(format!("{name}{}", if down { " desc" } else { "" }))
+    });
+    by.collect::<Vec<_>>().join(",")
 }
 
 /// What the service calls the measures: names that no property of the table has.

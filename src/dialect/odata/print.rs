@@ -12,6 +12,16 @@ pub(super) fn query(table: &Table, query: &Query, of: Option<(&Odata, &TenantSco
     let mut out = Pairs::default();
     if let (Some((_, tenant)), Some(figures)) = (of, &query.figures) {
         out.pair("$apply", &apply::print(table, figures, &conditions(table, query, tenant)));
+        let is_paged = query.limit.is_some() || query.offset.is_some();
+        if is_paged || !figures.sort.is_empty() {
+            out.pair("$orderby", &apply::print_sort(table, figures));
+        }
+        if let Some(limit) = query.limit {
+            out.pair("$top", &limit.to_string());
+        }
+        if let Some(offset) = query.offset.filter(|offset| *offset > 0) {
+            out.pair("$skip", &offset.to_string());
+        }
         return out.0;
     }
     if let Some((_, tenant)) = of {

@@ -100,7 +100,7 @@ READS = [
     *[Attack(f"{text} by {who}", f"{ROOT}/{table}?$apply={quote(text, safe='')}", 400, "query_not_allowed", who,
              same_as=f"{ROOT}/{table}?$apply={quote('aggregate(nothing with sum as n)', safe='')}") for who, table, text in FIGURES],
     *queries(*[f"/deals?$apply=aggregate($count%20as%20n)&{more}" for more in
-               ["$filter=stage%20eq%20'won'", "$select=n", "$orderby=margin", "$orderby=n", "$top=1", "$skip=1", "$count=true", "$search=Deal",
+               ["$filter=stage%20eq%20'won'", "$select=n", "$orderby=margin", "$orderby=n", "$top=1", "$skip=1", "$search=Deal",
                 "$expand=account", "$compute=margin%20as%20x"]]),
     # U4: other names for what is hidden.
     *queries("/contacts?$select=national_id", "/contacts?$select=account/internal_note", "/contacts?$select=id,national_id",
