@@ -3,6 +3,8 @@
 
 mod admin;
 mod admission;
+mod batch_figures;
+mod batch_references;
 mod batches;
 mod blame;
 mod bodies;

@@ -21,13 +21,13 @@ use crate::audit;
 use crate::canonical::{self, Canonical};
 use crate::dialect::{self, Batches};
 use crate::enforcement::write::Refusal;
-use crate::enforcement::write::batch::{self, Answers, Told, mixed};
+use crate::enforcement::write::batch::{self, Answers, Kind, Told, mixed};
 use crate::enforcement::{Case, Permit};
 use crate::exchange::Exchange;
 use crate::model::{Action, Name, Reason, RequestFacts};
 use crate::policy::{Decision, Residual};
 use crate::rejection::Rejection;
-use crate::routing::{self, Kind};
+use crate::routing;
 use crate::snapshot::Snapshot;
 use crate::upstream::Failure;
 
@@ -54,6 +54,8 @@ pub(super) struct Part<'b> {
     table: TableId,
     action: Action,
     key: Option<String>,
+    /// Whether of a list only its length is asked for.
+    counts: bool,
 }
 
 impl<'u, 'a> Outer<'u, 'a> {
@@ -110,14 +112,18 @@ impl<'u, 'a> Outer<'u, 'a> {
         let limits = &self.snapshot.config.limits;
         let request = canonical::part(self.request, &sent.method, &target, !sent.body.is_empty(), limits)?;
         let found = routing::resolve(&self.snapshot.catalog, &request, self.case.tenant)?;
-        let Kind::Table { table, action, key } = found.kind else { return Err(Reason::RouteUnknown) };
-        let route = self.api().routes.get(found.route);
-        let counts = route.is_some_and(|route| matches!(route.kind, RouteKind::Count { .. }));
-        if found.api != self.api || counts {
+        let routing::Kind::Table { table, action, key } = found.kind else { return Err(Reason::RouteUnknown) };
+        if found.api != self.api {
             return Err(Reason::RouteUnknown);
         }
+        let route = self.api().routes.get(found.route);
+        let counts = route.is_some_and(|route| matches!(route.kind, RouteKind::Count { .. }));
+        if sent.plain && !counts {
+            return Err(Reason::BodyMalformed);
+        }
         let facts = RequestFacts { method: request.method.clone(), ip: self.client };
-        Ok(Part { sent, request, facts, route: found.route, variables: found.variables, table, action, key })
+        let (route, variables) = (found.route, found.variables);
+        Ok(Part { sent, request, facts, route, variables, table, action, key, counts })
     }
 
     /// Judges all of it, then does it.
@@ -170,15 +176,19 @@ impl<'u, 'a> Outer<'u, 'a> {
             }
             let done = match (&part.action, &part.key) {
                 (Action::Read, Some(key)) => step.read(key, exchange).await,
+                _ if part.counts => step.count(exchange).await,
                 (action, _) => step.list(action, exchange).await,
             };
-            let (status, body) = match done {
-                Ok(reply) => (reply.status, whole(reply)?),
+            let (status, body, kind) = match done {
+                Ok(reply) => {
+                    let kind = if part.counts { Kind::Plain } else { Kind::Json };
+                    (reply.status, whole(reply)?, kind)
+                }
                 // It is too late to refuse what was written.
                 Err(reason) if last.is_some_and(|last| last < number) => {
                     exchange.detail(format_args!("part {number}: {}", reason.label()));
                     let rejection = Rejection::from(reason);
-                    (rejection.status, rejection.body().into())
+                    (rejection.status, rejection.body().into(), Kind::Json)
                 }
                 Err(reason) => {
                     exchange.detail(format_args!("part {number}"));
@@ -190,7 +200,7 @@ impl<'u, 'a> Outer<'u, 'a> {
                 return Err(failed(Failure::TooLarge, exchange).into());
             }
             if let Some(place) = told.get_mut(number) {
-                *place = Some(Told::of(&part.sent, status, body));
+                *place = Some(Told::of(&part.sent, status, body, kind));
             }
         }
         let told: Vec<Told> = told.into_iter().flatten().collect();
@@ -251,7 +261,7 @@ impl<'u, 'a> Outer<'u, 'a> {
                 _ => (StatusCode::NO_CONTENT, Bytes::new()),
             };
             if let (Some(place), Some(part)) = (told.get_mut(number), parts.get(number)) {
-                *place = Some(Told::of(&part.sent, status, body));
+                *place = Some(Told::of(&part.sent, status, body, Kind::Json));
             }
         }
         Ok(())
@@ -275,6 +285,10 @@ async fn judge(part: &Part<'_>, step: &Step<'_, '_>, exchange: &mut Exchange) ->
     match (&part.action, &part.key) {
         (Action::Read, Some(_)) => {
             step.case.read(step.route, step.variables, residual, step.pairs)?;
+            Ok(None)
+        }
+        (Action::List, _) if part.counts => {
+            step.case.count(step.route, step.variables, &residual, step.pairs)?;
             Ok(None)
         }
         (Action::List, _) => {

@@ -445,6 +445,7 @@ async fn what_can_be_refused_is_refused_before_anything_is_written() {
         ("contacts?$expand=*", 400, "query_not_allowed"),
         ("contacts(1)/ssn", 404, "route_unknown"),
         ("contacts(1)/$value", 404, "route_unknown"),
+        // Without a route for it there is none.
         ("contacts/$count", 404, "route_unknown"),
         ("$metadata", 404, "route_unknown"),
         ("$batch", 404, "route_unknown"),

@@ -33,6 +33,8 @@ pub struct Part<'b> {
     pub url: String,
     /// Empty: it has none.
     pub body: &'b [u8],
+    /// Whether it takes text alone, which only a count is.
+    pub plain: bool,
 }
 
 /// To do several writes at once. Each answer goes through its own plan.
@@ -40,6 +42,8 @@ pub struct Part<'b> {
 pub struct Batch {
     batches: Batches,
     plans: Vec<Option<Arc<Plan>>>,
+    /// With which the name of each part begins.
+    prefix: String,
 }
 
 /// What an upstream says of a batch.
@@ -58,11 +62,36 @@ pub struct Told {
     group: Option<String>,
     status: StatusCode,
     body: Bytes,
+    /// Of its body.
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Json,
+    /// Text without quotes or anything else to escape.
+    Plain,
 }
 
 impl Told {
-    pub fn of(part: &Part<'_>, status: StatusCode, body: Bytes) -> Self {
-        Self { id: part.id.clone(), group: part.group.clone(), status, body }
+    pub fn of(part: &Part<'_>, status: StatusCode, body: Bytes, kind: Kind) -> Self {
+        Self { id: part.id.clone(), group: part.group.clone(), status, body, kind }
+    }
+
+    fn media_type(&self) -> &'static str {
+        match self.kind {
+            Kind::Plain => "text/plain",
+            Kind::Json if self.status.is_success() => "application/json",
+            Kind::Json => "application/problem+json",
+        }
+    }
+
+    /// As a value of JSON: a text as a string (OData JSON Format 4.01, section 19.2).
+    fn value(&self) -> Vec<u8> {
+        match self.kind {
+            Kind::Json => self.body.to_vec(),
+            Kind::Plain => request::print(&Value::string(String::from_utf8_lossy(&self.body))),
+        }
     }
 }
 
@@ -79,12 +108,11 @@ pub fn print(batches: Batches, told: &[Told]) -> Vec<u8> {
         match batches {
             Batches::Odata if told.body.is_empty() => {}
             Batches::Odata => {
-                let kind = if told.status.is_success() { "application/json" } else { "application/problem+json" };
-                members.push(("headers", request::object([("content-type", text(kind).as_slice())])));
-                members.push(("body", told.body.to_vec()));
+                members.push(("headers", request::object([("content-type", text(told.media_type()).as_slice())])));
+                members.push(("body", told.value()));
             }
             Batches::Pocketbase if told.body.is_empty() => members.push(("body", b"null".to_vec())),
-            Batches::Pocketbase => members.push(("body", told.body.to_vec())),
+            Batches::Pocketbase => members.push(("body", told.value())),
         }
         request::object(super::members(&members))
     };
@@ -122,7 +150,7 @@ pub fn read(batches: Batches, body: &[u8], most: usize, depth: usize) -> Result<
 
 fn part(batches: Batches, raw: &[u8], depth: usize) -> Option<Part<'_>> {
     let members = parts::members(raw, depth).ok()?;
-    let mut part = Part { id: None, group: None, method: String::new(), url: String::new(), body: b"" };
+    let mut part = Part { id: None, group: None, method: String::new(), url: String::new(), body: b"", plain: false };
     for (name, raw) in &members {
         match (name.as_ref(), batches) {
             (b"method", _) => part.method = parts::string(raw)?,
@@ -137,7 +165,9 @@ fn part(batches: Batches, raw: &[u8], depth: usize) -> Option<Part<'_>> {
                 let mut seen = HashSet::new();
                 for (name, raw) in &headers {
                     let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-                    (is_idle(&name, &parts::string(raw)?) && seen.insert(name)).then_some(())?;
+                    let value = parts::string(raw)?;
+                    part.plain |= takes_text(&name, &value);
+                    (is_idle(&name, &value) && seen.insert(name)).then_some(())?;
                 }
             }
             (b"id", Batches::Odata) => part.id = Some(word(raw)?),
@@ -164,11 +194,16 @@ fn is_idle(name: &str, value: &str) -> bool {
             let essence = value.split(';').next().unwrap_or_default().trim();
             essence.eq_ignore_ascii_case("application/json")
         }
-        "accept" => value == "*/*" || value.starts_with("application/json"),
+        "accept" => value == "*/*" || value.starts_with("application/json") || takes_text(name, value),
         "accept-language" => true,
         "odata-version" | "odata-maxversion" => matches!(value, "4.0" | "4.01"),
         _ => false,
     }
+}
+
+/// Whether text alone is accepted.
+fn takes_text(name: &str, value: &str) -> bool {
+    name == "accept" && value == "text/plain"
 }
 
 fn word(raw: &[u8]) -> Option<String> {
@@ -208,13 +243,16 @@ impl Case<'_> {
         let folder = outgoing.target.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
         let mut requests = Vec::with_capacity(permits.len());
         let mut plans = Vec::with_capacity(permits.len());
+        // A service may take `$` and the name of a part for what came of it, wherever it stands (OData 4.01, part 1, section
+        // 11.7.3). Nobody who writes a value knows these.
+        let prefix = format!("{}-", self.request_id);
         for (number, Permit { outgoing: part, purpose, .. }) in permits.into_iter().enumerate() {
             let text = |text: &str| request::print(&Value::string(text));
             let mut members = Vec::new();
             let target = match batches {
                 Batches::Pocketbase => part.target.as_str(),
                 Batches::Odata => {
-                    members.push(("id", text(&number.to_string())));
+                    members.push(("id", text(&format!("{prefix}{number}"))));
                     members.push(("atomicityGroup", text("all")));
                     part.target.strip_prefix(&folder).unwrap_or(&part.target)
                 }
@@ -242,7 +280,7 @@ impl Case<'_> {
         outgoing.body = request::object([("requests", requests.as_slice())]).into();
         outgoing.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.once(api, &mut outgoing);
-        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Batch { batches, plans } })
+        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Batch { batches, plans, prefix } })
     }
 }
 
@@ -270,7 +308,9 @@ impl Batch {
                 Batches::Pocketbase => number,
                 Batches::Odata => {
                     let id = member(raw, b"id", depth)?.and_then(parts::string);
-                    id.and_then(|id| id.parse().ok().filter(|at: &usize| at.to_string() == id))
+                    let number = id.as_deref().and_then(|id| id.strip_prefix(&self.prefix));
+                    number
+                        .and_then(|number| number.parse().ok().filter(|at: &usize| at.to_string() == number))
                         .ok_or(Unreadable::Shape)?
                 }
             };

@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use memchr::memmem;
 
-use super::{Part, Told, is_idle, is_plain_id};
+use super::{Part, Told, is_idle, is_plain_id, takes_text};
 use crate::model::Reason;
 
 pub const MEDIA_TYPE: &str = "multipart/mixed";
@@ -116,7 +116,8 @@ impl<'b> Reading<'b, '_> {
         let reads = method == "GET";
         (!reads || group.is_none()).then_some(())?;
         (body.is_empty() || value(&headers, "content-type").is_some()).then_some(())?;
-        Some(Part { id, group: group.map(str::to_owned), method: method.to_owned(), url: url.to_owned(), body })
+        let plain = headers.iter().any(|(name, value)| takes_text(name, value));
+        Some(Part { id, group: group.map(str::to_owned), method: method.to_owned(), url: url.to_owned(), body, plain })
     }
 }
 
@@ -176,7 +177,8 @@ fn fits(headers: &[(String, &str)], content: &[u8], may: &dyn Fn(&str) -> bool) 
     headers.iter().all(|(name, _)| may(name)) && length.is_none_or(|length| length == content.len().to_string())
 }
 
-/// The answer to such a batch. No answer holds the boundary: JSON has no line that begins with `--`.
+/// The answer to such a batch. No answer holds the boundary: neither JSON nor a number has a line that begins
+/// with `--`.
 pub fn print(told: &[Told], boundary: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let inner = format!("changes_{boundary}");
@@ -210,8 +212,7 @@ fn answer(told: &Told, boundary: &str, out: &mut Vec<u8>) {
     let reason = told.status.canonical_reason().unwrap_or_default();
     write!(head, "\r\nHTTP/1.1 {} {reason}\r\nOData-Version: 4.0\r\n", told.status.as_u16()).ok();
     if !told.body.is_empty() {
-        let kind = if told.status.is_success() { "application/json" } else { "application/problem+json" };
-        write!(head, "Content-Type: {kind}\r\nContent-Length: {}\r\n", told.body.len()).ok();
+        write!(head, "Content-Type: {}\r\nContent-Length: {}\r\n", told.media_type(), told.body.len()).ok();
     }
     head.push_str("\r\n");
     out.extend_from_slice(head.as_bytes());

@@ -90,7 +90,8 @@ fn whatever_else_is_in_a_part_refuses_the_batch() {
 }
 
 fn answers(batches: Batches, writes: usize, body: &'static str) -> Result<Answers, Unreadable> {
-    Batch { batches, plans: vec![None; writes] }.answers(&Bytes::from_static(body.as_bytes()), 16)
+    Batch { batches, plans: vec![None; writes], prefix: "p-".to_owned() }
+        .answers(&Bytes::from_static(body.as_bytes()), 16)
 }
 
 #[test]
@@ -100,20 +101,21 @@ fn each_write_is_answered_once_or_nothing_is_believed() {
     };
     let both = r#"[{"status":200,"body":{"a":1}},{"status":204,"body":null}]"#;
     assert_eq!(answers(Batches::Pocketbase, 2, both), done(&["{\"a\":1}", ""]));
-    let swapped = r#"{"responses":[{"id":"1","status":201,"body":{"b":2}},{"id":"0","status":204}]}"#;
+    let swapped = r#"{"responses":[{"id":"p-1","status":201,"body":{"b":2}},{"id":"p-0","status":204}]}"#;
     assert_eq!(answers(Batches::Odata, 2, swapped), done(&["", "{\"b\":2}"]));
     let failed = r#"{"responses":[{"id":"all","status":412,"body":{"error":{}}}]}"#;
     assert_eq!(answers(Batches::Odata, 2, failed), Ok(Answers::Refused(StatusCode::PRECONDITION_FAILED)));
 
     let wrong = [
-        r#"{"responses":[{"id":"0","status":200}]}"#,
-        r#"{"responses":[{"id":"0","status":200},{"id":"0","status":200}]}"#,
-        r#"{"responses":[{"id":"0","status":200},{"id":"00","status":200}]}"#,
-        r#"{"responses":[{"id":"0","status":200},{"id":"2","status":200}]}"#,
-        r#"{"responses":[{"id":"0","status":200},{"id":"1","status":200},{"id":"2","status":200}]}"#,
-        r#"{"responses":[{"id":"0","status":200},{"id":"1","status":200,"body":[{"ssn":1}]}]}"#,
-        r#"{"responses":[{"id":"0"},{"id":"1","status":200}]}"#,
-        r#"{"responses":[{"id":"0","status":200},{"id":"1","status":200,"status":200}]}"#,
+        r#"{"responses":[{"id":"p-0","status":200}]}"#,
+        r#"{"responses":[{"id":"p-0","status":200},{"id":"p-0","status":200}]}"#,
+        r#"{"responses":[{"id":"p-0","status":200},{"id":"p-00","status":200}]}"#,
+        r#"{"responses":[{"id":"p-0","status":200},{"id":"p-2","status":200}]}"#,
+        r#"{"responses":[{"id":"p-0","status":200},{"id":"p-1","status":200},{"id":"p-2","status":200}]}"#,
+        r#"{"responses":[{"id":"p-0","status":200},{"id":"p-1","status":200,"body":[{"ssn":1}]}]}"#,
+        r#"{"responses":[{"id":"p-0"},{"id":"p-1","status":200}]}"#,
+        r#"{"responses":[{"id":"p-0","status":200},{"id":"p-1","status":200,"status":200}]}"#,
+        r#"{"responses":[{"id":"0","status":200},{"id":"1","status":200}]}"#,
         "{}",
         "[]",
         "",

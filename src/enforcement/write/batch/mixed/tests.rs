@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::super::Kind;
 use super::*;
 
 /// Of a change set with two writes, and a read after it.
@@ -59,6 +60,7 @@ fn a_batch_is_taken_apart_into_its_requests() {
         method: method.to_owned(),
         url: url.to_owned(),
         body,
+        plain: false,
     };
     let expected = vec![
         part(Some("1"), Some("changes"), "POST", "contacts", &b"{\"name\":\"Zoe\"}"[..]),
@@ -172,6 +174,7 @@ fn an_answer_is_taken_apart_as_it_was_put_together() {
         group: group.map(str::to_owned),
         status,
         body: body.into(),
+        kind: Kind::Json,
     };
     let all = [
         told(None, None, StatusCode::OK, "{\"value\":[]}"),
