@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import attacks
+import bodies
 import figures
 import harness
 import hostile
@@ -19,6 +20,7 @@ import identity
 import multipart
 import queries
 import residuals
+import upserts
 import writes
 from attacks import ROOT
 from harness import Failed, case, expect, plain, same
@@ -115,19 +117,42 @@ def random_queries_find_what_the_rows_say_and_count_it(run):
 
 @case("serving")
 def random_figures_come_to_what_the_rows_say(run):
-    counted = 0
+    counted = ordered = cut = 0
     for number, asked in enumerate(figures.draw(run.rows, 120, SEED)):
         told = (asked, f"seed {SEED}, figures {number}:")
         found = run.get(asked.who, asked.target(ROOT), version=1 + number % 2)
-        expect(set(found) == {"value"} and figures.same(found["value"], asked.groups), *told, found)
+        expect(asked.is_told(found), *told, found)
+        ordered += "$orderby" in asked.options and len(asked.page) > 1
+        cut += 0 < len(asked.page) < len(asked.groups)
         answer = run.ask(asked.who, "GET", asked.count(ROOT).replace(" ", "%20"))
         expect(answer.status_code == 200 and answer.headers["content-type"] == "text/plain", *told, answer.status_code, answer.text)
         expect(answer.text == str(asked.rows), *told, answer.text, "of", asked.rows)
         counted += asked.rows > 0
-    print(f"120 random figures and as many counts, seed {SEED}: 0 differences; {counted} of some rows", flush=True)
-    expect(counted > 60, counted, "were of some rows")
+    print(f"120 random figures and as many counts, seed {SEED}: 0 differences; {counted} of some rows, {ordered} in an order, "
+          f"{cut} were a page of more", flush=True)
+    expect(counted > 60 and ordered > 10 and cut > 5, counted, "were of some rows,", ordered, "in an order,", cut, "a page of more")
     outcome = run.outcome(run.ask("ana", "GET", f"{ROOT}/deals?$apply=groupby((stage),aggregate(amount%20with%20sum%20as%20s))"))
     expect(outcome["aggregated"] == ["sum amount", "by stage"] and outcome["groups"] == 4 and "keys" not in outcome, outcome)
+
+
+@case("serving")
+def counts_and_figures_in_batches_come_to_what_the_rows_say(run):
+    some = 0
+    for number, asked in enumerate(figures.draw(run.rows, 60, SEED + 3)):
+        told = (asked, f"seed {SEED}, batch {number}:")
+        urls = [asked.count("..")[3:].replace(" ", "%20"), asked.target("..")[3:]]
+        if number % 2:
+            answer = run.ask(asked.who, "POST", f"{ROOT}/$batch", body=multipart.reads(urls), headers=multipart.HEADERS)
+        else:
+            requests = [{"id": str(at), "method": "GET", "url": url} for at, url in enumerate(urls)]
+            answer = run.ask(asked.who, "POST", f"{ROOT}/$batch", body={"requests": requests}, version=1 + number // 2 % 2)
+        expect(answer.status_code == 200, *told, answer.status_code, answer.text)
+        counted, summed = multipart.answers(answer) if number % 2 else answer.json()["responses"]
+        expect(counted["body"] == (asked.rows if number % 2 else str(asked.rows)), *told, counted)
+        expect(asked.is_told(summed["body"]), *told, summed)
+        some += asked.rows > 0
+    print(f"60 random batches of a count and figures, seed {SEED}: 0 differences; {some} of some rows", flush=True)
+    expect(some > 25, some, "were of some rows")
 
 
 @case("serving")
@@ -283,6 +308,18 @@ def reads_in_a_batch_are_reads(run):
     run.refused(run.ask("ana", "POST", f"{ROOT}/$batch", body={"requests": [*requests, hidden]}), 404, "not_found")
 
 
+@case("serving")
+def bodies_of_more_than_one_record_change_nothing(run):
+    before = run.database()
+    for number, (method, target, body, status, code) in enumerate(bodies.REFUSED):
+        sent = json.dumps(body).encode()
+        run.refused(run.ask("ana", method, f"{ROOT}/{target}", body=sent, version=1 + number % 2), status, code)
+        batch = bodies.batched(number, method, target, body)
+        answer = run.ask("ana", "POST", f"{ROOT}/$batch", body=batch, version=2 - number % 2)
+        expect(answer.status_code in (400, 403, 404), method, target, body, "in a batch:", answer.status_code, answer.text)
+    expect(run.database() == before, "it changed the upstream")
+
+
 # Clients that know nothing of the gateway.
 
 
@@ -386,6 +423,57 @@ def random_batches_are_done_as_a_whole_or_not_at_all(run):
             expect(len(found[name]) == len(rows.database[name]) and not wrong, *told, name, wrong)
     print(f"40 random batches, seed {SEED}: {done} done, 0 differences in the database", flush=True)
     expect(5 <= done <= 35, done, "were done")
+
+
+@case("serving")
+def random_upserts_leave_what_the_policies_say(run):
+    chance = writes.chance_of(SEED + 11)
+    stored = lambda: {table: run.behind.get(f"{ROOT}/{table}?$top=1000&$orderby=id").json()["value"] for table in upserts.METHODS}
+    database = stored()
+    made = changed = refused = 0
+    for number in range(80):
+        who, table, key, body, condition = write = upserts.draw(database, chance)
+        expected, method = upserts.after(database, *write), upserts.METHODS[table]
+        told = (write, f"seed {SEED}, upsert {number}:")
+        batched = number % 4 == 3 and not condition
+        if batched:
+            part = {"id": "1", "method": method, "url": f"{table}({key})", "body": body}
+            answer = run.ask(who, "POST", f"{ROOT}/$batch", body={"requests": [part]})
+        else:
+            answer = run.ask(who, method, f"{ROOT}/{table}({key})", body=body, headers=condition, version=1 + number % 2)
+        told = (*told, answer.status_code, answer.text)
+        if expected == upserts.TAKEN:
+            refused += 1
+            run.refused(answer, 502, "upstream_failed")
+        elif expected is None:
+            refused += 1
+            expect(answer.status_code in (400, 403, 404, 409, 412, 422), *told, "is not refused")
+        else:
+            row, is_new = expected
+            made, changed = made + is_new, changed + (not is_new)
+            answer = answer.json()["responses"][0] if batched else {"status": answer.status_code, "body": answer.json()}
+            expect(answer["status"] == (201 if is_new else 200) and answer["body"] == upserts.shown(row), *told, "is not", row)
+            database[table] = sorted([one for one in database[table] if one["id"] != key] + [row], key=lambda one: one["id"])
+        found = stored()
+        for name in upserts.METHODS:
+            wrong = [(one, other) for one, other in zip(found[name], database[name]) if one != other][:1]
+            expect(len(found[name]) == len(database[name]) and not wrong, *told, name, wrong)
+    print(f"80 random upserts, seed {SEED}: {made} made a record, {changed} changed one, {refused} refused; 0 differences in the database",
+          flush=True)
+    expect(made >= 5 and changed >= 5 and refused >= 20, made, changed, refused)
+
+
+@case("serving")
+def a_key_that_is_taken_unseen_is_one_answer_whoever_has_it(run):
+    """Another tenant's, and a colleague's that the caller may not see."""
+    for table, method in upserts.METHODS.items():
+        rows = run.behind.get(f"{ROOT}/{table}?$top=1000&$orderby=id").json()["value"]
+        mine = lambda row: (row["organization_id"], row["app_id"]) == ("acme", "shop")
+        foreign = next(row["id"] for row in rows if not mine(row))
+        hidden = next(row["id"] for row in rows if mine(row) and row["owner_id"] == "zoe-acme-shop")
+        one, other = (run.ask("ana", method, f"{ROOT}/{table}({key})", body={"written": "x"}) for key in (foreign, hidden))
+        expect(one.status_code >= 400 and plain(one) == plain(other), plain(one), "differs from", plain(other))
+        expect(run.behind.get(f"{ROOT}/{table}?$top=1000&$orderby=id").json()["value"] == rows, "it changed the upstream")
 
 
 @case("serving")

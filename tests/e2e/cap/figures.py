@@ -40,12 +40,26 @@ class Figures(NamedTuple):
     filter: str | None
     rows: int
     groups: list
+    # An order of the groups, and which of them are told.
+    options: dict
+    page: list
 
     def target(self, root):
-        return f"{root}/{self.table}?$apply={quote(self.apply, safe='')}"
+        options = "".join(f"&{name}={quote(value, safe='')}" for name, value in self.options.items())
+        return f"{root}/{self.table}?$apply={quote(self.apply, safe='')}{options}"
 
     def count(self, root):
         return f"{root}/{self.table}/$count{f'?$filter={quote(self.filter, safe=chr(39))}' if self.filter else ''}"
+
+    def is_told(self, answer):
+        """Whether an answer holds the groups, in their order if they have one, and their number if it was asked for."""
+        total = {"@odata.count": len(self.groups)} if self.options.get("$count") == "true" else {}
+        if {name: value for name, value in answer.items() if name != "value"} != total:
+            return False
+        found = answer["value"]
+        if not self.options:
+            return same(found, self.groups)
+        return len(found) == len(self.page) and all(same([one], [other]) for one, other in zip(found, self.page))
 
 
 def draw(rows, count, seed):
@@ -68,7 +82,25 @@ def draw(rows, count, seed):
         for row in visible if by else []:
             grouped.setdefault(tuple(row[name] for name in by), []).append(row)
         groups = [dict(zip(by, key)) | {alias: of(found) for _, alias, of in measures} for key, found in grouped.items()]
-        yield Figures(who, table, apply, text, len(visible), groups)
+        options, page = paged(chance, groups, by, [alias for _, alias, _ in measures]) if by and chance.random() < 0.7 else ({}, groups)
+        yield Figures(who, table, apply, text, len(visible), groups, options, page)
+
+
+def paged(chance, groups, by, aliases):
+    """Options beside `$apply`, and the groups that are then told. What tells groups apart ends every order."""
+    names = by + aliases
+    order = [(name, chance.random() < 0.5) for name in chance.sample(names, chance.choice([0, 1, 1, 2]) if len(names) > 1 else 1)]
+    top = chance.choice([None, None, 0, 1, 2, 3, 7, 50])
+    skip = chance.choice([None, None, None, 0, 1, 2, 5])
+    options = {"$orderby": ",".join(f"{name} desc" if down else name for name, down in order)} if order else {}
+    options |= {} if top is None else {"$top": str(top)}
+    options |= {} if skip is None else {"$skip": str(skip)}
+    options |= {"$count": "true"} if chance.random() < 0.3 else {}
+    found = list(groups)
+    for name, down in reversed(order + [(name, False) for name in by if name not in dict(order)]):
+        # What has no value comes first.
+        found.sort(key=lambda group: (group[name] is not None, group[name]), reverse=down)
+    return options, found[skip or 0:][:top]
 
 
 def measure(chance, number, fields, numbers, ordered):

@@ -20,6 +20,12 @@ def written(requests):
     return "\r\n".join([*parts, f"--{CHANGES}--", f"--{BOUNDARY}--", ""]).encode()
 
 
+def reads(urls):
+    """The body for a list of reads."""
+    parts = [[f"--{BOUNDARY}", "Content-Type: application/http", "", f"GET {url} HTTP/1.1", "Accept: application/json", "", ""] for url in urls]
+    return "\r\n".join([line for part in parts for line in part] + [f"--{BOUNDARY}--", ""]).encode()
+
+
 def answers(answer):
     """What is told of each request, as an answer in JSON tells it."""
     head = f"Content-Type: {answer.headers['content-type']}\r\n\r\n".encode()

@@ -5,7 +5,11 @@ import json
 import sys
 from pathlib import Path
 
+import data
 import residuals
+
+# Of the notes that every upstream may hold, what two tables here hold of them.
+REMARKS = ["id", "owner_id", "written", "rank", "region", "hidden", "organization_id", "app_id"]
 
 
 def cell(value):
@@ -16,7 +20,9 @@ def cell(value):
 
 
 samples = residuals.Samples(Path(__file__).with_name("samples.yaml")).rows()
-rows, folder = json.loads(Path(sys.argv[1]).read_text()) | {"samples": samples}, Path(sys.argv[2])
+remarks = [{name: note[name] for name in REMARKS} for note in data.build()["notes"][:60]]
+more = {"samples": samples, "notes": remarks, "memos": remarks}
+rows, folder = json.loads(Path(sys.argv[1]).read_text()) | more, Path(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
 for table, records in rows.items():
     lines = [";".join(records[0]), *(";".join(cell(value) for value in record.values()) for record in records)]

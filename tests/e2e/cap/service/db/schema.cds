@@ -24,6 +24,11 @@ entity samples : scoped {
   flag: Boolean; unsaid: String; parentId: Integer;
   parent: Association to samples on parent.id = parentId;
 }
+aspect remark : scoped {
+  key id: Integer; owner_id: String; written: String; rank: Integer; region: String; hidden: String;
+}
+entity notes : remark {}
+entity memos : remark {}
 entity activities : scoped {
   key id: Integer; owner_id: String; dealId: Integer; kind: String; private: Boolean; body: String;
   deal: Association to deals on deal.id = dealId;

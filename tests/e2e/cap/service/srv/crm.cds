@@ -6,5 +6,7 @@ service CrmService @(path: '/odata/v4/crm', requires: 'any') {
   entity contacts as projection on crm.contacts;
   entity deals as projection on crm.deals;
   entity samples as projection on crm.samples;
+  entity notes as projection on crm.notes;
+  entity memos as projection on crm.memos;
   entity activities as projection on crm.activities;
 }
