@@ -5,6 +5,7 @@ pub mod authority;
 pub mod client;
 pub mod identities;
 pub mod odata;
+pub mod record;
 pub mod secure;
 pub mod strict;
 pub mod upstream;

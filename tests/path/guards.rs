@@ -1,11 +1,12 @@
 //! Writes of a record that changes between the look at it and the write: with `race: accept` they are done all the same, with
 //! `race: filter` only where what they were judged by still holds.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
 use crate::support::client::Response;
+use crate::support::record::{Record, merge, own, policy};
 use crate::support::upstream::Seen;
 use crate::support::world::Setup;
 use crate::support::{Answer, Client, World};
@@ -44,31 +45,23 @@ tables:
       ssn: { type: string, tags: [secret] }
 "#;
 
-const POLICY: &str = "table: contacts
-grants:
-  - name: own
-    roles: [rep, manager]
-    actions: [update, delete]
-    rows: record.owner_id == principal.id
-    read: { clear: [id] }
-    write: [name, amount, stage]
-    check: after.amount == null || after.amount < 1000
-  - name: hand-over
-    roles: [rep]
-    actions: [transfer]
-    rows: record.owner_id == principal.id
-    write: [owner_id]
-    check: after.owner_id == 'max'
-  - { name: open, roles: [rep, manager, support], actions: [read], rows: record.stage != 'hidden', read: { clear: [id, name, stage, amount] } }
-  - name: noted
-    roles: [support]
-    actions: [update]
-    rows: record.note == 'mine'
-    write: [name]
-    check: after.name != ''
-denials:
+const CHECK: &str = "check: after.amount == null || after.amount < 1000";
+const DENIALS: &str = "denials:
   - { name: won-stays, actions: [update, delete, transfer], rows: record.stage == 'won' }
 ";
+
+fn rules() -> String {
+    let grants = [
+        own("rep, manager", "update, delete", &format!("read: {{ clear: [id] }}, write: [name, amount, stage], {CHECK}")),
+        own("rep", "transfer", "write: [owner_id], check: after.owner_id == 'max'").replace("own,", "hand-over,"),
+        "name: open, roles: [rep, manager, support], actions: [read], rows: record.stage != 'hidden', \
+         read: { clear: [id, name, stage, amount] }"
+            .to_owned(),
+        "name: noted, roles: [support], actions: [update], rows: record.note == 'mine', write: [name], check: after.name != ''"
+            .to_owned(),
+    ];
+    policy("contacts", &grants) + DENIALS
+}
 
 fn row() -> Value {
     json!({
@@ -77,46 +70,36 @@ fn row() -> Value {
     })
 }
 
-type Shared = Arc<Mutex<Value>>;
-
 /// A service with one record, null once it is deleted. After it was looked at for the first time, `meanwhile` is done to it.
-fn service(record: &Shared, meanwhile: Value) -> impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static {
-    let (record, meanwhile) = (Arc::clone(record), Mutex::new(Some(meanwhile)));
+fn service(record: &Record, meanwhile: Value) -> impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static {
+    let (record, meanwhile) = (record.clone(), Mutex::new(Some(meanwhile)));
     move |seen| {
-        let mut record = record.lock().expect("no panic holds it");
+        let before = record.now();
         let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
         let found = match path {
-            "/contacts/7" => !record.is_null(),
-            "/contacts" => !record.is_null() && query.split('&').all(|pair| passes(&record, pair)),
+            "/contacts/7" => !before.is_null(),
+            "/contacts" => !before.is_null() && query.split('&').all(|pair| passes(&before, pair)),
             _ => return None,
         };
         let scoped = path == "/contacts";
         match seen.method.as_str() {
             "GET" => {
-                let answer = found.then(|| Answer::json(200, json!({ "data": *record }).to_string()));
                 if let Some(changes) = meanwhile.lock().expect("no panic holds it").take() {
-                    merge(&mut record, changes);
+                    record.merge(changes);
                 }
-                return answer;
+                return found.then(|| Answer::json(200, json!({ "data": before }).to_string()));
             }
-            "DELETE" if found => *record = Value::Null,
-            "PATCH" if found => merge(&mut record, serde_json::from_slice(&seen.body).expect("JSON")),
+            "DELETE" if found => record.merge(Value::Null),
+            "PATCH" if found => record.change(seen),
             _ => {}
         }
         Some(match (seen.method.as_str(), scoped, found) {
             ("DELETE", ..) => Answer::json(204, ""),
-            (_, true, true) => Answer::json(200, json!({ "data": [*record] }).to_string()),
+            (_, true, true) => Answer::json(200, json!({ "data": [record.now()] }).to_string()),
             (_, true, false) => Answer::json(200, json!({ "data": [] }).to_string()),
-            (_, false, true) => Answer::json(200, json!({ "data": *record }).to_string()),
+            (_, false, true) => Answer::json(200, json!({ "data": record.now() }).to_string()),
             (_, false, false) => Answer::json(404, "{}"),
         })
-    }
-}
-
-fn merge(record: &mut Value, changes: Value) {
-    let Value::Object(changes) = changes else { return *record = changes };
-    for (name, value) in changes {
-        record[name] = value;
     }
 }
 
@@ -145,7 +128,7 @@ fn passes(record: &Value, pair: &str) -> bool {
 }
 
 async fn world(api: String) -> World {
-    Setup { api, ..Setup::default() }.policy("contacts", POLICY).start().await
+    Setup { api, ..Setup::default() }.policy("contacts", &rules()).start().await
 }
 
 fn accepting() -> String {
@@ -158,14 +141,13 @@ fn person(world: &World, role: &str) -> Client {
 
 /// One write of a record to which something is done meanwhile: what the client got, and what the record is afterwards.
 async fn write(world: &World, role: &str, method: &str, body: Option<Value>, meanwhile: Value) -> (Response, Value) {
-    let record = Arc::new(Mutex::new(row()));
+    let record = Record::new(row());
     world.upstream.answers(service(&record, meanwhile));
     world.upstream.forget();
     let body = body.map(|body| body.to_string());
     let got = person(world, role).send(method, "/contacts/7", body.as_deref()).await;
     assert!(!got.everything().contains("SECRET"), "{}", got.everything());
-    let left = record.lock().expect("no panic holds it").clone();
-    (got, left)
+    (got, record.now())
 }
 
 async fn reason(world: &World) -> Value {
@@ -273,9 +255,9 @@ async fn a_filtered_write_says_all_that_it_was_judged_by() {
 async fn a_write_that_is_sent_again_keeps_its_name_whatever_its_filter_says() {
     let world = world(format!("{API}\nidempotency_key: true\n")).await;
     let sent = async |key: &str, amount: i64| {
-        let mut record = row();
-        record["amount"] = json!(amount);
-        world.upstream.answers(service(&Arc::new(Mutex::new(record)), json!({})));
+        let record = Record::new(row());
+        record.set("amount", amount);
+        world.upstream.answers(service(&record, json!({})));
         let client = person(&world, "rep").header("idempotency-key", key);
         let got = client.send("PATCH", "/contacts/7", Some(r#"{"name":"Eve"}"#)).await;
         assert_eq!(got.status, 200, "{}", got.text());

@@ -1,11 +1,10 @@
 //! Tags of records: a reader's own, of what they were shown, and what a write may be made to depend on. Whoever can't see a
 //! field learns nothing of it by them.
 
-use std::sync::{Arc, Mutex};
-
 use serde_json::{Value, json};
 
 use crate::support::client::Response;
+use crate::support::record::{Record, make, own, policy};
 use crate::support::upstream::Seen;
 use crate::support::world::{API, Setup};
 use crate::support::{Answer, Client, World};
@@ -31,54 +30,41 @@ fn row() -> Value {
     })
 }
 
-type Shared = Arc<Mutex<Value>>;
-
-fn service(record: &Shared) -> impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static {
-    let record = Arc::clone(record);
+fn service(record: &Record) -> impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static {
+    let record = record.clone();
     move |seen| {
-        let mut record = record.lock().expect("no panic holds it");
-        match (seen.method.as_str(), seen.target.split('?').next()?) {
-            ("PATCH", "/contacts/7") => {
-                let changes: Value = serde_json::from_slice(&seen.body).ok()?;
-                for (name, value) in changes.as_object()? {
-                    record[name] = value.clone();
-                }
-            }
+        let other = |id: u64, field: &str, value: &str| {
+            let other = Record::new(row());
+            other.set("id", id);
+            other.set(field, value);
+            other
+        };
+        let told = match (seen.method.as_str(), seen.target.split('?').next()?) {
             ("DELETE", "/contacts/7") => return Some(Answer::json(204, "")),
-            ("POST", "/contacts") => return Some(Answer::json(201, json!({ "data": *record }).to_string())),
-            (_, "/contacts/7" | "/contacts/7/archive") => {}
-            (_, "/contacts/8") => {
-                let mut foreign = row();
-                foreign["id"] = json!(8);
-                foreign["organization_id"] = json!("globex");
-                return Some(Answer::json(200, json!({ "data": foreign }).to_string()));
+            ("POST", "/contacts") => return Some(Answer::json(201, json!({ "data": record.now() }).to_string())),
+            ("PATCH", "/contacts/7") => {
+                record.change(seen);
+                record.clone()
             }
-            (_, "/contacts/9") => {
-                let mut hidden = row();
-                hidden["id"] = json!(9);
-                hidden["owner_id"] = json!("max");
-                return Some(Answer::json(200, json!({ "data": hidden }).to_string()));
-            }
+            (_, "/contacts/7" | "/contacts/7/archive") => record.clone(),
+            (_, "/contacts/8") => other(8, "organization_id", "globex"),
+            (_, "/contacts/9") => other(9, "owner_id", "max"),
             _ => return None,
-        }
-        Some(Answer::json(200, json!({ "data": *record }).to_string()))
+        };
+        Some(Answer::json(200, json!({ "data": told.now() }).to_string()))
     }
 }
 
-async fn world() -> (World, Shared) {
+async fn world() -> (World, Record) {
     let api = API.replace("create: POST /contacts\n", "create: { route: POST /contacts, many: 5 }\n");
     let world = Setup { api, ..Setup::default() }.policy("contacts", POLICY).start().await;
-    let record = Arc::new(Mutex::new(row()));
+    let record = Record::new(row());
     world.upstream.answers(service(&record));
     (world, record)
 }
 
 fn rep(world: &World) -> Client {
     world.person("ana", &json!({ "roles": ["rep"] }))
-}
-
-fn set(record: &Shared, field: &str, value: impl Into<Value>) {
-    record.lock().expect("no panic holds it")[field] = value.into();
 }
 
 fn tag(got: &Response) -> String {
@@ -99,13 +85,13 @@ async fn a_tag_is_of_what_its_reader_was_shown_and_theirs_alone() {
     assert_eq!(read().await, first);
     // What is hidden, or masked alike, is no part of it.
     for (field, value) in [("ssn", "SECRET-2"), ("region", "APAC"), ("stage", "won"), ("email", "alf@example.com")] {
-        set(&record, field, value);
+        record.set(field, value);
         assert_eq!(read().await, first, "{field}");
     }
-    set(&record, "name", "Eve");
+    record.set("name", "Eve");
     let second = read().await;
     assert_ne!(second, first);
-    set(&record, "name", "Ann");
+    record.set("name", "Ann");
     assert_eq!(read().await, first);
     // The order of its members is the service's own affair.
     let shuffled =
@@ -118,12 +104,12 @@ async fn a_tag_is_of_what_its_reader_was_shown_and_theirs_alone() {
         ("ana", json!({ "roles": ["rep"], "org_id": "globex" })),
         ("ana", json!({ "roles": ["rep"], "app_id": "desk" })),
     ] {
-        set(&record, "organization_id", claims["org_id"].as_str().unwrap_or("acme"));
-        set(&record, "app_id", claims["app_id"].as_str().unwrap_or("shop"));
+        record.set("organization_id", claims["org_id"].as_str().unwrap_or("acme"));
+        record.set("app_id", claims["app_id"].as_str().unwrap_or("shop"));
         assert_ne!(tag(&world.person(who, &claims).get("/contacts/7").await), first, "{who} {claims}");
     }
-    set(&record, "organization_id", "acme");
-    set(&record, "app_id", "shop");
+    record.set("organization_id", "acme");
+    record.set("app_id", "shop");
     let list = rep(&world).get("/contacts/7?fields=id").await;
     assert_ne!(tag(&list), first, "of other bytes it is another one");
     assert!(!rep(&world).get("/contacts/9").await.headers.contains_key("etag"));
@@ -142,12 +128,12 @@ async fn what_a_reader_has_is_not_sent_again() {
         let (_, outcome) = world.last_audit().await;
         assert_eq!((&outcome["status"], &outcome["keys"]), (&json!(304), &json!(["7"])));
     }
-    set(&record, "ssn", "SECRET-2");
+    record.set("ssn", "SECRET-2");
     assert_eq!(asked(&first).await.status, 304, "nothing changed that is shown");
     for with in ["\"v1\"", "\"\"", "x", "\"x"] {
         assert_eq!(asked(with).await.status, 200, "{with}");
     }
-    set(&record, "name", "Eve");
+    record.set("name", "Eve");
     assert_eq!(asked(&first).await.status, 200);
     // Hidden, foreign and nonexistent records are alike, whatever is said of them.
     let plain = rep(&world).get("/contacts/99").await;
@@ -171,11 +157,11 @@ async fn a_write_depends_on_what_its_writer_was_shown() {
         let body = (method == "PATCH").then_some(body);
         let path = if method == "POST" { "/contacts/7/archive" } else { "/contacts/7" };
         let got = rep(&world).header("if-match", with).send(method, path, body).await;
-        set(&record, "name", "Ann");
+        record.set("name", "Ann");
         (got.status, writes(&world))
     };
-    set(&record, "ssn", "SECRET-2");
-    set(&record, "email", "alf@example.com");
+    record.set("ssn", "SECRET-2");
+    record.set("email", "alf@example.com");
     for method in ["PATCH", "DELETE", "POST"] {
         let done = if method == "DELETE" { 204 } else { 200 };
         assert_eq!(sent(method, &first).await, (done, 1), "what is hidden from them may change: {method}");
@@ -188,12 +174,12 @@ async fn a_write_depends_on_what_its_writer_was_shown() {
             assert_eq!(sent(method, malformed).await, (400, 0), "{method} {malformed}");
         }
     }
-    set(&record, "name", "Zoe");
+    record.set("name", "Zoe");
     let got = rep(&world).header("if-match", &first).send("PATCH", "/contacts/7", Some(body)).await;
     let (_, outcome) = world.last_audit().await;
     assert_eq!((got.status, outcome["reason"].as_str()), (412, Some("precondition_failed")));
     assert!(!got.everything().contains("SECRET"));
-    set(&record, "name", "Ann");
+    record.set("name", "Ann");
     // Another's tag of the same record proves nothing.
     let others = tag(&world.person("max", &json!({ "roles": ["rep"] })).get("/contacts/7").await);
     assert_eq!(sent("PATCH", &others).await, (412, 0));
@@ -222,7 +208,7 @@ async fn who_may_write_unseen_has_no_tag_to_guess() {
     let known = tag(&rep(&world).get("/contacts/7").await);
     let mut told = Vec::new();
     for ssn in ["SECRET-1", "SECRET-2"] {
-        set(&record, "ssn", ssn);
+        record.set("ssn", ssn);
         for with in [known.as_str(), "\"v1\""] {
             let got = blind.header("if-match", with).send("PATCH", "/contacts/7", Some(r#"{"name":"Ann"}"#)).await;
             told.push((got.status, got.body));
@@ -251,9 +237,8 @@ async fn of_what_is_not_there_nothing_matches() {
 async fn bytes_in_another_coding_have_another_tag_of_the_same_record() {
     let setup = Setup { more: "compression: [gzip]\n".to_owned(), ..Setup::default() };
     let world = setup.policy("contacts", POLICY).start().await;
-    let mut long = row();
-    long["name"] = json!("A".repeat(4000));
-    let record = Arc::new(Mutex::new(long));
+    let record = Record::new(row());
+    record.set("name", "A".repeat(4000));
     world.upstream.answers(service(&record));
     let plain = tag(&rep(&world).get("/contacts/7").await);
     let zipped = rep(&world).header("accept-encoding", "gzip").get("/contacts/7").await;
@@ -286,12 +271,12 @@ tables:
     routes: [read, create, upsert]
     fields: { id: int, organization_id: string, app_id: string, owner_id: string, name: string }
 ";
-    let policy = "table: contacts
-grants:
-  - { name: own, roles: [rep], actions: [read, update], rows: record.owner_id == principal.id, read: { clear: [id, name] }, write: [name], check: after.name != 'no' }
-  - { name: make, roles: [rep], actions: [create], presets: { owner_id: principal.id }, write: [id, name], check: after.name != 'no' }
-";
-    let world = Setup { api: api.to_owned(), ..Setup::default() }.policy("contacts", policy).start().await;
+    let grants = [
+        own("rep", "read, update", "read: { clear: [id, name] }, write: [name], check: after.name != 'no'"),
+        make("write: [id, name], check: after.name != 'no'"),
+    ];
+    let policy = policy("contacts", &grants);
+    let world = Setup { api: api.to_owned(), ..Setup::default() }.policy("contacts", &policy).start().await;
     let record = |id: u64, owner: &str| {
         json!({ "id": id, "organization_id": "acme", "app_id": "shop", "owner_id": owner, "name": "Ann" }).to_string()
     };
