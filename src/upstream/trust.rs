@@ -244,6 +244,11 @@ impl Upstreams {
         if *locked(&trust.seen) == looked {
             return None;
         }
+        // They are again what is in force.
+        if trust.in_force.load().of == looked {
+            *locked(&trust.seen) = looked;
+            return None;
+        }
         let found = check(upstream, now);
         let holds = !diagnostic::has_errors(&found);
         // What was brought too early is looked at again until it may hold.
