@@ -4,8 +4,9 @@
 //! the member needs no search. What differs is scanned, looked up and learned. A name that is met is the same bytes as one
 //! that was scanned before, so nothing goes unchecked.
 
-use super::kind::Kinds;
-use super::swar;
+use super::kind::{Keep, Kinds};
+use super::scan::Text;
+use super::{Unreadable, swar};
 use crate::api::FieldId;
 use crate::policy::SlotId;
 
@@ -24,15 +25,22 @@ pub(super) struct Known(u64);
 impl Known {
     /// Stands for no field and no slot.
     const NONE: u16 = u16::MAX;
-    const SIMPLE: u64 = 1 << 40;
+    const SIMPLE: u64 = 1 << 32;
+    const NEAR: u64 = 1 << 33;
+    /// Where the kinds begin that stay as they are, those of elements that do, and those that pass.
+    const KINDS: u32 = 40;
+    const ELEMENTS: u32 = 48;
+    const PASSES: u32 = 56;
 
-    /// `keep`: of these kinds it stays as it is under every plan that was met so far. `simple`: its value is stepped over as
-    /// a whole, and only its own table's rules may read it, by its slot.
-    pub(super) fn new(field: Option<FieldId>, slot: Option<SlotId>, keep: Kinds, simple: bool) -> Self {
+    /// `keep`: what of it stays as it is under every plan that was met so far. `simple`: its value is stepped over as a
+    /// whole, and only its own table's rules may read it, by its slot.
+    pub(super) fn new(field: Option<FieldId>, slot: Option<SlotId>, keep: Keep, simple: bool) -> Self {
         let field = field.map_or(Self::NONE, |field| field.0);
         let slot = slot.map_or(Self::NONE, |slot| slot.0);
         let known = Self(u64::from(field) | u64::from(slot) << 16 | if simple { Self::SIMPLE } else { 0 });
-        known.keeping(keep)
+        // What has no bit is noted elsewhere.
+        let is_near = simple && (known.bit() != 0 || known.field().is_none());
+        Self(known.0 | if is_near { Self::NEAR } else { 0 }).keeping(keep)
     }
 
     /// `None`: it is not declared.
@@ -48,25 +56,48 @@ impl Known {
         (slot != Self::NONE).then_some(SlotId(slot))
     }
 
+    /// Of these kinds it stays as it is.
     #[inline(always)]
-    pub(super) fn keep(self) -> Kinds {
-        Kinds::from_bits((self.0 >> 32) as u8)
+    pub(super) fn keeps(self) -> Kinds {
+        Kinds::from_bits((self.0 >> Self::KINDS) as u8)
     }
 
-    /// Of these kinds nothing is to be done but to step over its value. What has no bit is noted beside that.
-    fn passes(self) -> Kinds {
-        let is_noted = self.bit() == 0 && self.field().is_some();
-        if self.is_simple() && self.slot().is_none() && !is_noted { self.keep() } else { Kinds::NONE }
+    /// Whether a value that begins so may stay as it is for its [elements](Self::elements).
+    #[inline(always)]
+    pub(super) fn takes_list(self, first: u8) -> bool {
+        first == b'[' && self.elements() != Kinds::NONE
+    }
+
+    /// It stays as it is if it is an array whose elements are all of these kinds.
+    #[inline(always)]
+    pub(super) fn elements(self) -> Kinds {
+        Kinds::from_bits((self.0 >> Self::ELEMENTS) as u8)
+    }
+
+    /// Of these kinds nothing is to be done but to step over its value.
+    #[inline(always)]
+    pub(super) fn passes(self) -> Kinds {
+        Kinds::from_bits((self.0 >> Self::PASSES) as u8)
     }
 
     /// A bit of its own, for the first fields of a table.
+    #[inline(always)]
     pub(super) fn bit(self) -> u64 {
         let field = self.0 as u16;
         if field < 64 { 1 << field } else { 0 }
     }
 
-    fn keeping(self, keep: Kinds) -> Self {
-        Self(self.0 & !(0xFF << 32) | u64::from(keep.bits()) << 32)
+    fn keeping(self, keep: Keep) -> Self {
+        let passes = if self.is_simple() && self.slot().is_none() { keep.kinds } else { Kinds::NONE };
+        let at = |kinds: Kinds, place| u64::from(kinds.bits()) << place;
+        let kept = at(keep.kinds, Self::KINDS) | at(keep.elements, Self::ELEMENTS) | at(passes, Self::PASSES);
+        Self(self.0 & ((1 << Self::KINDS) - 1) | kept)
+    }
+
+    /// Whether nothing else is to be known of it than where it is and whether its bit was seen.
+    #[inline(always)]
+    pub(super) fn is_near(self) -> bool {
+        self.0 & Self::NEAR != 0
     }
 
     #[inline(always)]
@@ -77,19 +108,18 @@ impl Known {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// The first bytes of the name with its quotes and the colon. Of less than sixteen, `mask` says how many count.
-    head: u128,
-    mask: u128,
+    /// The name with its quotes and the colon, if it isn't long, and a bit for each byte that counts.
+    head: [u8; HEAD],
+    mask: u32,
     /// Of all of them.
     length: u32,
     /// Where they are in `text`.
     text: u32,
-    pub(super) known: Known,
-    /// Of what is known, for these are asked for each time.
-    pub(super) bit: u64,
-    pub(super) passes: Kinds,
     /// What came after it.
-    pub(super) next: u32,
+    pub(super) next: At,
+    pub(super) known: Known,
+    /// Of what is known, for it is asked for each time.
+    pub(super) bit: u64,
 }
 
 impl Step {
@@ -99,21 +129,64 @@ impl Step {
         self.length as usize
     }
 
-    #[inline(always)]
-    fn stands(&self, all: &[u8], body: &[u8], at: usize) -> bool {
-        let Some(head) = swar::two_words(body, at) else { return false };
-        (head ^ self.head) & self.mask == 0 && (self.length <= 16 || self.stands_whole(all, body, at))
-    }
-
-    #[inline(never)]
-    fn stands_whole(&self, all: &[u8], body: &[u8], at: usize) -> bool {
-        body.get(at..at + self.length()) == Some(self.bytes(all))
-    }
-
     fn bytes<'a>(&self, all: &'a [u8]) -> &'a [u8] {
         let text = self.text as usize;
         all.get(text..text + self.length()).unwrap_or_default()
     }
+}
+
+/// Longer names are long.
+const HEAD: usize = 2 * swar::VECTOR;
+
+/// Where the reader stands in a record: before a member, or at the end.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) at: usize,
+    /// Where the member before ends, or the first one begins.
+    pub(super) before: usize,
+    /// The step that was taken last, and the one that is expected.
+    pub(super) step: At,
+    pub(super) next: At,
+    /// Bits of members that were met.
+    pub(super) seen: u64,
+    /// The closing brace stands there.
+    pub(super) is_closed: bool,
+}
+
+impl Place {
+    /// Goes on behind a member that ends there.
+    #[inline(always)]
+    pub(super) fn behind(&mut self, text: Text<'_>, end: usize) -> Result<(), Unreadable> {
+        self.before = end;
+        if text.body.get(end) == Some(&b',') {
+            self.at = end + 1;
+            return Ok(());
+        }
+        let (at, byte) = text.look(end)?;
+        self.is_closed = byte == b'}';
+        self.at = if self.is_closed { at } else { at + 1 };
+        if self.is_closed || byte == b',' { Ok(()) } else { Err(Unreadable::Syntax) }
+    }
+
+    /// Notes a member that has a bit. Whether it may occur: it was not met before.
+    #[inline(always)]
+    pub(super) fn see(&mut self, bit: u64) -> bool {
+        let is_new = self.seen & bit == 0;
+        self.seen |= bit;
+        is_new
+    }
+}
+
+/// A member whose name was met or read.
+pub(super) struct Member {
+    pub(super) step: At,
+    pub(super) next: At,
+    pub(super) known: Known,
+    /// Where its name begins.
+    pub(super) name: usize,
+    /// Where its value begins, and with which byte.
+    pub(super) value: usize,
+    pub(super) first: u8,
 }
 
 /// The members of one view's records, in the order in which they came.
@@ -149,20 +222,19 @@ impl Expected {
         self.foreign.len() >= MAX_FOREIGN || self.steps.len() >= MAX_STEPS
     }
 
-    /// Whether the member of this step stands there, from its opening quote on.
+    /// The member of this step, if these bytes begin with its name and that isn't long.
     #[inline(always)]
-    pub(super) fn meet(&self, expected: u32, body: &[u8], at: usize) -> Option<(At, &Step)> {
-        let step = self.steps.get(expected as usize)?;
-        step.stands(&self.text, body, at).then_some((expected, step))
+    pub(super) fn meet(&self, expected: At, near: &[u8; swar::NEAR]) -> Option<&Step> {
+        self.steps.get(expected as usize).filter(|step| swar::same(near, &step.head) & step.mask == step.mask)
     }
 
-    /// Whether the member of this step, or one of those after it.
-    #[inline(never)]
+    /// The member of this step or one of those after it, if its name stands there, wherever its value does.
     pub(super) fn meet_one(&self, expected: u32, body: &[u8], at: usize) -> Option<(At, &Step)> {
+        let rest = body.get(at..)?;
         let mut number = expected;
         for _ in 0..TRIES {
             let step = self.steps.get(number as usize)?;
-            if step.stands(&self.text, body, at) {
+            if rest.starts_with(step.bytes(&self.text)) {
                 return Some((number, step));
             }
             number = step.next;
@@ -194,12 +266,11 @@ impl Expected {
         (number, known)
     }
 
-    /// Of which kinds declared members stay as they are under one more plan.
-    pub(super) fn keep(&mut self, keep: &dyn Fn(FieldId) -> Kinds) {
+    /// What of declared members stays as it is under one more plan.
+    pub(super) fn keep(&mut self, keep: &dyn Fn(FieldId) -> Keep) {
         for step in &mut self.steps {
             if let Some(field) = step.known.field() {
                 step.known = step.known.keeping(keep(field));
-                step.passes = step.known.passes();
             }
         }
     }
@@ -232,17 +303,19 @@ impl Expected {
         self.text.push(b'"');
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(b"\":");
-        // So that there are sixteen bytes; what counts of them is known by their length.
-        self.text.extend_from_slice(&[0; 16]);
+        // Of a long name nothing is the head: no name begins with a zero.
+        let mut head = [0; HEAD];
+        if length <= HEAD {
+            head.iter_mut().zip(self.text.iter().skip(text)).for_each(|(head, byte)| *head = *byte);
+        }
         self.steps.push(Step {
-            head: swar::two_words(&self.text, text).unwrap_or_default(),
-            mask: if length < 16 { (1 << (length * 8)) - 1 } else { u128::MAX },
+            head,
+            mask: if length < HEAD { (1 << length) - 1 } else { u32::MAX },
             length: bytes,
             text: place,
+            next: number + 1,
             known,
             bit: known.bit(),
-            passes: known.passes(),
-            next: number + 1,
         });
         Some(number)
     }
@@ -253,7 +326,7 @@ mod tests {
     use super::*;
 
     fn known(field: Option<FieldId>) -> Known {
-        Known::new(field, None, Kinds::NONE, true)
+        Known::new(field, None, Keep::default(), true)
     }
 
     /// Learns these names in order.
@@ -272,14 +345,17 @@ mod tests {
     fn what_is_known_fits_one_word() {
         for field in [None, Some(FieldId(0)), Some(FieldId(1999))] {
             for slot in [None, Some(SlotId(0)), Some(SlotId(65_000))] {
-                for keep in [Kinds::NONE, Kinds::ALL, Kinds::NULL.and(Kinds::STRING)] {
-                    for simple in [false, true] {
-                        let known = Known::new(field, slot, Kinds::ALL, simple).keeping(keep);
-                        let told = (known.field(), known.slot(), known.keep(), known.is_simple());
-                        assert_eq!(told, (field, slot, keep, simple));
-                        let is_noted = field == Some(FieldId(1999));
-                        let nothing_to_do = simple && slot.is_none() && !is_noted;
-                        assert_eq!(known.passes(), if nothing_to_do { keep } else { Kinds::NONE });
+                for kinds in [Kinds::NONE, Kinds::ALL, Kinds::NULL.and(Kinds::STRING)] {
+                    for elements in [Kinds::NONE, Kinds::ALL, Kinds::NUMBER] {
+                        for simple in [false, true] {
+                            let all = Keep { kinds: Kinds::ALL, elements: Kinds::ALL };
+                            let known = Known::new(field, slot, all, simple).keeping(Keep { kinds, elements });
+                            let told =
+                                (known.field(), known.slot(), known.keeps(), known.elements(), known.is_simple());
+                            assert_eq!(told, (field, slot, kinds, elements, simple));
+                            let nothing_to_do = simple && slot.is_none();
+                            assert_eq!(known.passes(), if nothing_to_do { kinds } else { Kinds::NONE });
+                        }
                     }
                 }
             }
@@ -299,21 +375,31 @@ mod tests {
             "abcdefgh_jklmno",
             "abcdefgh_jklmn__pqrst",
             "abcdefgh_jklmn__pqrstuvwxyz",
+            "abcdefgh_jklmn__pqrstuvwxyz_a",
+            "abcdefgh_jklmn__pqrstuvwxyz_ab",
+            "abcdefgh_jklmn__pqrstuvwxyz_ac",
         ];
+        let behind = |name: &str| format!("\"{name}\":\"0123\",{}", " ".repeat(swar::NEAR)).into_bytes();
         for word in words {
             let one = expected(&[word]);
             for other in words {
-                let body = format!("\"{other}\":1234567890123");
-                let met = one.meet(0, body.as_bytes(), 0).map(|(_, step)| step.length());
-                assert_eq!(met, (word == other).then_some(word.len() + 3), "{word} in {body}");
+                let body = behind(other);
+                let whole = one.meet_one(0, &body, 0).map(|(_, step)| step.length());
+                assert_eq!(whole, (word == other).then_some(word.len() + 3), "{word} in {other}");
+                let near = swar::near(&body, 0).and_then(|near| one.meet(0, near)).map(Step::length);
+                assert_eq!(near, whole.filter(|length| *length <= HEAD), "{word} in {other}");
             }
             for place in 0..word.len() + 3 {
-                let mut body = format!("\"{word}\":1234567890123").into_bytes();
+                let mut body = behind(word);
                 body[place] ^= 1;
-                assert!(one.meet(0, &body, 0).is_none(), "{word} but for byte {place}");
+                assert!(
+                    swar::near(&body, 0).is_some_and(|near| one.meet(0, near).is_none()),
+                    "{word} but for byte {place}"
+                );
+                assert!(one.meet_one(0, &body, 0).is_none(), "{word} but for byte {place}");
             }
             let body = format!("\"{word}\":");
-            assert!(one.meet(0, &body.as_bytes()[..body.len() - 1], 0).is_none(), "{word} without its end");
+            assert!(one.meet_one(0, &body.as_bytes()[..body.len() - 1], 0).is_none(), "{word} without its end");
         }
     }
 
@@ -334,7 +420,7 @@ mod tests {
         let mut all = expected(&["id", "name", "email"]);
         let email = Some(FieldId(2));
         assert_eq!(all.learn(0, b"email", email, &|| known(email)).0, 2);
-        assert_eq!(all.meet(all.next(0), b"\"email\":1234567890123", 0).map(|(step, _)| step), Some(2));
+        assert_eq!(all.meet_one(all.next(0), b"\"email\":1", 0).map(|(step, _)| step), Some(2));
         let mut at = 2;
         for number in 0..200 {
             let name = format!("x{number}");

@@ -7,7 +7,7 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
-use super::scan::{MAX_DEPTH, Scan};
+use super::scan::{MAX_DEPTH, Scan, Text};
 use super::{Unreadable, text};
 use crate::model::value::{Decimal, Type};
 
@@ -23,6 +23,8 @@ impl Kinds {
     pub(super) const STRING: Self = Self(1 << 3);
     pub(super) const ARRAY: Self = Self(1 << 4);
     pub(super) const OBJECT: Self = Self(1 << 5);
+    /// All but containers.
+    pub(super) const SCALAR: Self = Self(0xF);
     pub(super) const ALL: Self = Self(0x3F);
 
     /// The kind of a valid value that begins with this byte.
@@ -70,7 +72,7 @@ impl Kinds {
     }
 
     /// The kinds that show as this type whatever stands in the value. Others may still, if [`shows`] says so.
-    pub(super) fn showing(kind: &Type) -> Self {
+    fn showing(kind: &Type) -> Self {
         match kind {
             Type::Json => Self::ALL,
             Type::Int | Type::Double | Type::Decimal => Self::NUMBER,
@@ -78,6 +80,29 @@ impl Kinds {
             Type::String | Type::Timestamp | Type::Date | Type::Duration => Self::STRING,
             Type::List(_) | Type::Map(_) => Self::NONE,
         }
+    }
+}
+
+/// What of a field stays as it is, whatever stands in its value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keep {
+    pub(super) kinds: Kinds,
+    /// Of arrays, those whose elements are all of these kinds. Not of containers.
+    pub(super) elements: Kinds,
+}
+
+impl Keep {
+    /// What shows as this type, null included. More may, if [`shows`] says so.
+    pub(super) fn showing(kind: &Type) -> Self {
+        let elements = match kind {
+            Type::List(of) => Kinds::showing(of).and(Kinds::NULL).in_both(Kinds::SCALAR),
+            _ => Kinds::NONE,
+        };
+        Self { kinds: Kinds::showing(kind).and(Kinds::NULL), elements }
+    }
+
+    pub(super) fn in_both(self, other: Self) -> Self {
+        Self { kinds: self.kinds.in_both(other.kinds), elements: self.elements.in_both(other.elements) }
     }
 }
 
@@ -154,6 +179,25 @@ fn every_element(raw: &[u8], passes: impl Fn(&[u8]) -> bool) -> Result<bool, Unr
         }
     }
     Ok(true)
+}
+
+/// Where an array ends that begins there, if its elements are all of these kinds, none of which is a container. `None`: it
+/// is another one, or wrong, or cut.
+#[inline(never)]
+pub(super) fn list_of(kinds: Kinds, text: Text<'_>, at: usize) -> Option<usize> {
+    let (mut at, mut byte) = text.look(at + 1).ok()?;
+    if byte == b']' {
+        return Some(at + 1);
+    }
+    while kinds.has(Kinds::of(byte)) {
+        (at, byte) = text.look(text.value(at, byte, 0).ok()?).ok()?;
+        match byte {
+            b',' => (at, byte) = text.look(at + 1).ok()?,
+            b']' => return Some(at + 1),
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Calls with the unescaped names (empty in arrays) and raw values of a valid container; `None` if it is no such one.

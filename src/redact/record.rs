@@ -10,17 +10,18 @@
 use std::sync::Arc;
 
 mod notes;
+mod simple;
 
-use self::notes::{Notes, strange_name};
+use self::notes::{Notes, another_name};
 use super::Unreadable;
-use super::expect::START;
+use super::expect::{Member, Place, START};
 use super::fill::{Filling, Track, Tracks};
-use super::kind::Kinds;
+use super::kind::{Keep, Kinds};
 use super::scan::{Scan, Span};
 use super::view::{Content, View};
 use crate::api::{Catalog, FieldId};
 use crate::policy::slots::NodeId;
-use crate::policy::{FieldPlan, Slot, SlotId, Verdict};
+use crate::policy::{FieldPlan, Slot, Verdict};
 
 /// A member of a record, or a related record in an array.
 #[derive(Clone, Copy, Debug)]
@@ -155,15 +156,15 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// Reads an outermost record, before whose brace the scanner stands. Its judgement is the last one. `keep` says which
-    /// kinds of a field stay as they are under a plan.
+    /// Reads an outermost record, before whose brace the scanner stands. Its judgement is the last one. `keep` says what of a
+    /// field stays as it is under a plan.
     pub(super) fn root<'v>(
         &mut self,
         scan: &mut Scan<'b>,
         catalog: &Catalog,
         view: &'v View,
         tracks: &mut Tracks<'v>,
-        keep: &dyn Fn(&View, FieldId, &FieldPlan) -> Kinds,
+        keep: &dyn Fn(&View, FieldId, &FieldPlan) -> Keep,
     ) -> Result<Span, Unreadable> {
         let start = scan.clone();
         let mut span = self.once(scan, catalog, view, tracks)?;
@@ -237,99 +238,50 @@ impl<'v> Reading<'_, '_, 'v> {
     fn members(&mut self, view: &'v View, notes: &mut Notes, around: usize) -> Result<(usize, usize), Unreadable> {
         let (text, room) = (self.scan.text(), self.scan.room());
         let (is_alone, is_full) = (around == self.tracks.len(), self.reader.is_full);
-        let passing = if is_alone && !is_full { Kinds::ALL } else { Kinds::NONE };
-        let (mut step, mut next, mut seen) = (START, notes.expected.first, 0_u64);
         notes.seen.fill(0);
-        let (mut at, first) = text.look(self.scan.position())?;
-        let mut before = at;
-        if first == b'}' {
-            return Ok((before, at));
-        }
-        loop {
-            'member: {
-                // It stands here or behind white space.
-                let mut name_at = at;
-                let mut met = notes.expected.meet(next, text.body, at);
-                if met.is_none() {
-                    let byte;
-                    (name_at, byte) = text.look(at)?;
-                    if byte != b'"' {
-                        return Err(Unreadable::Syntax);
-                    }
-                    met = notes.expected.meet_one(next, text.body, name_at);
+        let (at, first) = text.look(self.scan.position())?;
+        let next = notes.expected.first;
+        let mut place = Place { at, before: at, step: START, next, seen: 0, is_closed: first == b'}' };
+        while !place.is_closed {
+            if is_alone {
+                self.reader.near(view.id, &notes.expected, text, room, &mut place)?;
+                if place.is_closed {
+                    break;
                 }
-                let (known, bit);
-                match met {
-                    Some((number, met)) => {
-                        (step, next) = (number, met.next);
-                        at = name_at + met.length();
-                        if let Some(first) = text.body.get(at).copied()
-                            && met.passes.in_both(passing).has(Kinds::of(first))
-                            && seen & met.bit == 0
-                        {
-                            seen |= met.bit;
-                            at = text.value(at, first, room)?;
-                            break 'member;
-                        }
-                        (known, bit) = (met.known, met.bit);
-                    }
-                    None => {
-                        (step, known, at) = strange_name(text, self.catalog, view, notes, step, name_at)?;
-                        bit = known.bit();
-                        next = notes.expected.next(step);
-                    }
-                }
-                if seen & bit != 0 || bit == 0 && !notes.see(known.field()) {
-                    return Err(Unreadable::Duplicate);
-                }
-                seen |= bit;
-                let (value, first) = text.look(at)?;
+            }
+            let member = another_name(text, self.catalog, view, notes, &place)?;
+            (place.step, place.next) = (member.step, member.next);
+            let Member { known, name, value, first, .. } = member;
+            if !place.see(known.bit()) || known.bit() == 0 && !notes.see(known.field()) {
+                return Err(Unreadable::Duplicate);
+            }
+            let end;
+            if known.is_simple() && is_alone {
+                end = self.reader.far(view.id, &member, text, room, &place)?;
+            } else {
                 let kind = Kinds::of(first);
-                let is_told = is_full || !known.keep().has(kind);
+                let is_told = is_full || !known.keeps().has(kind);
                 let number = self.reader.entries.len();
                 if is_told {
-                    let entry = self.entry(Span { start: name_at, end: value }, value, before, kind);
+                    let entry = self.entry(Span { start: name, end: value }, value, place.before, kind);
                     self.reader.entries.push(Entry { field: known.field(), ..entry });
                 }
-                if known.is_simple() && is_alone {
-                    at = match text.short(value, first) {
-                        Some(end) => end,
-                        None => text.value_apart(value, first, room)?,
-                    };
-                    if let Some(slot) = known.slot() {
-                        self.fill(view, slot, Span { start: value, end: at })?;
+                self.scan.go(value);
+                // Of what isn't declared, only a container is looked into.
+                let holds = || self.catalog.table(view.table).container.is_some();
+                end = match known.field() {
+                    None if !known.is_simple() && holds() => {
+                        self.container(view, notes, &mut place.seen, first, around)?
                     }
-                    if is_told && let Some(entry) = self.reader.entries.last_mut() {
-                        entry.span.end = at;
-                    }
-                } else {
-                    self.scan.go(value);
-                    // Of what isn't declared, only a container is looked into.
-                    let holds = || self.catalog.table(view.table).container.is_some();
-                    at = match known.field() {
-                        None if !known.is_simple() && holds() => {
-                            self.container(view, notes, &mut seen, first, around)?
-                        }
-                        field => self.value(view, field, first, around, name_at)?,
-                    };
-                    if is_told {
-                        self.close(number, at);
-                    }
+                    field => self.value(view, field, first, around, name)?,
+                };
+                if is_told {
+                    self.close(number, end);
                 }
             }
-            before = at;
-            if text.body.get(at) == Some(&b',') {
-                at += 1;
-                continue;
-            }
-            let byte;
-            (at, byte) = text.look(at)?;
-            match byte {
-                b',' => at += 1,
-                b'}' => return Ok((before, at)),
-                _ => return Err(Unreadable::Syntax),
-            }
+            place.behind(text, end)?;
         }
+        Ok((place.before, place.at))
     }
 
     /// An entry of nothing that is known yet.
@@ -337,13 +289,6 @@ impl<'v> Reading<'_, '_, 'v> {
     fn entry(&self, span: Span, value: usize, before: usize, kind: Kinds) -> Entry {
         let next = self.reader.entries.len() + 1;
         Entry { span, value, before, next, inside: Inside::Nothing, field: None, kind }
-    }
-
-    #[inline]
-    fn fill(&mut self, view: &View, slot: SlotId, value: Span) -> Result<(), Unreadable> {
-        let raw = value.of(self.scan.body());
-        let filling = self.reader.fillings.get_mut(view.id);
-        if filling.is_some_and(|filling| filling.slots.fill(slot, raw)) { Ok(()) } else { Err(Unreadable::Duplicate) }
     }
 
     /// A value that more is to be known of than where it ends: a related record, or what rules read in it.

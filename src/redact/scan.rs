@@ -258,20 +258,6 @@ impl<'b> Text<'b> {
         }
     }
 
-    /// The same, where it isn't worth its room.
-    #[inline(never)]
-    pub(super) fn value_apart(self, at: usize, first: u8, room: usize) -> Result<usize, Unreadable> {
-        self.value(at, first, room)
-    }
-
-    /// Where a short and plain string ends that begins there with this byte: what most values are that are looked at.
-    #[inline(always)]
-    pub(super) fn short(self, at: usize, first: u8) -> Option<usize> {
-        let odd = swar::odd(swar::vector(self.body, at + 1).filter(|_| first == b'"')?);
-        let end = at + 1 + odd.trailing_zeros() as usize;
-        (odd != 0 && self.body.get(end) == Some(&b'"')).then_some(end + 1)
-    }
-
     #[inline(never)]
     fn container(self, mut at: usize, first: u8, room: usize) -> Result<usize, Unreadable> {
         // One bit for each container opened here: 1 for an object. MAX_DEPTH keeps it from running over.

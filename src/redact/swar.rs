@@ -18,12 +18,6 @@ pub(super) fn word(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
-/// The sixteen bytes that begin there, likewise.
-#[inline(always)]
-pub(super) fn two_words(bytes: &[u8], at: usize) -> Option<u128> {
-    bytes.get(at..)?.first_chunk().map(|chunk| u128::from_le_bytes(*chunk))
-}
-
 /// Bytes of a vector.
 pub(super) const VECTOR: usize = 16;
 
@@ -41,6 +35,49 @@ pub(super) fn odd(vector: u8x16) -> u32 {
     let control = vector.min(u8x16::splat(0x1F)).simd_eq(vector);
     // Bytes beyond ASCII have the bit that is taken of each.
     (is(b'"') | is(b'\\') | control | vector).to_bitmask()
+}
+
+/// Bytes that are looked at together, from a member's name on: as many as most members have.
+pub(super) const NEAR: usize = 112;
+
+/// As many bytes from there on; `None` near the end.
+#[inline(always)]
+pub(super) fn near(bytes: &[u8], at: usize) -> Option<&[u8; NEAR]> {
+    bytes.get(at..)?.first_chunk()
+}
+
+/// Places in it where a value may begin: none lies beyond.
+const FIRST: usize = 63;
+
+/// One of its first bytes.
+#[inline(always)]
+pub(super) fn one(near: &[u8; NEAR], at: usize) -> u8 {
+    near.get(at & FIRST).copied().unwrap_or_default()
+}
+
+/// A bit for each of these bytes, the first in the lowest place: set where `near` begins with the same.
+#[inline(always)]
+pub(super) fn same(near: &[u8; NEAR], head: &[u8; 2 * VECTOR]) -> u32 {
+    let (parts, _) = near.as_chunks::<VECTOR>();
+    let (heads, _) = head.as_chunks::<VECTOR>();
+    let bits = parts.iter().zip(heads).map(|(one, other)| u8x16::new(*one).simd_eq(u8x16::new(*other)).to_bitmask());
+    bits.rev().fold(0, |all, part| all << VECTOR | part)
+}
+
+/// Where a string ends of which the first byte behind its quote is there, if it is plain and of less than two vectors.
+#[inline(always)]
+pub(super) fn short(near: &[u8; NEAR], at: usize) -> Option<usize> {
+    let mut at = at & FIRST;
+    let mut marks = odd(vector(near, at)?);
+    if marks == 0 {
+        at += VECTOR;
+        marks = odd(vector(near, at)?);
+        if marks == 0 {
+            return None;
+        }
+    }
+    at += marks.trailing_zeros() as usize;
+    (near.get(at) == Some(&b'"')).then_some(at + 1)
 }
 
 /// A bit for each byte of a block that is this one under a mask, the first in the lowest place.
@@ -115,6 +152,39 @@ mod tests {
             }
         }
         assert!(vector(&[0; 17], 1).is_some() && vector(&[0; 17], 2).is_none());
+    }
+
+    #[test]
+    fn a_short_string_ends_at_its_quote_and_nowhere_else() {
+        for before in [0, 1, 31, 33] {
+            for length in 0..NEAR - 34 {
+                let mut near = [b'x'; NEAR];
+                near[before + length] = b'"';
+                let expected = (length < 2 * VECTOR).then_some(before + length + 1);
+                assert_eq!(short(&near, before), expected, "{before} {length}");
+                for odd in [b'\\', 0x1F, 0x80, 0xC3] {
+                    for place in 0..length {
+                        near[before + place] = odd;
+                        assert_eq!(short(&near, before), None, "{odd:x} at {place} of {length}");
+                        near[before + place] = b'x';
+                    }
+                }
+            }
+        }
+        assert_eq!((near(&[0; NEAR], 0).is_some(), near(&[0; NEAR], 1)), (true, None));
+    }
+
+    #[test]
+    fn heads_are_compared_byte_by_byte() {
+        let head: [u8; 2 * VECTOR] = std::array::from_fn(|place| place as u8);
+        let mut near = [0xFF; NEAR];
+        near[..2 * VECTOR].copy_from_slice(&head);
+        assert_eq!(same(&near, &head), u32::MAX);
+        for place in 0..2 * VECTOR {
+            near[place] ^= 0x80;
+            assert_eq!(same(&near, &head), !(1 << place));
+            near[place] ^= 0x80;
+        }
     }
 
     #[test]

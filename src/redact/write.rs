@@ -7,14 +7,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::edit::{Siblings, Tape};
-use super::kind::{self, Kinds};
+use super::kind::{self, Keep, Kinds};
 use super::mask::{Keys, Masked, Masking};
 use super::plan::{FieldChange, Tally};
 use super::record::{Entry, Inside, Judged, Reader};
 use super::scan::Span;
 use super::text;
 use super::view::{Content, View};
-use crate::api::{Catalog, FieldId, Shape};
+use crate::api::{Catalog, FieldId, Shape, TableId};
 use crate::policy::{FieldPlan, Verdict, Visibility};
 
 /// Prepared plans kept for one view; where there are more, all are prepared anew.
@@ -25,15 +25,9 @@ pub(super) struct Writer {
     catalog: Arc<Catalog>,
     keys: Keys,
     tally: Tally,
-    /// By view.
-    pages: Vec<Page>,
+    /// What was prepared, by view.
+    plans: Vec<Vec<Prepared>>,
     scratch: Vec<u8>,
-}
-
-/// What was prepared and counted for one view.
-struct Page {
-    plans: Vec<Prepared>,
-    changes: Vec<Changed>,
 }
 
 /// A field plan made ready.
@@ -45,14 +39,27 @@ struct Prepared {
     used: bool,
 }
 
-/// How often a member was changed, and the gravest of the changes.
-type Changed = Option<(FieldChange, u64)>;
-
 /// What becomes of a member.
 struct Action {
     /// Of these kinds it stays as it is.
     keep: Kinds,
     or: Or,
+    changed: Changed,
+}
+
+/// How often a member was changed, and the gravest of the changes.
+#[derive(Default)]
+struct Changed {
+    gravest: Option<FieldChange>,
+    times: u64,
+}
+
+impl Changed {
+    #[inline]
+    fn note(&mut self, change: FieldChange) {
+        self.gravest = self.gravest.max(Some(change));
+        self.times += 1;
+    }
 }
 
 enum Or {
@@ -68,9 +75,9 @@ enum Or {
 
 impl Writer {
     pub(super) fn new(catalog: Arc<Catalog>, keys: Keys, root: &View) -> Self {
-        let mut pages = Vec::new();
-        root.each(&mut |view| pages.push(Page { plans: Vec::new(), changes: vec![None; view.fields] }));
-        Self { catalog, keys, tally: Tally::default(), pages, scratch: Vec::new() }
+        let mut plans = Vec::new();
+        root.each(&mut |_| plans.push(Vec::new()));
+        Self { catalog, keys, tally: Tally::default(), plans, scratch: Vec::new() }
     }
 
     /// Counts an outermost record.
@@ -112,25 +119,18 @@ impl Writer {
 
     /// All that was counted. What was prepared stays for another answer.
     pub(super) fn finish(&mut self, root: &View) -> Tally {
-        let mut pages = self.pages.iter_mut();
+        let mut plans = self.plans.iter_mut();
         let mut tally = std::mem::take(&mut self.tally);
         root.each(&mut |view| {
-            let Some(page) = pages.next() else { return };
-            page.plans.iter_mut().for_each(|prepared| prepared.tell(&mut tally));
-            for (field, changed) in (0..).map(FieldId).zip(&mut page.changes) {
-                let Some((change, times)) = changed.take() else { continue };
-                let (gravest, all) = tally.fields.entry((view.table, field)).or_insert((change, 0));
-                *gravest = (*gravest).max(change);
-                *all += times;
-            }
+            let prepared = plans.next().into_iter().flatten();
+            prepared.for_each(|prepared| prepared.tell(view.table, &mut tally));
         });
         tally
     }
 
     /// How many members were prepared.
     pub(super) fn size(&self) -> usize {
-        let prepared = |page: &Page| page.plans.iter().map(|prepared| prepared.actions.len()).sum::<usize>();
-        self.pages.iter().map(|page| page.changes.len() + prepared(page)).sum()
+        self.plans.iter().flatten().map(|prepared| prepared.actions.len()).sum()
     }
 
     /// Gives back memory that only a large value took.
@@ -152,7 +152,7 @@ impl Writer {
         // Taken out while they are in use: records of a view never hold records of the same view.
         let (number, mut actions) = self.take_actions(view, plan);
         self.members(reader, view, entries, judged.end, &mut actions, tape);
-        if let Some(prepared) = self.pages.get_mut(view.id).and_then(|page| page.plans.get_mut(number)) {
+        if let Some(prepared) = self.plans.get_mut(view.id).and_then(|plans| plans.get_mut(number)) {
             prepared.actions = actions;
         }
     }
@@ -204,9 +204,9 @@ impl Writer {
             };
             match outcome {
                 Outcome::Dropped => {}
-                Outcome::Removed => self.changed(view, field, FieldChange::Removed),
-                Outcome::Mismatched => self.changed(view, field, FieldChange::Mismatched),
-                Outcome::Masked => self.changed(view, field, FieldChange::Masked),
+                Outcome::Removed => action.changed.note(FieldChange::Removed),
+                Outcome::Mismatched => action.changed.note(FieldChange::Mismatched),
+                Outcome::Masked => action.changed.note(FieldChange::Masked),
                 Outcome::Same | Outcome::Related => {}
             }
             match outcome {
@@ -216,14 +216,10 @@ impl Writer {
                 }
                 Outcome::Same | Outcome::Masked | Outcome::Related => siblings.keep(entry.span.start, tape),
             }
-            if outcome == Outcome::Related {
-                self.rename(view, field, entry, tape);
-            }
-            match (outcome, entry.inside, view.related(field)) {
-                (Outcome::Masked, ..) => tape.replace(entry.value(), &self.scratch),
-                (Outcome::Related, Inside::Records, Some(related)) => self.many(reader, related, below, tape),
-                (Outcome::Related, _, Some(related)) => self.one(reader, related, entry, below, tape),
-                _ => {}
+            match outcome {
+                Outcome::Masked => tape.replace(entry.value(), &self.scratch),
+                Outcome::Related => self.related(reader, view, field, entry, below, tape),
+                Outcome::Same | Outcome::Dropped | Outcome::Removed | Outcome::Mismatched => {}
             }
             siblings.passed(entry.span.end);
         }
@@ -242,7 +238,7 @@ impl Writer {
         view: &View,
         container: &Entry,
         entries: Range<usize>,
-        actions: &[Action],
+        actions: &mut [Action],
         outside: &mut Siblings,
         tape: &mut Tape<'_, '_>,
     ) {
@@ -253,15 +249,14 @@ impl Writer {
             let below = at + 1..entry.next;
             at = entry.next;
             let related = entry.field.and_then(|field| Some((view.related(field)?, reader.judged_at(entry)?)));
-            let asked = entry.field.and_then(|field| actions.get(usize::from(field.0)));
-            let shown = match (related, asked.map(|action| &action.or)) {
-                (Some((related, judged)), Some(Or::Related)) => {
+            let shown = match (related, entry.field.and_then(|field| actions.get_mut(usize::from(field.0)))) {
+                (Some((related, judged)), Some(Action { or: Or::Related, .. })) => {
                     self.judged(judged);
                     judged.shown().map(|_| (related, judged))
                 }
-                (_, Some(Or::Drop)) => None,
-                (_, Some(_)) => {
-                    entry.field.into_iter().for_each(|field| self.changed(view, field, FieldChange::Removed));
+                (_, Some(Action { or: Or::Drop, .. })) => None,
+                (_, Some(action)) => {
+                    action.changed.note(FieldChange::Removed);
                     None
                 }
                 (_, None) => {
@@ -304,6 +299,25 @@ impl Writer {
             text::escape(&table.field(by).name, &mut self.scratch);
             self.scratch.push(b':');
             tape.replace(Span { start: entry.span.start, end: entry.value().start }, &self.scratch);
+        }
+    }
+
+    /// A relation's records, as far as they show.
+    #[inline(never)]
+    fn related(
+        &mut self,
+        reader: &Reader<'_>,
+        view: &View,
+        field: FieldId,
+        entry: &Entry,
+        below: Range<usize>,
+        tape: &mut Tape<'_, '_>,
+    ) {
+        self.rename(view, field, entry, tape);
+        match (entry.inside, view.related(field)) {
+            (Inside::Records, Some(related)) => self.many(reader, related, below, tape),
+            (_, Some(related)) => self.one(reader, related, entry, below, tape),
+            (_, None) => {}
         }
     }
 
@@ -365,43 +379,35 @@ impl Writer {
         }
     }
 
-    fn changed(&mut self, view: &View, field: FieldId, change: FieldChange) {
-        let page = self.pages.get_mut(view.id);
-        if let Some(changed) = page.and_then(|page| page.changes.get_mut(usize::from(field.0))) {
-            let (gravest, times) = changed.unwrap_or((change, 0));
-            *changed = Some((gravest.max(change), times + 1));
-        }
-    }
-
     /// What a plan does to the members of a view, and where to put it back.
     fn take_actions(&mut self, view: &View, plan: &Arc<FieldPlan>) -> (usize, Vec<Action>) {
-        let Some(page) = self.pages.get_mut(view.id) else { return (0, Vec::new()) };
-        if let Some(number) = page.plans.iter().position(|known| Arc::ptr_eq(&known.plan, plan)) {
-            let prepared = page.plans.get_mut(number).map(|prepared| {
+        let Some(plans) = self.plans.get_mut(view.id) else { return (0, Vec::new()) };
+        if let Some(number) = plans.iter().position(|known| Arc::ptr_eq(&known.plan, plan)) {
+            let prepared = plans.get_mut(number).map(|prepared| {
                 prepared.used = true;
                 std::mem::take(&mut prepared.actions)
             });
             return (number, prepared.unwrap_or_default());
         }
-        if page.plans.len() >= MAX_PLANS {
-            page.plans.iter_mut().for_each(|prepared| prepared.tell(&mut self.tally));
-            page.plans.clear();
+        if plans.len() >= MAX_PLANS {
+            plans.iter_mut().for_each(|prepared| prepared.tell(view.table, &mut self.tally));
+            plans.clear();
         }
-        page.plans.push(Prepared { plan: Arc::clone(plan), actions: Vec::new(), used: true });
-        let number = page.plans.len() - 1;
+        plans.push(Prepared { plan: Arc::clone(plan), actions: Vec::new(), used: true });
+        let number = plans.len() - 1;
         let table = self.catalog.table(view.table);
         (number, table.field_ids().map(|field| self.action(view, field, plan)).collect())
     }
 
-    /// Of which kinds a field stays as it is under a plan.
-    pub(super) fn keeps(catalog: &Catalog, view: &View, field: FieldId, plan: &FieldPlan) -> Kinds {
+    /// What of a field stays as it is under a plan.
+    pub(super) fn keeps(catalog: &Catalog, view: &View, field: FieldId, plan: &FieldPlan) -> Keep {
         let table = catalog.table(view.table);
         match (view.content(table, field), &table.field(field).shape, visibility(plan, field)) {
-            (Content::Plain { asked: true }, Shape::Plain(of), Visibility::Clear) => {
-                Kinds::showing(of).and(Kinds::NULL)
+            (Content::Plain { asked: true }, Shape::Plain(of), Visibility::Clear) => Keep::showing(of),
+            (Content::One(Some(_)), _, Visibility::Clear) if !table.in_place => {
+                Keep { kinds: Kinds::NULL, elements: Kinds::NONE }
             }
-            (Content::One(Some(_)), _, Visibility::Clear) if !table.in_place => Kinds::NULL,
-            _ => Kinds::NONE,
+            _ => Keep::default(),
         }
     }
 
@@ -417,15 +423,23 @@ impl Writer {
             // No mask is made for records.
             (Content::One(Some(_)) | Content::Many(Some(_)), Visibility::Masked(_)) => Or::Remove,
         };
-        Action { keep: Self::keeps(&self.catalog, view, field, plan), or }
+        let keep = Self::keeps(&self.catalog, view, field, plan).kinds;
+        Action { keep, or, changed: Changed::default() }
     }
 }
 
 impl Prepared {
-    /// Tells of the grants under which it has shown records.
-    fn tell(&mut self, tally: &mut Tally) {
-        if std::mem::take(&mut self.used) {
-            tally.granted.extend(self.plan.grants.iter().cloned());
+    /// Tells of the grants under which it has shown records, and what it did to them.
+    fn tell(&mut self, table: TableId, tally: &mut Tally) {
+        if !std::mem::take(&mut self.used) {
+            return;
+        }
+        tally.granted.extend(self.plan.grants.iter().cloned());
+        for (field, action) in (0..).map(FieldId).zip(&mut self.actions) {
+            let Changed { gravest: Some(change), times } = std::mem::take(&mut action.changed) else { continue };
+            let (gravest, all) = tally.fields.entry((table, field)).or_insert((change, 0));
+            *gravest = (*gravest).max(change);
+            *all += times;
         }
     }
 }

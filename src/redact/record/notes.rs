@@ -7,9 +7,9 @@ use crate::api::{Catalog, FieldId};
 use crate::policy::FieldPlan;
 use crate::policy::slots::NodeId;
 use crate::redact::Unreadable;
-use crate::redact::expect::{At, Expected, Known};
-use crate::redact::kind::Kinds;
-use crate::redact::scan::Text;
+use crate::redact::expect::{At, Expected, Known, Member, Place};
+use crate::redact::kind::Keep;
+use crate::redact::scan::{Key, Text};
 use crate::redact::view::{Content, View};
 
 /// Where there are more plans, members of all kinds have entries.
@@ -21,8 +21,8 @@ pub(super) struct Notes {
     /// A bit for each declared member of the record that is open, from the 64th on.
     pub(super) seen: Vec<u64>,
     pub(super) plans: Vec<Arc<FieldPlan>>,
-    /// Kinds by field that stay as they are under each of these.
-    pub(super) keep: Vec<Kinds>,
+    /// By field, what stays as it is under each of these.
+    pub(super) keep: Vec<Keep>,
     /// There were too many plans: all members have entries.
     pub(super) gave_up: bool,
 }
@@ -34,7 +34,7 @@ impl Notes {
             expected: Expected::new(members),
             seen: vec![0; members.div_ceil(64)],
             plans: Vec::new(),
-            keep: vec![Kinds::NONE; members],
+            keep: vec![Keep::default(); members],
             gave_up: false,
         }
     }
@@ -58,7 +58,7 @@ impl Notes {
         self.plans.iter().any(|known| Arc::ptr_eq(known, plan))
     }
 
-    pub(super) fn met(&mut self, plan: &Arc<FieldPlan>, keep: &dyn Fn(FieldId) -> Kinds) {
+    pub(super) fn met(&mut self, plan: &Arc<FieldPlan>, keep: &dyn Fn(FieldId) -> Keep) {
         if self.knows(plan) || self.gave_up {
             return;
         }
@@ -66,7 +66,7 @@ impl Notes {
         self.gave_up = self.plans.len() >= MAX_PLANS;
         for (field, kept) in (0..).map(FieldId).zip(&mut self.keep) {
             *kept = match (first, self.gave_up) {
-                (_, true) => Kinds::NONE,
+                (_, true) => Keep::default(),
                 (true, _) => keep(field),
                 (false, _) => kept.in_both(keep(field)),
             };
@@ -77,21 +77,31 @@ impl Notes {
     }
 }
 
-/// A member that wasn't expected: it is scanned, looked up, and expected from now on.
+/// A member, wherever it stands and whichever it is. What wasn't expected is looked up, and expected from now on.
 #[inline(never)]
-pub(super) fn strange_name(
+pub(super) fn another_name(
     text: Text<'_>,
     catalog: &Catalog,
     view: &View,
     notes: &mut Notes,
-    step: At,
-    at: usize,
-) -> Result<(At, Known, usize), Unreadable> {
-    let (key, end) = text.key(at)?;
-    let (at, byte) = text.look(end)?;
-    if byte != b':' {
+    place: &Place,
+) -> Result<Member, Unreadable> {
+    let (name, byte) = text.look(place.at)?;
+    if byte != b'"' {
         return Err(Unreadable::Syntax);
     }
+    if let Some((step, met)) = notes.expected.meet_one(place.next, text.body, name) {
+        let (value, first) = text.look(name + met.length())?;
+        return Ok(Member { step, next: met.next, known: met.known, name, value, first });
+    }
+    let (key, end) = text.key(name)?;
+    let (value, first) = text.after_colon(end)?;
+    let (step, known) = strange_name(catalog, view, notes, place.step, &key);
+    let next = notes.expected.next(step);
+    Ok(Member { step, next, known, name, value, first })
+}
+
+fn strange_name(catalog: &Catalog, view: &View, notes: &mut Notes, step: At, key: &Key<'_>) -> (At, Known) {
     let name = key.name();
     let field = catalog.field_named(view.table, &name);
     let keep = &notes.keep;
@@ -108,6 +118,5 @@ pub(super) fn strange_name(
         let simple = is_whole && !node.is_some_and(|node| layout.has_members(node));
         Known::new(field, node.and_then(|node| layout.slot(node)), keep, simple)
     };
-    let (step, known) = notes.expected.learn(step, &name, field, &known);
-    Ok((step, known, at + 1))
+    notes.expected.learn(step, &name, field, &known)
 }

@@ -203,3 +203,53 @@ fn bytes_that_are_no_text_are_refused_wherever_they_are() {
         }
     }
 }
+
+#[test]
+fn what_stands_between_members_is_looked_at_in_records_like_those_before() {
+    let record = r#"{"id":1,"name":"Anna","tags":["a","b"],"amount":1.5,"state":"open","owner_id":"me","prefs":{"a":[1]},"organization_id":"acme","ssn":"078-05"}"#;
+    let list = |second: &str| format!(r#"{{"data":[{record},{second},{record}]}}"#);
+    let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    let (plain, _) = redact(&super::list(false), list(record).as_bytes()).expect("readable");
+    let mut wrong = 0;
+    for place in 0..=record.len() {
+        for byte in 0..=b' ' {
+            let mut second = record.to_owned();
+            second.insert(place, char::from(byte));
+            let body = list(&second);
+            match (serde_json::from_str::<serde_json::Value>(&body), redact(&super::list(false), body.as_bytes())) {
+                (Ok(_), Ok((shown, _))) if byte != b' ' => assert_eq!(parsed(&shown), parsed(&plain), "{body:?}"),
+                (Ok(_), shown) => assert!(shown.is_ok(), "{body:?}"),
+                (Err(_), shown) => {
+                    wrong += 1;
+                    assert!(shown.is_err(), "{body:?}");
+                }
+            }
+        }
+    }
+    assert!(wrong > record.len() * 28, "{wrong}");
+}
+
+#[test]
+fn a_name_as_long_as_those_that_are_compared_at_once_is_met_whole() {
+    // A field is taken for another neither where its name begins like that one's nor where it ends like it.
+    for length in 20..40 {
+        let foreign = "x".repeat(length);
+        for other in [format!("{foreign}x"), foreign[1..].to_owned(), format!("{}y", &foreign[1..])] {
+            let record = |name: &str, value: &str| {
+                format!(
+                    r#"{{"id":1,"{name}":"{value}","owner_id":"me","organization_id":"acme","name":"Anna","state":"open","prefs":{{"a":"{}"}}}}"#,
+                    "-".repeat(200)
+                )
+            };
+            let body = format!(
+                r#"{{"data":[{},{},{}]}}"#,
+                record(&foreign, "SECRET"),
+                record(&foreign, "SECRET"),
+                record(&other, "SECRET")
+            );
+            let (shown, tally) = redact(&super::list(false), body.as_bytes()).expect("readable");
+            assert!(!shown.contains("SECRET") && !shown.contains("xxx"), "{shown}");
+            assert_eq!((tally.kept, tally.undeclared), (3, 3), "{shown}");
+        }
+    }
+}
