@@ -365,7 +365,7 @@ impl Authenticator {
         let principal = issuer.mapping.principal(name, claims)?;
         let found = Cached {
             until: proven.until.min(now.saturating_add(CACHED_SECONDS)),
-            binding: Binding::of(claims, issuer.proofs, issuer.nonce)?,
+            binding: Binding::of(claims, issuer.proofs, issuer.nonce.as_ref())?,
             marks: Marks::of(&principal, claims, proven.verified.key.as_deref()),
             principal: Arc::new(principal),
         };
@@ -393,8 +393,8 @@ impl Authenticator {
         self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.check_token(&found.marks))?;
         found.binding.check(presented, proof)?;
         // Last: to nobody but whoever holds a token and its key is a nonce told.
-        match (proof, found.binding.nonce) {
-            (Some(proof), Some(time)) => self.proofs.check_nonce(proof, time),
+        match (proof, &found.binding.nonce) {
+            (Some(proof), Some(repeated)) => self.proofs.check_nonce(proof, repeated),
             _ => Ok(None),
         }
     }

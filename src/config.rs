@@ -7,6 +7,7 @@ mod browsers;
 mod coding;
 mod compile;
 mod credential;
+mod dpop;
 mod identity;
 mod limits;
 mod listeners;
@@ -33,6 +34,7 @@ use crate::secret::Secret;
 use crate::yaml::Text;
 pub use coding::Coding;
 pub use credential::{Choice, Credential, is_plain};
+pub use dpop::{Nonces, Proofs};
 pub use limits::Limits;
 pub use listeners::{CertificateFiles, ClientAuth, Listener, Tls, TlsVersion, UnknownName};
 pub use own::{OwnCertificate, OwnCertificates, tenant_name};
@@ -178,20 +180,8 @@ pub struct Introspection {
     /// For how long an answer is used.
     pub cache: Duration,
     pub proofs: Proofs,
-    /// For how long what proofs must repeat is good. `None`: they need repeat nothing.
-    pub nonce: Option<Duration>,
-}
-
-/// Whether tokens must be bound to a key of whoever sends them (DPoP, RFC 9449).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Proofs {
-    /// A token that is bound to a key is refused.
-    #[default]
-    Unused,
-    /// Those that are bound need a proof.
-    Checked,
-    /// All are bound.
-    Required,
+    /// `None`: proofs need repeat nothing.
+    pub nonces: Option<Nonces>,
 }
 
 #[derive(Debug)]
@@ -209,8 +199,8 @@ pub struct JwtIssuer {
     /// Whether a token must say that it is an access token (`typ: at+jwt`, RFC 9068).
     pub access_tokens_only: bool,
     pub proofs: Proofs,
-    /// For how long what proofs must repeat is good. `None`: they need repeat nothing.
-    pub nonce: Option<Duration>,
+    /// `None`: proofs need repeat nothing.
+    pub nonces: Option<Nonces>,
 }
 
 /// Whose ids an issuer or the file of API keys gives out. Under one word, one id is one person, whoever vouches for them;

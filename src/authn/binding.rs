@@ -3,31 +3,30 @@
 //! A confirmation that is not understood can't be met, so the token is refused. It is met anew for each request, also where
 //! the token was remembered: who stole a token does not have the key.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::dpop::Proof;
 use super::json::Json;
+use super::nonce::Repeated;
 use super::{Presented, Refused};
 use crate::config::Proofs;
 
 /// What whoever shows a token must show besides.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Binding {
     /// SHA-256 of the certificate of the TLS connection (`x5t#S256`).
     certificate: Option<[u8; 32]>,
     /// The thumbprint of the key of a proof (`jkt`).
     key: Option<[u8; 32]>,
-    /// For how long what proofs of that key repeat is good, if they must repeat anything.
-    pub(super) nonce: Option<Duration>,
+    /// What proofs of that key must repeat, if anything.
+    pub(super) nonce: Option<Repeated>,
 }
 
 impl Binding {
     /// What verified claims ask for.
-    pub(super) fn of(claims: &Json, proofs: Proofs, nonce: Option<Duration>) -> Result<Self, Refused> {
-        let mut binding = Self { nonce, ..Self::default() };
+    pub(super) fn of(claims: &Json, proofs: Proofs, nonce: Option<&Repeated>) -> Result<Self, Refused> {
+        let mut binding = Self { nonce: nonce.cloned(), ..Self::default() };
         let unbound = if proofs == Proofs::Required { Err(Refused::Binding) } else { Ok(Self::default()) };
         let Some(confirmation) = claims.member("cnf") else { return unbound };
         let Json::Map(members) = confirmation else { return Err(Refused::Binding) };

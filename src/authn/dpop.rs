@@ -16,7 +16,7 @@ use moka::sync::Cache;
 
 use super::json::Json;
 use super::jwks::{self, ProofKey};
-use super::nonce::Nonces;
+use super::nonce::{Nonces, Repeated};
 use super::{Nonce, Presented, Refused, sha256};
 use crate::canonical;
 use crate::config::Algorithm;
@@ -151,9 +151,9 @@ impl Proofs {
         Ok(())
     }
 
-    /// Whether a proof repeats a nonce that was told within a time; see [`Nonces::check`].
-    pub(super) fn check_nonce(&self, proof: &Proof, time: Duration) -> Result<Option<Nonce>, Refused> {
-        self.0.load().nonces.check(proof.nonce.as_deref(), time, proof.at)
+    /// Whether a proof repeats what it must.
+    pub(super) fn check_nonce(&self, proof: &Proof, repeated: &Repeated) -> Result<Option<Nonce>, Refused> {
+        repeated.check(&self.0.load().nonces, proof.nonce.as_deref(), proof.at)
     }
 
     /// What was used before a reload stays used, and what was told stays told.

@@ -16,6 +16,7 @@ use super::binding::Binding;
 use super::claims::{Known, Mapping};
 use super::fetch::{Fetcher, is_fetchable};
 use super::json::Json;
+use super::nonce::Repeated;
 use super::revocation::Marks;
 use super::{Cached, Parts, Refused, jwt, misplaced, sha256};
 use crate::clock::Clock;
@@ -43,7 +44,7 @@ pub(super) struct Introspector {
     mapping: Mapping,
     leeway: Duration,
     proofs: config::Proofs,
-    nonce: Option<Duration>,
+    nonce: Option<Repeated>,
     /// In seconds.
     remembered_for: i64,
     fetcher: Fetcher,
@@ -91,7 +92,7 @@ impl Introspector {
             mapping: Mapping::compile(&file.map, Method::Introspection, known)?,
             leeway: file.leeway,
             proofs: file.proofs,
-            nonce: file.nonce,
+            nonce: file.nonces.as_ref().map(Repeated::new),
             remembered_for: i64::try_from(file.cache.as_secs()).unwrap_or(0),
             fetcher: Fetcher::new(file.ca.as_ref())?,
             url: file.url.clone(),
@@ -203,7 +204,7 @@ impl Introspector {
             marks: Marks::of(&principal, answer, None),
             principal: Arc::new(principal),
             until: expires.min(now.saturating_add(self.remembered_for)),
-            binding: Binding::of(answer, self.proofs, self.nonce)?,
+            binding: Binding::of(answer, self.proofs, self.nonce.as_ref())?,
         })
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::fetch::{Fetcher, Unfetched, is_fetchable};
 use super::jwks::KeySet;
+use super::nonce::Repeated;
 use super::{Parts, Refused, claims, discovery, jwks, jwt, misplaced, read, sha256};
 use crate::clock::Clock;
 use crate::config::{Jwks, JwtIssuer, KeySource, Proofs};
@@ -31,7 +32,7 @@ pub(super) struct Issuer {
     pub(super) expected: jwt::Expected,
     pub(super) mapping: claims::Mapping,
     pub(super) proofs: Proofs,
-    pub(super) nonce: Option<Duration>,
+    pub(super) nonce: Option<Repeated>,
     keys: ArcSwapOption<Held>,
     remote: Option<Remote>,
     /// Counts changes of any issuer's keys.
@@ -102,7 +103,7 @@ impl Issuer {
             access_tokens_only: issuer.access_tokens_only,
         };
         let (generation, metrics, clock) = (Arc::clone(generation), parts.metrics.clone(), clock.clone());
-        let (proofs, nonce) = (issuer.proofs, issuer.nonce);
+        let (proofs, nonce) = (issuer.proofs, issuer.nonces.as_ref().map(Repeated::new));
         let mut this = Self {
             expected,
             mapping,

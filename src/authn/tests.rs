@@ -217,7 +217,7 @@ pub(super) fn issuer(jwks: Jwks) -> JwtIssuer {
         leeway: Duration::from_secs(30),
         access_tokens_only: false,
         proofs: crate::config::Proofs::Unused,
-        nonce: None,
+        nonces: None,
     }
 }
 

@@ -56,7 +56,9 @@ pub(super) fn authn(
     let mut jwt: Vec<JwtIssuer> = Vec::new();
     let issuers = fields.take("jwt").map_or(&[][..], |node| reader.list(node, "`jwt`"));
     for node in issuers {
-        let Some((issuer, organizations)) = jwt_issuer(node, folder, schema, dimensions, reader) else { continue };
+        let Some((issuer, organizations)) = jwt_issuer(node, folder, schema, dimensions, secrets, reader) else {
+            continue;
+        };
         if jwt.iter().any(|other| other.issuer == issuer.issuer) {
             let message = format!("the issuer `{}` is declared twice", issuer.issuer);
             reader.error("duplicate-issuer", &node.span, message);

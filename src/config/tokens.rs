@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::dpop::proofs;
 use super::identity::{DAY, DEFAULT_REFRESH, MIN_REFRESH, warn_of_strangers};
 use super::raw::{self, claim_path, distinct, duration, name, path, text, unknown};
 use super::secrets::Secrets;
 use super::{Algorithm, ClaimMap, ClaimValue, Ids, Introspection, Jwks, JwtIssuer, KeySource};
-use super::{PrincipalSchema, Proofs, RemoteKeys, Scheme};
+use super::{PrincipalSchema, RemoteKeys, Scheme};
 use crate::model::Name;
 use crate::model::value::Type;
-use crate::yaml::{Node, Reader, Text, Value};
+use crate::yaml::{Node, Reader, Text};
 
 const DEFAULT_CACHE: Duration = Duration::from_secs(30);
 
@@ -46,7 +47,7 @@ pub(super) fn introspection(
     let map = map.and_then(|node| claim_map(node, context.schema, context.dimensions, reader));
     let ids = Ids(name(fields.take("ids"), "`ids`", reader));
     let leeway = leeway(fields.take("leeway"), reader);
-    let proofs = proofs(fields.take("dpop"), reader);
+    let proofs = proofs(fields.take("dpop"), secrets, reader);
     let range = Duration::from_secs(1)..=Duration::from_secs(300);
     let cache = fields.take("cache").map_or(Some(DEFAULT_CACHE), |node| duration(node, "`cache`", range, reader));
     fields.finish(reader);
@@ -63,7 +64,7 @@ pub(super) fn introspection(
             Some("whoever is on the way would have them, and could answer; use https://".to_owned());
         return None;
     }
-    let (client, secret) = client?;
+    let ((client, secret), (proofs, nonces)) = (client?, proofs?);
     Some(Introspection {
         issuer: issuer.value.as_str().into(),
         url: parsed.uri,
@@ -76,8 +77,8 @@ pub(super) fn introspection(
         map: map?,
         leeway: leeway?,
         cache: cache?,
-        proofs: proofs?.0,
-        nonce: proofs?.1,
+        proofs,
+        nonces,
     })
 }
 
@@ -96,42 +97,13 @@ fn leeway(node: Option<&Node>, reader: &mut Reader) -> Option<Duration> {
     node.map_or(Some(Duration::from_secs(30)), |node| duration(node, "`leeway`", range, reader))
 }
 
-/// Which tokens need a proof, and for how long what a proof must repeat is good.
-fn proofs(node: Option<&Node>, reader: &mut Reader) -> Option<(Proofs, Option<Duration>)> {
-    let Some(node) = node else { return Some((Proofs::Unused, None)) };
-    let word = |node: &Node, what: &'static str, reader: &mut Reader| {
-        let word = reader.text(node, what)?;
-        match word.value.as_str() {
-            "checked" => Some(Proofs::Checked),
-            "required" => Some(Proofs::Required),
-            other => {
-                reader.error("unknown-word", &word.span, format!("{what} can't be `{other}`")).help =
-                    Some("checked, or required; without it, tokens that are bound to a key are refused".to_owned());
-                None
-            }
-        }
-    };
-    if !matches!(node.value, Value::Map(_)) {
-        return word(node, "`dpop`", reader).map(|proofs| (proofs, None));
-    }
-    let mut fields = reader.fields(node, "`dpop`");
-    let (tokens, nonce) = (fields.take("tokens"), fields.take("nonce"));
-    fields.finish(reader);
-    let range = Duration::from_secs(10)..=Duration::from_secs(3600);
-    let proofs = tokens.map_or(Some(Proofs::Checked), |node| word(node, "`tokens`", reader));
-    let nonce = nonce.map(|node| duration(node, "`nonce`", range, reader));
-    match nonce {
-        None => Some((proofs?, None)),
-        Some(nonce) => Some((proofs?, Some(nonce?))),
-    }
-}
-
 /// With where the issuer's organizations are written.
 pub(super) fn jwt_issuer(
     node: &Node,
     folder: &Path,
     schema: &PrincipalSchema,
     dimensions: &[Name],
+    secrets: &mut Secrets,
     reader: &mut Reader,
 ) -> Option<(JwtIssuer, Vec<Text>)> {
     let mut fields = reader.fields(node, "an issuer");
@@ -143,7 +115,7 @@ pub(super) fn jwt_issuer(
     let map = fields.require("map", reader).and_then(|node| claim_map(node, schema, dimensions, reader));
     let ids = Ids(name(fields.take("ids"), "`ids`", reader));
     let leeway = leeway(fields.take("leeway"), reader);
-    let proofs = proofs(fields.take("dpop"), reader);
+    let proofs = proofs(fields.take("dpop"), secrets, reader);
     let access_tokens_only = match text(fields.take("typ"), "`typ`", reader) {
         None => Some(false),
         Some(word) if word.value == "at+jwt" => Some(true),
@@ -154,6 +126,7 @@ pub(super) fn jwt_issuer(
         }
     };
     fields.finish(reader);
+    let (proofs, nonces) = proofs?;
     let issuer = JwtIssuer {
         issuer: issuer?.value.as_str().into(),
         audience: audience?,
@@ -164,8 +137,8 @@ pub(super) fn jwt_issuer(
         map: map?,
         leeway: leeway?,
         access_tokens_only: access_tokens_only?,
-        proofs: proofs?.0,
-        nonce: proofs?.1,
+        proofs,
+        nonces,
     };
     Some((issuer, organizations))
 }

@@ -17,6 +17,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("bad-column", "A column that the table names can't serve as what it is named for."),
     ("bad-credential", "An upstream's credential is not one of the known kinds."),
     ("bad-default", "A field's default does not fit the field."),
+    ("bad-dpop", "It is not clear what proofs must repeat."),
     ("bad-duration", "A duration is not a number with a unit."),
     ("bad-filter", "A filter parameter's spelling does not name the field."),
     ("bad-header", "A header's name is not valid, or has a meaning of its own."),

@@ -33,6 +33,7 @@ fn made(folder: &Path) -> Vec<(&'static str, String)> {
         ("secrets/crm-token", secret()),
         ("secrets/masking-key", secret()),
         ("secrets/cursor-key", secret()),
+        ("secrets/dpop-nonces", secret()),
         ("secrets/api-key-hash", secret()),
         ("secrets/introspection", secret()),
         ("api-keys.yaml", "keys: []\n".to_owned()),

@@ -1,5 +1,7 @@
 //! Who comes in, on the whole path: keys that lie elsewhere, and what happens without them.
 
+use std::sync::Arc;
+
 use scrim::secret::Secret;
 use serde_json::json;
 
@@ -324,6 +326,99 @@ async fn a_client_is_told_what_its_proof_must_repeat_and_again_when_that_has_cha
     world.gateway.reload().await.expect("all holds");
     assert_eq!(send("6", 62, Some(&second)).await, (200, None, None));
     world.gateway.shutdown().await;
+}
+
+/// A client with a key of its own, and a gateway whose nonces are made with these secrets.
+struct Holder {
+    world: World,
+    key: Arc<Identities>,
+    token: String,
+}
+
+impl Holder {
+    async fn start(secret: &str, key: &Arc<Identities>) -> Self {
+        let dpop = format!("{{ file: jwks.json }}\n      dpop: {{ tokens: required, nonce: 60s{secret} }}");
+        let mut setup =
+            Setup { jwks: dpop, secrets: ", one: { file: one }, two: { file: two }".to_owned(), ..setup("") };
+        for name in ["one", "two"] {
+            setup.files.insert(name.to_owned(), format!("{name}-0123456789abcdef0123456789abcdef"));
+        }
+        let world = setup.start().await;
+        contact_answers(&world);
+        let public: serde_json::Value = serde_json::from_str(&key.jwks()).expect("JSON");
+        let member = |name: &str| public["keys"][0][name].as_str().expect("text").to_owned();
+        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, member("x"), member("y"));
+        let token = world.identities.token("ann", &json!({ "roles": ["rep"], "cnf": { "jkt": hash(&canonical) } }));
+        Self { world, key: Arc::clone(key), token }
+    }
+
+    /// The status of a request with a proof that repeats this, and what the gateway told.
+    async fn send(&self, id: &str, nonce: Option<&str>) -> (u16, Option<String>) {
+        let public: serde_json::Value = serde_json::from_str(&self.key.jwks()).expect("JSON");
+        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public["keys"][0] });
+        let mut claims = json!({
+            "jti": id, "htm": "GET", "htu": "http://crm.test/contacts/1", "iat": self.world.clock.now().as_second(),
+            "ath": hash(&self.token),
+        });
+        if let Some(nonce) = nonce {
+            claims["nonce"] = json!(nonce);
+        }
+        let proof = self.key.sign(&header, &claims);
+        let client = self.world.client().header("authorization", &format!("DPoP {}", self.token));
+        let got = client.header("dpop", &proof).get("/contacts/1").await;
+        (got.status, got.headers.get("dpop-nonce").map(|value| value.to_str().expect("text").to_owned()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_with_one_secret_take_each_others_nonces_and_no_others() {
+    let key = Arc::new(Identities::new());
+    let start = async |secret: &str| Holder::start(secret, &key).await;
+    let (one, two) = (start(", secret: one").await, start(", secret: one").await);
+    let (status, told) = one.send("1", None).await;
+    let nonce = told.expect("a nonce");
+    assert_eq!(status, 401);
+    assert_eq!(one.send("2", Some(&nonce)).await, (200, None));
+    assert_eq!(two.send("2", Some(&nonce)).await, (200, None), "what one told, the other takes");
+    assert_eq!(two.send("2", Some(&nonce)).await.0, 401, "and each proof once");
+    // One with another secret, one with none, and one that was started anew.
+    for (secret, takes) in
+        [(", secret: two", false), ("", false), (", secret: one", true), (", secret: [two, one]", true)]
+    {
+        let other = start(secret).await;
+        let (status, told) = other.send("3", Some(&nonce)).await;
+        assert_eq!(status, if takes { 200 } else { 401 }, "{secret}");
+        let is_same = secret == ", secret: one";
+        assert_eq!(told.is_none(), is_same, "{secret}");
+        if let Some(newer) = told {
+            assert_ne!(newer, nonce);
+            assert_eq!(one.send(&format!("of{secret}"), Some(&newer)).await.0, 401, "{secret}: it has not that key");
+        }
+        other.world.gateway.shutdown().await;
+    }
+    // Another secret comes into force with a reload.
+    let path = two.world.folder.path().join("gateway.yaml");
+    let text = std::fs::read_to_string(&path).expect("read");
+    std::fs::write(&path, text.replace("secret: one }", "secret: two }")).expect("written");
+    two.world.gateway.reload().await.expect("all holds");
+    assert_eq!(two.send("9", Some(&nonce)).await.0, 401);
+    std::fs::write(&path, text).expect("written");
+    two.world.gateway.reload().await.expect("all holds");
+    assert_eq!(two.send("9", Some(&nonce)).await, (200, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_for_nonces_that_could_be_guessed_is_refused() {
+    let dpop = "{ file: jwks.json }\n      dpop: { nonce: 60s, secret: short }".to_owned();
+    let mut setup = Setup { jwks: dpop, secrets: ", short: { file: short }".to_owned(), ..setup("") };
+    setup.files.insert("short".to_owned(), "0123456789abcdef0123456789abcde".to_owned());
+    let errors = setup.try_start().await.err().expect("31 bytes are too few");
+    let shown = scrim::diagnostic::render(&errors, false);
+    assert!(
+        shown.contains("error[weak-secret]: the secret that nonces are made with needs at least 32 bytes"),
+        "{shown}"
+    );
+    assert!(!shown.contains("0123456789"), "{shown}");
 }
 
 /// SHA-256 in base64url.

@@ -32,6 +32,8 @@ pub struct Setup {
     pub upstream: Option<SocketAddr>,
     /// Its URL, if that is not plain HTTP to there.
     pub upstream_url: Option<String>,
+    /// Further members of `secrets`, each after a comma.
+    pub secrets: String,
     /// What the upstream is shown.
     pub credential: String,
     /// Further members of the upstream, each after a comma.
@@ -58,6 +60,7 @@ impl Default for Setup {
             listener: "{ address: 127.0.0.1:0, plaintext: true }".to_owned(),
             upstream: None,
             upstream_url: None,
+            secrets: String::new(),
             credential: "{ bearer: { secret: token } }".to_owned(),
             upstream_keys: String::new(),
             files: BTreeMap::new(),
@@ -129,7 +132,7 @@ impl Setup {
         format!(
             "listeners: [{}]\n\
              admin: {{ address: 127.0.0.1:0 }}\n\
-             secrets: {{ token: {{ file: token }}, masking: {{ file: masking }} }}\n\
+             secrets: {{ token: {{ file: token }}, masking: {{ file: masking }}{} }}\n\
              upstreams: {{ crm: {{ url: \"{}\", credential: {}{} }} }}\n\
              principal:\n  roles: [rep, manager, support, analyst]\n  attributes: {{ regions: list(string), mfa: bool, level: int }}\n\
              authn:\n  jwt:\n    - issuer: {ISSUER}\n      audience: crm\n      jwks: {}\n      algorithms: [ES256]\n      \
@@ -142,6 +145,7 @@ impl Setup {
              audit: {{ file: \"{}\", fsync: never }}\n\
              apis: [api.yaml]\npolicies: policies\n{limits}{}",
             self.listener,
+            self.secrets,
             self.upstream_url.clone().unwrap_or_else(|| format!("http://{upstream}")),
             self.credential,
             self.upstream_keys,

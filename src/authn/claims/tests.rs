@@ -178,7 +178,7 @@ fn the_mappings_of_the_example_compile() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = include_str!("../../../config/example.yaml");
     std::fs::create_dir(folder.path().join("secrets")).expect("made");
-    for secret in ["crm-token", "masking-key", "cursor-key", "api-key-hash", "introspection"] {
+    for secret in ["crm-token", "masking-key", "cursor-key", "dpop-nonces", "api-key-hash", "introspection"] {
         std::fs::write(folder.path().join("secrets").join(secret), "0123456789abcdef".repeat(2)).expect("written");
     }
     let path = folder.path().join("gateway.yaml");

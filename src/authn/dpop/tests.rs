@@ -140,8 +140,9 @@ fn where_an_issuer_says_so_a_proof_repeats_what_was_told() {
     let start = || {
         let folder = Folder::new();
         let jwks = Jwks::File(folder.write("jwks.json", &SIGNERS.jwks()));
-        let (proofs, nonce) = (crate::config::Proofs::Checked, Some(Duration::from_secs(60)));
-        let jwt = vec![JwtIssuer { proofs, nonce, ..issuer(jwks) }];
+        let proofs = crate::config::Proofs::Checked;
+        let nonces = Some(crate::config::Nonces { time: Duration::from_secs(60), secrets: Vec::new() });
+        let jwt = vec![JwtIssuer { proofs, nonces, ..issuer(jwks) }];
         load(Authn { jwt, ..Authn::default() }, &Hierarchy::None, &clock).expect("a configuration")
     };
     let (authenticator, bound, free) = (start(), bound(), token(&[]));

@@ -26,7 +26,7 @@ fn introspection(url: &str) -> Introspection {
         leeway: Duration::from_secs(30),
         cache: Duration::from_secs(60),
         proofs: Proofs::Unused,
-        nonce: None,
+        nonces: None,
     }
 }
 

@@ -51,7 +51,7 @@ const SECRET: &str = "s3cr3t-that-nobody-sees";
 
 fn folder() -> Folder {
     let folder = Folder::new();
-    for name in ["crm-token", "masking-key", "cursor-key", "api-key-hash", "introspection"] {
+    for name in ["crm-token", "masking-key", "cursor-key", "dpop-nonces", "api-key-hash", "introspection"] {
         folder.write(&format!("demo/{name}"), &format!("{SECRET}-{name}\n"));
         folder.write(&format!("secrets/{name}"), &format!("{SECRET}-{name}\n"));
     }
@@ -298,6 +298,21 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "      algorithms: [ES256]",
         "      dpop: yes\n      algorithms: [ES256]",
         "error[unknown-word]: `dpop` can't be `yes`",
+    ),
+    (
+        "      algorithms: [ES256]",
+        "      dpop: { tokens: required, secret: crm-token }\n      algorithms: [ES256]",
+        "error[bad-dpop]: `secret` has no meaning without `nonce`, which is made with it (help: dpop: { tokens: required, nonce: 5m, secret: name })",
+    ),
+    (
+        "      algorithms: [ES256]",
+        "      dpop: { nonce: 5m, secret: nope }\n      algorithms: [ES256]",
+        "error[unknown-secret]: unknown secret `nope`",
+    ),
+    (
+        "      algorithms: [ES256]",
+        "      dpop: { nonce: 5m, secret: [] }\n      algorithms: [ES256]",
+        "error[empty-list]: `secret` must name at least one",
     ),
     (
         "      algorithms: [ES256]",

@@ -38,7 +38,7 @@ static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| {
             leeway: Duration::from_secs(30),
             access_tokens_only: false,
             proofs: Proofs::Unused,
-            nonce: None,
+            nonces: None,
         }],
         ..Authn::default()
     };
