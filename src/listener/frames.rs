@@ -46,8 +46,9 @@ pub(super) struct Frames {
     in_head: bool,
     /// Whether a whole head has come.
     has_asked: bool,
-    /// The last stream that was begun.
+    /// The last stream that was begun, and whether its client has ended it.
     last_stream: u32,
+    last_ended: bool,
     trailers: Option<Trailers>,
 }
 
@@ -107,6 +108,7 @@ impl Frames {
             in_head: false,
             has_asked: false,
             last_stream: 0,
+            last_ended: false,
             trailers: None,
         }
     }
@@ -158,8 +160,12 @@ impl Frames {
                 let length = u32::from_be_bytes([0, high, middle, low]);
                 self.skip = length as usize;
                 self.frame(kind, length, flags, now)?;
+                let stream = u32::from_be_bytes(stream) & (u32::MAX >> 1);
                 if kind == HEADERS {
-                    self.head_of(u32::from_be_bytes(stream) & (u32::MAX >> 1), flags, flags_at);
+                    self.head_of(stream, flags, flags_at);
+                }
+                if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 && stream == self.last_stream {
+                    self.last_ended = true;
                 }
                 if self.skip == 0 {
                     self.judge_trailers(bytes)?;
@@ -176,7 +182,9 @@ impl Frames {
     fn head_of(&mut self, stream: u32, flags: u8, flags_at: Option<usize>) {
         if stream > self.last_stream {
             self.last_stream = stream;
-        } else {
+            self.last_ended = false;
+        } else if stream != self.last_stream || !self.last_ended {
+            // What comes behind the end is told to be so (section 5.1), and no trailers whatever it holds.
             self.trailers = Some(Trailers { flags, payload: Vec::new(), flags_at });
         }
     }
@@ -189,6 +197,7 @@ impl Frames {
         }
         let flags = flags_at.and_then(|at| bytes.get_mut(at)).ok_or(Cut::Trailers)?;
         *flags &= !END_STREAM;
+        self.last_ended = false;
         Ok(())
     }
 
@@ -352,6 +361,33 @@ mod tests {
                 let rest = frames.received(&mut second, now);
                 assert_eq!(rest, if is_refused && cut > FLAGS { Err(Cut::Trailers) } else { Ok(()) }, "{cut}");
             }
+        }
+    }
+
+    #[test]
+    fn what_comes_behind_the_end_of_its_stream_is_left_to_be_told_so() {
+        let now = Instant::now();
+        let both = END_HEADERS | END_STREAM;
+        let mut end = frame(DATA, END_STREAM, 3);
+        end[HEAD - 1] = 1;
+        let ended = [vec![head(1, both, b"\x82")], vec![head(1, END_HEADERS, b"\x83"), end]];
+        for begun in ended.map(|frames| [preface(), frames.concat()].concat()) {
+            let bad = head(1, both, b"\x84");
+            let mut frames = Frames::new(now);
+            let mut bytes = [&begun[..], &bad].concat();
+            let before = bytes.clone();
+            frames.received(&mut bytes, now).expect("no flood");
+            assert_eq!(bytes, before, "the framing refuses it as what it is");
+            // Another stream has not ended by that, and one before the last may have or not.
+            let other = [&head(3, END_HEADERS, b"\x83")[..], &head(3, both, b"\x84"), &bad].concat();
+            let mut bytes = other.clone();
+            frames.received(&mut bytes, now).expect("no flood");
+            let spoiled = bytes.iter().zip(&other).filter(|(now, before)| now != before).count();
+            assert_eq!(spoiled, 2);
+            // Trailers that were refused have ended nothing.
+            let mut again = head(3, both, b"\x84");
+            frames.received(&mut again, now).expect("no flood");
+            assert_eq!(again[FLAGS] & END_STREAM, 0);
         }
     }
 
