@@ -66,7 +66,7 @@ pub(super) fn same(near: &[u8; NEAR], head: &[u8; 2 * VECTOR]) -> u32 {
 
 /// Where a string ends of which the first byte behind its quote is there, if it is plain and of less than two vectors.
 #[inline(always)]
-pub(super) fn short(near: &[u8; NEAR], at: usize) -> Option<usize> {
+pub(super) fn string(near: &[u8; NEAR], at: usize) -> Option<usize> {
     let mut at = at & FIRST;
     let mut marks = odd(vector(near, at)?);
     if marks == 0 {
@@ -78,6 +78,28 @@ pub(super) fn short(near: &[u8; NEAR], at: usize) -> Option<usize> {
     }
     at += marks.trailing_zeros() as usize;
     (near.get(at) == Some(&b'"')).then_some(at + 1)
+}
+
+/// Where a number ends that begins there, if it is short and without an exponent (RFC 8259, section 6).
+#[inline(always)]
+pub(super) fn number(near: &[u8; NEAR], at: usize) -> Option<usize> {
+    let start = (at & FIRST) + usize::from(one(near, at) == b'-');
+    let whole = digits(near, start)?;
+    if whole > 1 && near.get(start) == Some(&b'0') {
+        return None;
+    }
+    let mut end = start + whole;
+    if near.get(end) == Some(&b'.') {
+        end += 1 + digits(near, end + 1)?;
+    }
+    near.get(end).is_some_and(|next| next | 0x20 != b'e').then_some(end)
+}
+
+/// How many digits stand there, if they are some and less than eight.
+#[inline(always)]
+fn digits(near: &[u8; NEAR], at: usize) -> Option<usize> {
+    let count = first(no_digit(word(near, at)?));
+    (1..8).contains(&count).then_some(count)
 }
 
 /// A bit for each byte of a block that is this one under a mask, the first in the lowest place.
@@ -161,17 +183,45 @@ mod tests {
                 let mut near = [b'x'; NEAR];
                 near[before + length] = b'"';
                 let expected = (length < 2 * VECTOR).then_some(before + length + 1);
-                assert_eq!(short(&near, before), expected, "{before} {length}");
+                assert_eq!(string(&near, before), expected, "{before} {length}");
                 for odd in [b'\\', 0x1F, 0x80, 0xC3] {
                     for place in 0..length {
                         near[before + place] = odd;
-                        assert_eq!(short(&near, before), None, "{odd:x} at {place} of {length}");
+                        assert_eq!(string(&near, before), None, "{odd:x} at {place} of {length}");
                         near[before + place] = b'x';
                     }
                 }
             }
         }
         assert_eq!((near(&[0; NEAR], 0).is_some(), near(&[0; NEAR], 1)), (true, None));
+    }
+
+    #[test]
+    fn a_short_number_is_one_by_the_grammar_and_ends_where_it_does() {
+        let ends = |text: &str| {
+            let mut near = [b','; NEAR];
+            near[3..3 + text.len()].copy_from_slice(text.as_bytes());
+            number(&near, 3).map(|end| end - 3)
+        };
+        for whole in ["0", "7", "10", "1234567"] {
+            for sign in ["", "-"] {
+                for fraction in ["", ".0", ".0000000", ".1234567"] {
+                    let number = format!("{sign}{whole}{fraction}");
+                    assert_eq!(ends(&number), Some(number.len()), "{number}");
+                    for behind in ["}", "]", " ", "-", "x", "\u{1}"] {
+                        assert_eq!(ends(&format!("{number}{behind}")), Some(number.len()), "{number}{behind}");
+                    }
+                    for longer in ["e5", "E5", "e", "E+1"] {
+                        assert_eq!(ends(&format!("{number}{longer}")), None, "{number}{longer}");
+                    }
+                }
+            }
+        }
+        for other in ["", "-", "00", "01", "-01", "1.", "1.e5", ".5", "+1", "-.5", "--1", "12345678", "1.12345678"] {
+            assert_eq!(ends(other), None, "{other}");
+        }
+        // What is behind it is for whoever goes on: it is no comma.
+        assert_eq!((ends("1.5.6"), ends("1-2")), (Some(3), Some(1)));
     }
 
     #[test]

@@ -50,17 +50,20 @@ impl<'b> Reader<'b> {
             let (known, behind) = (step.known, step.length());
             let mut value = here.at + behind;
             let mut first = swar::one(near, behind);
+            let mut kind = Kinds::of(first);
             let mut short = None;
-            if first == b'"' {
-                short = swar::short(near, behind + 1);
+            if kind == Kinds::STRING {
+                short = swar::string(near, behind + 1);
+            } else if kind == Kinds::NUMBER {
+                short = swar::number(near, behind);
             } else if first <= b' ' {
                 (value, first) = text.look(value)?;
+                kind = Kinds::of(first);
             }
             let (end, is_kept) = match short {
                 Some(end) => (here.at + end, false),
                 None => whole(text, known, (value, first), room)?,
             };
-            let kind = Kinds::of(first);
             if row.is_full || !known.passes().has(kind) {
                 row.tell(known, kind, is_kept, &here, (value, end))?;
             }
@@ -120,7 +123,8 @@ impl Row<'_, '_> {
 }
 
 /// Where a value ends that begins there with this byte, and whether it is a list that stays as it is for its elements.
-#[inline(always)]
+/// Apart, so that the loop stays small.
+#[inline(never)]
 fn whole(text: Text<'_>, known: Known, (at, first): (usize, u8), room: usize) -> Result<(usize, bool), Unreadable> {
     if known.takes_list(first)
         && room > 0
