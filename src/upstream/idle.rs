@@ -41,18 +41,24 @@ impl Retired {
     }
 }
 
+/// So often nothing is found before there is nothing: the library drops a connection unseen that its own watcher has not
+/// quite let go of.
+const MISSES: usize = 16;
+
 /// Closes what a pool keeps of one target.
 pub(super) async fn close(pool: &Pool, target: &HttpPeer) {
     let mut nobody = Nobody { target: target.clone(), found: Arc::default() };
     // As many as there may be of HTTP/1.1 and of HTTP/2, and those that were in use a moment ago.
     nobody.target.options.alpn = ALPN::H2H1;
     nobody.target.options.custom_l4 = Some(Arc::new(Nowhere));
+    let mut misses = 0;
     for _ in 0..=pool.most.saturating_mul(3) {
         nobody.found.store(false, Ordering::Relaxed);
         // Invariant: it finds none that is right, and opens none.
-        if pool.connector.get_http_session(&nobody).await.is_ok() || !nobody.found.load(Ordering::Relaxed) {
+        if pool.connector.get_http_session(&nobody).await.is_ok() || misses >= MISSES {
             break;
         }
+        misses = if nobody.found.load(Ordering::Relaxed) { 0 } else { misses + 1 };
     }
 }
 
