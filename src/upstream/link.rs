@@ -4,15 +4,18 @@
 //! under the same. Where anything of that is another, nothing is taken over: what was learnt of one service says nothing of
 //! another one, and a connection is good for what it was verified under. An upstream by another name is another one.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 use pingora::protocols::tls::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 use prometheus::IntGauge;
+use rustls_pki_types::CertificateDer;
 
 use super::breaker::Breaker;
 use super::endpoints::Endpoints;
@@ -38,6 +41,8 @@ struct Basis {
     server_name: String,
     port: u16,
     ca: Option<PathBuf>,
+    /// The system's, where there is no `ca`: connections read them once.
+    authorities: Authorities,
     client_certificate: Option<Shown>,
     http2: bool,
     addresses: Vec<SocketAddr>,
@@ -76,6 +81,10 @@ impl Basis {
             server_name: server_name.clone(),
             port: *port,
             ca: ca.as_ref().map(|(path, _)| path.clone()),
+            authorities: match (scheme, ca) {
+                (Scheme::Https, None) => Authorities::of(rustls_native_certs::load_native_certs()),
+                _ => Authorities::None,
+            },
             client_certificate: client_certificate.clone(),
             http2: *http2,
             addresses: addresses.clone(),
@@ -86,6 +95,32 @@ impl Basis {
             connect_time: limits.connect_time,
             idle_time: limits.idle_time,
         }
+    }
+}
+
+/// The system's authorities, as far as anything rests on them.
+#[derive(Debug, PartialEq)]
+enum Authorities {
+    None,
+    /// A hash of all of them.
+    All([u8; 32]),
+    /// Whoever can't tell what they are can't tell that they are the same.
+    Unknown,
+}
+
+impl Authorities {
+    fn of(found: io::Result<Vec<CertificateDer<'_>>>) -> Self {
+        let Ok(mut all) = found else { return Self::Unknown };
+        // In which order a folder is read means nothing.
+        all.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+        let mut context = Context::new(&SHA256);
+        for one in &all {
+            context.update(&(one.len() as u64).to_be_bytes());
+            context.update(one);
+        }
+        let mut hash = [0; 32];
+        hash.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        Self::All(hash)
     }
 }
 
@@ -105,7 +140,8 @@ impl Link {
         now: Timestamp,
     ) -> Result<Found, Unusable> {
         let basis = Basis::of(upstream, limits);
-        if let Some(link) = before.filter(|link| link.basis == basis) {
+        let is_same = |link: &&Arc<Self>| link.basis == basis && basis.authorities != Authorities::Unknown;
+        if let Some(link) = before.filter(is_same) {
             let renewal = link.trust.changed(upstream, limits, now)?;
             return Ok(Found { link: Arc::clone(link), renewal });
         }
@@ -176,5 +212,24 @@ impl Upstreams {
             retired.add(link.trust.replace(made), || link.targets(&self.limits));
         }
         retired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_authorities_of_the_system_are_another_basis_and_unknown_ones_are_none() {
+        let of =
+            |all: &[&'static [u8]]| Authorities::of(Ok(all.iter().map(|one| CertificateDer::from(*one)).collect()));
+        assert_eq!(of(&[b"one", b"two"]), of(&[b"two", b"one"]));
+        let others: [&[&[u8]]; 5] =
+            [&[], &[b"one"], &[b"one", b"tw", b"o"], &[b"onet", b"wo"], &[b"one", b"two", b"two"]];
+        for other in others {
+            assert_ne!(of(&[b"one", b"two"]), of(other));
+        }
+        let unknown = Authorities::of(Err(io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(unknown, Authorities::Unknown);
     }
 }
