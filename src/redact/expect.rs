@@ -100,6 +100,11 @@ impl Known {
         self.0 & Self::NEAR != 0
     }
 
+    /// Of a member that isn't known by what is near.
+    fn far(self) -> Self {
+        Self(self.0 & !Self::NEAR)
+    }
+
     #[inline(always)]
     pub(super) fn is_simple(self) -> bool {
         self.0 & Self::SIMPLE != 0
@@ -108,7 +113,7 @@ impl Known {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// The name with its quotes and the colon, if it isn't long, and a bit for each byte that counts.
+    /// The first bytes of the name with its quotes and the colon, and a bit for each that counts.
     head: [u8; HEAD],
     mask: u32,
     /// Of all of them.
@@ -222,10 +227,11 @@ impl Expected {
         self.foreign.len() >= MAX_FOREIGN || self.steps.len() >= MAX_STEPS
     }
 
-    /// The member of this step, if these bytes begin with its name and that isn't long.
+    /// The member of this step, if it is one that is known by its first bytes, and these begin with them.
     #[inline(always)]
     pub(super) fn meet(&self, expected: At, near: &[u8; swar::NEAR]) -> Option<&Step> {
-        self.steps.get(expected as usize).filter(|step| swar::same(near, &step.head) & step.mask == step.mask)
+        let step = self.steps.get(expected as usize)?;
+        (swar::same(near, &step.head) & step.mask == step.mask && step.known.is_near()).then_some(step)
     }
 
     /// The member of this step or one of those after it, if its name stands there, wherever its value does.
@@ -303,11 +309,10 @@ impl Expected {
         self.text.push(b'"');
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(b"\":");
-        // Of a long name nothing is the head: no name begins with a zero.
         let mut head = [0; HEAD];
-        if length <= HEAD {
-            head.iter_mut().zip(self.text.iter().skip(text)).for_each(|(head, byte)| *head = *byte);
-        }
+        head.iter_mut().zip(self.text.iter().skip(text)).for_each(|(head, byte)| *head = *byte);
+        // A long name may begin as others do.
+        let known = if length <= HEAD { known } else { known.far() };
         self.steps.push(Step {
             head,
             mask: if length < HEAD { (1 << length) - 1 } else { u32::MAX },
@@ -398,6 +403,7 @@ mod tests {
                 );
                 assert!(one.meet_one(0, &body, 0).is_none(), "{word} but for byte {place}");
             }
+            assert!(one.meet(0, &[0; swar::NEAR]).is_none(), "nothing is no name");
             let body = format!("\"{word}\":");
             assert!(one.meet_one(0, &body.as_bytes()[..body.len() - 1], 0).is_none(), "{word} without its end");
         }

@@ -35,7 +35,7 @@ impl<'b> Reader<'b> {
         while !here.is_closed
             && let Some(near) = swar::near(text.body, here.at)
         {
-            let Some(step) = expected.meet(here.next, near).filter(|step| step.known.is_near()) else {
+            let Some(step) = expected.meet(here.next, near) else {
                 // Unless it is white space that it stands behind.
                 let (at, _) = text.look(here.at)?;
                 if at == here.at {

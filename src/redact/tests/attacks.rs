@@ -254,3 +254,25 @@ fn a_name_as_long_as_those_that_are_compared_at_once_is_met_whole() {
         }
     }
 }
+
+#[test]
+fn nothing_stands_for_a_name_however_long_that_is() {
+    for length in 20..140 {
+        let record = |name: &str| {
+            let rest = r#""owner_id":"me","organization_id":"acme","name":"Anna","state":"open""#;
+            format!(r#"{{"id":1,{name}"x",{rest},"prefs":{{"a":"{}"}}}}"#, "-".repeat(200))
+        };
+        let usual = format!("\"{}\":", "x".repeat(length));
+        // In its place what no name is, with something behind it that would pass unseen.
+        for odd in ["\0", "\u{1}", " ", "\u{7f}"] {
+            for seen in [16, 32, 64, usual.len()] {
+                let odd = odd.repeat(seen);
+                let hidden = format!("{:<1$}", r#""ssn":"SECRET","#, usual.len().saturating_sub(seen));
+                let body = format!(r#"{{"data":[{},{}]}}"#, record(&usual), record(&format!("{odd}{hidden}")));
+                let valid = serde_json::from_str::<serde_json::Value>(&body).is_ok();
+                let shown = redact(&super::list(false), body.as_bytes());
+                assert!(!valid && shown.is_err(), "{length} {odd:?} {seen}: {shown:?}");
+            }
+        }
+    }
+}
