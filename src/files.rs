@@ -43,13 +43,17 @@ pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     pub fn of<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
+        Self::of_contents(paths.into_iter().map(|path| bytes(path, MAX_FILE).ok()))
+    }
+
+    /// `None`: what could not be read.
+    pub fn of_contents(contents: impl IntoIterator<Item = Option<impl AsRef<[u8]>>>) -> Self {
         let mut context = Context::new(&SHA256);
-        for path in paths {
-            let bytes = bytes(path, MAX_FILE).ok();
+        for bytes in contents {
             context.update(&[u8::from(bytes.is_some())]);
-            let bytes = bytes.unwrap_or_default();
+            let bytes = bytes.as_ref().map_or(&[][..], AsRef::as_ref);
             context.update(&(bytes.len() as u64).to_be_bytes());
-            context.update(&bytes);
+            context.update(bytes);
         }
         let mut hash = [0; 32];
         hash.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);

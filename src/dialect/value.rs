@@ -7,11 +7,33 @@ use jiff::civil::Date;
 
 use crate::api::{Operator, Shape};
 use crate::model::Value;
+use crate::model::filter::{Part, Sign};
 use crate::model::value::{Decimal, Type};
 
 /// Bytes of one value.
 pub(crate) const MAX_VALUE: usize = 1024;
 const MAX_LIST: usize = 100;
+
+impl From<Sign> for Operator {
+    fn from(sign: Sign) -> Self {
+        match sign {
+            Sign::Less => Self::Less,
+            Sign::LessOrEqual => Self::LessOrEqual,
+            Sign::Greater => Self::Greater,
+            Sign::GreaterOrEqual => Self::GreaterOrEqual,
+        }
+    }
+}
+
+impl From<Part> for Operator {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Start => Self::StartsWith,
+            Part::End => Self::EndsWith,
+            Part::Anywhere => Self::Contains,
+        }
+    }
+}
 
 /// Whether a field holds single values that can be compared and ordered.
 pub(crate) fn is_scalar(shape: &Shape) -> bool {

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 use pingora::protocols::tls::ALPN;
 use pingora::upstreams::peer::HttpPeer;
@@ -23,6 +22,7 @@ use super::idle::Retired;
 use super::trust::{Made, Trust};
 use super::{STREAMS, Unusable, Upstreams};
 use crate::config::{Health, Limits, Scheme, Shown, Upstream};
+use crate::files::Fingerprint;
 use crate::metrics::Metrics;
 
 /// Of one upstream.
@@ -102,8 +102,7 @@ impl Basis {
 #[derive(Debug, PartialEq)]
 enum Authorities {
     None,
-    /// A hash of all of them.
-    All([u8; 32]),
+    All(Fingerprint),
     /// Whoever can't tell what they are can't tell that they are the same.
     Unknown,
 }
@@ -113,14 +112,7 @@ impl Authorities {
         let Ok(mut all) = found else { return Self::Unknown };
         // In which order a folder is read means nothing.
         all.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
-        let mut context = Context::new(&SHA256);
-        for one in &all {
-            context.update(&(one.len() as u64).to_be_bytes());
-            context.update(one);
-        }
-        let mut hash = [0; 32];
-        hash.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
-        Self::All(hash)
+        Self::All(Fingerprint::of_contents(all.into_iter().map(Some)))
     }
 }
 

@@ -6,7 +6,7 @@
 use super::{print, value};
 use crate::api::{Operator, Parameters, Shape, Table};
 use crate::dialect::{Added, Comparison, Condition, sieve, value as spelling};
-use crate::model::filter::{Leaf, Part, Sieve, Sign, Test};
+use crate::model::filter::{Leaf, Sieve, Test};
 use crate::model::value::Type;
 use crate::model::{Value, percent};
 
@@ -40,23 +40,11 @@ fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
         Test::Null | Test::NotNull => is(Operator::Null, (leaf.test == Test::Null).to_string()),
         Test::OneOf(values) => Condition::Or(each(Operator::Equal, values)?),
         Test::NoneOf(values) => Condition::And(each(Operator::NotEqual, values)?),
-        Test::Order(sign, value) if value::is_ordered(kind) => {
-            let operator = match sign {
-                Sign::Less => Operator::Less,
-                Sign::LessOrEqual => Operator::LessOrEqual,
-                Sign::Greater => Operator::Greater,
-                Sign::GreaterOrEqual => Operator::GreaterOrEqual,
-            };
-            is(operator, spelled(kind, value)?)
-        }
+        Test::Order(sign, value) if value::is_ordered(kind) => is((*sign).into(), spelled(kind, value)?),
         // Texts have no order.
         Test::Order(..) => return None,
         Test::Text { part, text, expected: true } if *kind == Type::String => {
-            let operator = match part {
-                Part::Start => Operator::StartsWith,
-                Part::End => Operator::EndsWith,
-                Part::Anywhere => Operator::Contains,
-            };
+            let operator = Operator::from(*part);
             // The server makes a pattern of it as it is.
             let plain = !text.is_empty() && !text.contains(['%', '_', '\\', '[', ']', '^']);
             is(operator, Some(text.to_string()).filter(|text| plain && value::is_sayable(kind, text))?)

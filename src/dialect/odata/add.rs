@@ -3,7 +3,7 @@
 use crate::api::{Operator, Parameters, Shape, Table};
 use crate::dialect::{Added, Comparison, Condition, sieve, value};
 use crate::model::Value;
-use crate::model::filter::{Leaf, Part, Sieve, Sign, Test};
+use crate::model::filter::{Leaf, Sieve, Test};
 use crate::model::percent;
 use crate::model::value::Type;
 
@@ -40,21 +40,9 @@ fn leaf(table: &Table, leaf: &Leaf) -> Option<Condition> {
             let other = |value: &Value| Some(is(Operator::NotEqual, spelled(value)?));
             Condition::And(values.iter().map(other).collect::<Option<_>>()?)
         }
-        Test::Order(sign, value) => {
-            let operator = match sign {
-                Sign::Less => Operator::Less,
-                Sign::LessOrEqual => Operator::LessOrEqual,
-                Sign::Greater => Operator::Greater,
-                Sign::GreaterOrEqual => Operator::GreaterOrEqual,
-            };
-            is(operator, spelled(value)?)
-        }
+        Test::Order(sign, value) => is((*sign).into(), spelled(value)?),
         Test::Text { part, text, expected: true } => {
-            let operator = match part {
-                Part::Start => Operator::StartsWith,
-                Part::End => Operator::EndsWith,
-                Part::Anywhere => Operator::Contains,
-            };
+            let operator = Operator::from(*part);
             // Characters that mean something else in patterns are no text to every service.
             let plain = !text.is_empty() && !text.contains(['%', '_', '*', '?', '\\', '[', ']', '^']);
             is(operator, Some(text.to_string()).filter(|text| plain && value::is_spelled(&Type::String, text))?)

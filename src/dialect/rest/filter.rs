@@ -11,7 +11,7 @@ use super::{is_part, is_tenants, spelling};
 use crate::api::{Field, FieldId, Nulls, Operator, Parameters, Rest, Shape, Table};
 use crate::dialect::value::{self, MAX_VALUE};
 use crate::dialect::{Added, Comparison, Condition, Query};
-use crate::model::filter::{Filter, Leaf, Part, Sieve, Sign, Test};
+use crate::model::filter::{Filter, Leaf, Sieve, Sign, Test};
 use crate::model::value::Type;
 use crate::model::{Name, Value, percent};
 
@@ -123,11 +123,7 @@ impl Adding<'_> {
             }
             Test::Order(sign, value) => self.order(id, kind, *sign, value).map(|exact| exact && self.drops_null(field)),
             Test::Text { part, text, expected: true } => {
-                let operator = match part {
-                    Part::Start => Operator::StartsWith,
-                    Part::End => Operator::EndsWith,
-                    Part::Anywhere => Operator::Contains,
-                };
+                let operator = Operator::from(*part);
                 // Characters that mean something else in patterns are no text to every upstream.
                 let plain = !text.contains(['%', '_', '*', '?', '\\', '[', ']', '^']);
                 let text = sayable(&Type::String, text.to_string()).filter(|_| plain)?;

@@ -14,7 +14,7 @@ mod tree;
 use crate::api::{FieldId, Operator, Rest, Shape, Table};
 use crate::dialect::pairs::{Pairs, number};
 use crate::dialect::{Added, Comparison, Condition, Query, Scope, sieve, value};
-use crate::model::filter::{Leaf, Part, Sieve, Sign, Test};
+use crate::model::filter::{Leaf, Sieve, Test};
 use crate::model::value::Type;
 use crate::model::{TenantScope, Value, percent};
 
@@ -177,21 +177,9 @@ fn leaf(table: &Table, leaf: &Leaf, list: usize) -> Option<Condition> {
             let other = |value: &Value| Some(is(Operator::NotEqual, spelled(value)?));
             Condition::And(values.iter().map(other).collect::<Option<_>>()?)
         }
-        Test::Order(sign, value) => {
-            let operator = match sign {
-                Sign::Less => Operator::Less,
-                Sign::LessOrEqual => Operator::LessOrEqual,
-                Sign::Greater => Operator::Greater,
-                Sign::GreaterOrEqual => Operator::GreaterOrEqual,
-            };
-            is(operator, spelled(value)?)
-        }
+        Test::Order(sign, value) => is((*sign).into(), spelled(value)?),
         Test::Text { part, text, expected } => {
-            let operator = match part {
-                Part::Start => Operator::StartsWith,
-                Part::End => Operator::EndsWith,
-                Part::Anywhere => Operator::Contains,
-            };
+            let operator = Operator::from(*part);
             let plain = tree::is_plain(text) && value::is_spelled(&Type::String, text);
             let said = is(operator, Some(text.to_string()).filter(|_| plain)?);
             if *expected { said } else { Condition::Not(Box::new(said)) }
