@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::client::Response;
 use crate::support::world::Setup;
-use crate::support::{Answer, Client, World};
+use crate::support::{Answer, World};
 
 const API: &str = "\
 api: crm
@@ -67,19 +66,8 @@ async fn world(api: &str) -> World {
     Setup { api: api.to_owned(), ..Setup::default() }.policy("contacts", POLICY).start().await
 }
 
-fn person(world: &World, role: &str) -> Client {
-    world.person("ann", &json!({ "roles": [role] }))
-}
-
 fn data(groups: &Value) -> Answer {
     Answer::json(200, json!({ "data": groups }).to_string())
-}
-
-fn plain(answer: &Response) -> (u16, String, String) {
-    let mut headers = answer.headers.clone();
-    headers.remove("x-request-id");
-    headers.remove("date");
-    (answer.status, format!("{headers:?}"), answer.text())
 }
 
 /// What the upstream was last asked, readable.
@@ -103,7 +91,7 @@ const OWN: &str = r#"{"organization_id":{"_eq":"acme"}},{"app_id":{"_eq":"shop"}
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_are_asked_for_beside_the_tenant_and_the_policies() {
     let world = world(API).await;
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     world.upstream.on("GET /items/contacts", [data(&json!([{ "count": "7" }]))]);
     for query in
         ["aggregate[count]=*", "aggregate[count][]=*", "aggregate[count][0]=*", "aggregate=%7B%22count%22:%22*%22%7D"]
@@ -146,8 +134,8 @@ async fn figures_are_asked_for_beside_the_tenant_and_the_policies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_of_what_is_not_clear_everywhere_are_refused_as_those_of_nothing() {
     let world = world(API).await;
-    let rep = person(&world, "rep");
-    let nothing = plain(&rep.get("/items/contacts?filter[nothing][_eq]=1").await);
+    let rep = world.role("rep");
+    let nothing = rep.get("/items/contacts?filter[nothing][_eq]=1").await.told();
     assert_eq!(nothing.0, 400);
     for query in [
         "aggregate[max]=ssn",
@@ -208,7 +196,7 @@ async fn figures_of_what_is_not_clear_everywhere_are_refused_as_those_of_nothing
         "groupBy=stage&having=1",
     ] {
         let got = rep.get(&format!("/items/contacts?{query}")).await;
-        assert_eq!(plain(&got), nothing, "{query}");
+        assert_eq!(got.told(), nothing, "{query}");
     }
     for (role, query) in [
         ("manager", "aggregate[count]=*"),
@@ -216,8 +204,8 @@ async fn figures_of_what_is_not_clear_everywhere_are_refused_as_those_of_nothing
         ("analyst", "aggregate[countDistinct]=name"),
         ("analyst", "aggregate[sum]=amount"),
     ] {
-        let got = person(&world, role).get(&format!("/items/contacts?{query}")).await;
-        assert_eq!(plain(&got), nothing, "{query} by {role}");
+        let got = world.role(role).get(&format!("/items/contacts?{query}")).await;
+        assert_eq!(got.told(), nothing, "{query} by {role}");
     }
     assert_eq!(rep.get("/items/contacts/1?aggregate[count]=*").await.status, 400);
     assert_eq!(world.upstream.lines(), [""; 0]);
@@ -229,10 +217,10 @@ async fn nothing_is_counted_where_the_database_may_take_other_tenants_for_the_sa
     for api in [API.replace("texts: exact", "texts: loose"), API.replace(", aggregates: true", "")] {
         let world = world(&api).await;
         world.upstream.on("GET /items/contacts", [data(&json!([{ "count": 7 }]))]);
-        let rep = person(&world, "rep");
-        let nothing = plain(&rep.get("/items/contacts?filter[nothing][_eq]=1").await);
+        let rep = world.role("rep");
+        let nothing = rep.get("/items/contacts?filter[nothing][_eq]=1").await.told();
         for query in ["aggregate[count]=*", "groupBy=stage", "aggregate[sum]=amount"] {
-            assert_eq!(plain(&rep.get(&format!("/items/contacts?{query}")).await), nothing, "{query}");
+            assert_eq!(rep.get(&format!("/items/contacts?{query}")).await.told(), nothing, "{query}");
         }
         assert_eq!((nothing.0, world.upstream.lines()), (400, Vec::new()));
         world.gateway.shutdown().await;
@@ -242,7 +230,7 @@ async fn nothing_is_counted_where_the_database_may_take_other_tenants_for_the_sa
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_with_anything_else_in_it_is_no_figure() {
     let world = world(API).await;
-    let client = person(&world, "rep");
+    let client = world.role("rep");
     for answer in [
         json!([{ "count": 1, "ssn": "SECRET" }]),
         json!([{ "id": 1, "ssn": "SECRET" }]),

@@ -111,6 +111,17 @@ fn of(world: &World, organization: &str) -> Client {
     world.person("ann", &json!({ "roles": ["rep"], "org_id": organization }))
 }
 
+/// An authority for servers, and what two tenants show of themselves.
+fn files<'a>(servers: &'a Authority, acme: &'a Issued, globex: &'a Issued) -> [(&'static str, &'a str); 5] {
+    [
+        ("ca.pem", &*servers.pem),
+        ("own-acme.pem", &*acme.pem),
+        ("own-acme.key", &*acme.key),
+        ("own-globex.pem", &*globex.pem),
+        ("own-globex.key", &*globex.key),
+    ]
+}
+
 fn server(authority: &Authority) -> Issued {
     authority.issue(&Wanted::dns(&["localhost"]))
 }
@@ -121,13 +132,7 @@ async fn no_two_tenants_share_a_connection_whatever_their_certificates_say() {
     let (servers, of_acme, of_globex) = (Authority::new(), Authority::new(), Authority::new());
     let alike = Wanted::dns(&["scrim.internal"]).serial(7);
     let (acme, globex) = (of_acme.issue(&alike), of_globex.issue(&alike));
-    let files = [
-        ("ca.pem", &*servers.pem),
-        ("own-acme.pem", &*acme.pem),
-        ("own-acme.key", &*acme.key),
-        ("own-globex.pem", &*globex.pem),
-        ("own-globex.key", &*globex.key),
-    ];
+    let files = files(&servers, &acme, &globex);
     let both = format!("{OWN}, protocols: [h2, http/1.1]");
     for (protocols, keys, closing) in
         [(&["http/1.1"][..], OWN, false), (&["http/1.1"], OWN, true), (&["h2", "http/1.1"], &*both, false)]
@@ -249,13 +254,7 @@ async fn a_reload_with_one_tenants_new_certificate_keeps_what_the_others_have() 
     let mutual = Mutual::start(&server(&servers), &[&clients], &["http/1.1"], false).await;
     let issue = |serial| clients.issue(&Wanted::dns(&["scrim.internal"]).serial(serial));
     let (acme, globex, next) = (issue(1), issue(2), issue(3));
-    let files = [
-        ("ca.pem", &*servers.pem),
-        ("own-acme.pem", &*acme.pem),
-        ("own-acme.key", &*acme.key),
-        ("own-globex.pem", &*globex.pem),
-        ("own-globex.key", &*globex.key),
-    ];
+    let files = files(&servers, &acme, &globex);
     let world = reaching(&mutual, OWN, &files).await;
     let asked = async |organization: &str| {
         let status = of(&world, organization).get("/contacts/1").await.status;
