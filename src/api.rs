@@ -155,7 +155,7 @@ pub struct Pocketbase {
     pub list: Records,
     pub record: Place,
     pub totals: Vec<Place>,
-    pub keep: Vec<Place>,
+    pub echoes: Vec<Place>,
     /// Records of a page where the client doesn't say how many.
     pub page: u64,
     pub max_page: u64,
@@ -175,7 +175,7 @@ impl Pocketbase {
             list: Records::Array(place("items")),
             record: Place::default(),
             totals: vec![place("totalItems"), place("totalPages")],
-            keep: vec![place("page"), place("perPage")],
+            echoes: vec![place("page"), place("perPage")],
             page,
             max_page,
         }

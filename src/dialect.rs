@@ -146,8 +146,10 @@ pub struct Envelope<'a> {
     pub record: &'a Place,
     /// What speaks of how many records there are in all.
     pub totals: &'a [Place],
-    /// Members that may pass; all others are removed.
+    /// Members that may pass where no record was dropped.
     pub keep: &'a [Place],
+    /// Members that repeat what was asked for. All others are removed.
+    pub echoes: &'a [Place],
 }
 
 /// How more than one page of a list can be asked for.

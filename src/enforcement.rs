@@ -298,6 +298,7 @@ impl<'a> Case<'a> {
                 records: records.clone(),
                 totals: if exports { Vec::new() } else { envelope.totals.to_vec() },
                 keep: if exports { Vec::new() } else { envelope.keep.to_vec() },
+                echoes: if exports { Vec::new() } else { envelope.echoes.to_vec() },
                 exact,
             },
             Records::Lines => Frame::Lines,

@@ -16,8 +16,9 @@
 //!   `finish` has succeeded can still refuse it.
 //! - [`Plan::streams`] says whether an answer may be sent before its end: a list may, a single record may not, for it
 //!   may have to vanish, and its key is only known from the tally.
-//! - A total passes only if the plan calls it exact. If one has passed before the records and then one of them is
-//!   dropped, the total was wrong: `push` fails ([`Unreadable::Count`]), while [`answer`] leaves the total out.
+//! - What may speak of all records, as totals do, passes only if the plan calls the list exact. If some has passed before
+//!   the records and then one of them is dropped, it was wrong: `push` fails ([`Unreadable::Count`]), while [`answer`]
+//!   leaves it out.
 //! - [`Frame::media_type`] is the content type of the answer; [`Frame::opening`], [`Frame::between`] and [`Frame::closing`]
 //!   make a new answer of records from several ones.
 
@@ -76,7 +77,7 @@ pub enum Unreadable {
     Trailing,
     #[error("larger than the limit")]
     TooLarge,
-    #[error("a total that was sent counts records that were dropped")]
+    #[error("what was sent may speak of records that were dropped")]
     Count,
 }
 
@@ -155,7 +156,7 @@ fn answer_to(job: &dyn Fn() -> Job, body: &[u8], limit: usize) -> Result<Redacte
         // It may stand before the records, and is known to be wrong only now.
         Err(Unreadable::Count) => {
             let mut job = job();
-            job.envelope.drop_total();
+            job.envelope.drop_totals();
             redacted(job)
         }
         done => done,

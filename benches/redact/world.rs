@@ -147,7 +147,8 @@ pub(crate) fn plan(more: usize) -> Arc<Plan> {
     let frame = Frame::List {
         records: place(&["data"]),
         totals: vec![place(&["meta", "total"])],
-        keep: vec![place(&["meta", "limit"])],
+        keep: Vec::new(),
+        echoes: vec![place(&["meta", "limit"])],
         exact: false,
     };
     let root = Lens { residual, fields: None, relations: Relations::new() };

@@ -70,7 +70,7 @@ impl Language for Directus {
     }
 
     fn envelope(&self) -> Envelope<'_> {
-        Envelope { list: &self.list, record: &self.record, totals: &self.totals, keep: &[] }
+        Envelope { list: &self.list, record: &self.record, totals: &self.totals, keep: &[], echoes: &[] }
     }
 
     fn paging(&self) -> Paging {

@@ -63,7 +63,8 @@ impl Language for Odata {
 
     fn envelope(&self) -> Envelope<'_> {
         // The context names what was selected, and links lead past the gateway: neither passes.
-        Envelope { list: &self.list, record: &self.record, totals: std::slice::from_ref(&self.total), keep: &[] }
+        let totals = std::slice::from_ref(&self.total);
+        Envelope { list: &self.list, record: &self.record, totals, keep: &[], echoes: &[] }
     }
 
     fn paging(&self) -> Paging {

@@ -77,7 +77,7 @@ impl Language for Pocketbase {
     }
 
     fn envelope(&self) -> Envelope<'_> {
-        Envelope { list: &self.list, record: &self.record, totals: &self.totals, keep: &self.keep }
+        Envelope { list: &self.list, record: &self.record, totals: &self.totals, keep: &[], echoes: &self.echoes }
     }
 
     fn paging(&self) -> Paging {

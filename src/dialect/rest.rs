@@ -64,7 +64,13 @@ impl Language for Rest {
     }
 
     fn envelope(&self) -> Envelope<'_> {
-        Envelope { list: &self.list, record: &self.record, totals: self.total.as_slice(), keep: &self.keep }
+        Envelope {
+            list: &self.list,
+            record: &self.record,
+            totals: self.total.as_slice(),
+            keep: &self.keep,
+            echoes: &[],
+        }
     }
 
     fn paging(&self) -> Paging {

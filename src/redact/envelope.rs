@@ -32,8 +32,10 @@ pub(super) enum Role {
     /// The whole answer is records, one a line.
     Lines,
     /// Passes if it is a scalar.
+    Echo,
+    /// The same, while no record was dropped.
     Scalar,
-    /// Passes if it is a number, also one in a string.
+    /// Passes if it is a number, also one in a string, while no record was dropped.
     Number,
     /// Never passes; named so that it can't occur twice.
     Nothing,
@@ -45,9 +47,12 @@ impl Envelope {
     pub(super) fn new(frame: &Frame) -> Self {
         let mut envelope = Self { nodes: vec![Node::default()] };
         match frame {
-            Frame::List { records, totals, keep, exact } => {
+            Frame::List { records, totals, keep, echoes, exact } => {
+                for place in echoes {
+                    envelope.insert(place, Role::Echo);
+                }
                 for place in keep {
-                    envelope.insert(place, Role::Scalar);
+                    envelope.insert(place, if *exact { Role::Scalar } else { Role::Nothing });
                 }
                 for place in totals {
                     envelope.insert(place, if *exact { Role::Number } else { Role::Nothing });
@@ -87,10 +92,10 @@ impl Envelope {
         }
     }
 
-    /// Lets no total pass.
-    pub(super) fn drop_total(&mut self) {
+    /// Lets nothing pass that may speak of a record that was dropped.
+    pub(super) fn drop_totals(&mut self) {
         for node in &mut self.nodes {
-            if node.role == Role::Number {
+            if node.role.counts() {
                 node.role = Role::Nothing;
             }
         }
@@ -135,10 +140,15 @@ impl Envelope {
 }
 
 impl Role {
+    /// Whether it passes only while no record was dropped.
+    pub(super) fn counts(self) -> bool {
+        matches!(self, Self::Scalar | Self::Number)
+    }
+
     /// Whether a value passes as it is.
     pub(super) fn passes(self, raw: &[u8]) -> bool {
         match self {
-            Self::Scalar => !matches!(raw.first(), Some(b'{' | b'[')),
+            Self::Echo | Self::Scalar => !matches!(raw.first(), Some(b'{' | b'[')),
             Self::Number => kind::decimal(raw).is_some(),
             Self::Inner | Self::List | Self::Record | Self::Lines | Self::Nothing => false,
         }

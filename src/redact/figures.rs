@@ -101,7 +101,13 @@ pub fn figures(expected: &Expected, body: &[u8]) -> Result<Figures, Unreadable> 
     let (skip, take) = expected.window.as_ref().map_or((0, usize::MAX), |window| (window.skip, window.take));
     let total = expected.window.as_ref().and_then(|window| window.total.0.first());
     let lead = total.and_then(|name| Some((&**name, i64::try_from(all.len()).ok()?)));
-    let frame = Frame::List { records: expected.groups.clone(), totals: Vec::new(), keep: Vec::new(), exact: true };
+    let frame = Frame::List {
+        records: expected.groups.clone(),
+        totals: Vec::new(),
+        keep: Vec::new(),
+        echoes: Vec::new(),
+        exact: true,
+    };
     let mut out = frame.opening_with(lead.as_slice());
     let mut told = 0;
     for group in all.iter().skip(skip).take(take) {

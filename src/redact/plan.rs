@@ -35,8 +35,10 @@ impl Plan {
 /// The envelope around the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// Records in an array at `records`. `totals` pass only if `exact`; members at `keep` pass; all others are removed.
-    List { records: Place, totals: Vec<Place>, keep: Vec<Place>, exact: bool },
+    /// Records in an array at `records`. Numbers at `totals` and scalars at `keep` may speak of any record there is: they
+    /// pass only if `exact` and while no record was dropped. Scalars at `echoes` say what was asked for, and pass. All other
+    /// members are removed.
+    List { records: Place, totals: Vec<Place>, keep: Vec<Place>, echoes: Vec<Place>, exact: bool },
     /// Records without an envelope, one a line (NDJSON).
     Lines,
     /// One record at the place.

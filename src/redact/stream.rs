@@ -97,7 +97,7 @@ pub(super) struct Stream {
     next: Next,
     open: Vec<Open>,
     sight: Sight,
-    /// A total has been kept.
+    /// Something has been kept that may speak of all records.
     counted: bool,
     /// Bytes that were taken.
     taken: u64,
@@ -448,9 +448,9 @@ impl Stream {
                 run.scan.value_from(byte)?;
                 Err(Unreadable::Shape)
             }
-            (Role::Scalar | Role::Number, _) => {
+            (Role::Echo | Role::Scalar | Role::Number, _) => {
                 let value = self.measured(run.scan.value_from(byte)?)?;
-                let counts = role == Role::Number;
+                let counts = role.counts();
                 if role.passes(value.of(run.scan.body())) && (!counts || self.kit.writer.kept_all()) {
                     self.counted |= counts;
                     self.keep(run);

@@ -63,6 +63,7 @@ impl Case<'_> {
                         records: records.clone(),
                         totals: envelope.totals.to_vec(),
                         keep: Vec::new(),
+                        echoes: Vec::new(),
                         exact: false,
                     },
                     Records::Lines => Frame::Lines,

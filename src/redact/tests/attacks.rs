@@ -131,7 +131,8 @@ fn no_spelling_of_a_record_lets_a_hidden_field_out() {
         ("\"name\":\"SECRET", Err(Incomplete)),
         (&deep, Err(Syntax)),
     ];
-    let bare = Frame::List { records: place(""), totals: Vec::new(), keep: Vec::new(), exact: false };
+    let bare =
+        Frame::List { records: place(""), totals: Vec::new(), keep: Vec::new(), echoes: Vec::new(), exact: false };
     for (members, expected) in cases {
         let expected = expected.map(|kept| format!("[{{{OWN}{kept}}}]"));
         attack(&bare, &format!("[{{{OWN},{members}}}]"), expected.as_deref().map_err(|e| *e));
@@ -197,7 +198,13 @@ fn bytes_that_are_no_text_are_refused_wherever_they_are() {
     for bytes in [&b"\xff"[..], b"\xc0\xae", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"] {
         for (before, after) in [("[{\"x\":\"", "\"}]"), ("[{\"", "\":1}]"), ("[", "]"), ("[]", "")] {
             let body = [before.as_bytes(), bytes, after.as_bytes()].concat();
-            let bare = Frame::List { records: place(""), totals: Vec::new(), keep: Vec::new(), exact: false };
+            let bare = Frame::List {
+                records: place(""),
+                totals: Vec::new(),
+                keep: Vec::new(),
+                echoes: Vec::new(),
+                exact: false,
+            };
             let expected = if before == "[]" { Unreadable::Trailing } else { Unreadable::Encoding };
             assert_eq!(redact(&bare, &body).unwrap_err(), expected, "{before}{bytes:?}{after}");
         }
@@ -274,5 +281,39 @@ fn nothing_stands_for_a_name_however_long_that_is() {
                 assert!(!valid && shown.is_err(), "{length} {odd:?} {seen}: {shown:?}");
             }
         }
+    }
+}
+
+#[test]
+fn what_an_upstream_tells_beside_records_passes_only_where_nothing_was_dropped() {
+    let own = format!(r#"{{"id":1,{OWN}}}"#);
+    let cursor = |records: &str| format!(r#"{{"next":"c2VjcmV0","data":[{records}],"meta":{{"page":1}}}}"#);
+    assert_eq!(redact(&list(true), cursor(&own).as_bytes()).expect("readable").0, cursor(&own));
+    let foreign = r#"{"id":2,"organization_id":"globex"}"#;
+    let bare = format!(r#"{{"data":[{own}],"meta":{{"page":1}}}}"#);
+    for body in
+        [cursor(&format!("{own},{foreign}")), format!(r#"{{"data":[{foreign},{own}],"next":"c","meta":{{"page":1}}}}"#)]
+    {
+        assert_eq!(redact(&list(true), body.as_bytes()).expect("readable").0, bare);
+        assert_eq!(redact(&list(false), body.as_bytes()).expect("readable").0, bare);
+    }
+    // Whether any will be dropped is not known where the list isn't exact.
+    assert_eq!(redact(&list(false), cursor(&own).as_bytes()).expect("readable").0, bare);
+    let told = cursor(&format!("{own},{foreign}"));
+    assert_eq!(in_chunks(&list(true), told.as_bytes(), &[]), Err(Unreadable::Count), "it had left");
+}
+
+#[test]
+fn a_record_has_only_so_many_members_that_change() {
+    let most = record::MAX_ENTRIES;
+    let undeclared = |count: usize| format!("[{{{OWN}{}}}]", r#","":0"#.repeat(count));
+    let related = |count: usize| format!(r#"[{{{OWN},"notes":[{{}}{}]}}]"#, ",{}".repeat(count));
+    let frame = Frame::List { records: place(""), totals: vec![], keep: vec![], echoes: vec![], exact: false };
+    for body in [undeclared(most - 16), related(most - 16)] {
+        assert!(redact(&frame, body.as_bytes()).is_ok());
+    }
+    for body in [undeclared(most + 1), related(most)] {
+        assert_eq!(redact(&frame, body.as_bytes()), Err(Unreadable::TooLarge));
+        assert_eq!(in_chunks(&frame, body.as_bytes(), &[1000, 2000]), Err(Unreadable::TooLarge));
     }
 }

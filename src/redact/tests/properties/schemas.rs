@@ -311,7 +311,7 @@ proptest! {
         let frame = if lines {
             Frame::Lines
         } else {
-            Frame::List { records: place(dice.pick(&["", "a.b"])), totals: Vec::new(), keep: Vec::new(), exact: false }
+            Frame::List { records: place(dice.pick(&["", "a.b"])), totals: Vec::new(), keep: Vec::new(), echoes: Vec::new(), exact: false }
         };
         let mut printed = Vec::new();
         for record in &records {
