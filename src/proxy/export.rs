@@ -1,7 +1,8 @@
 //! Lists as CSV (RFC 4180): the rows that the JSON would show, a column for each field that may show on any of them.
 //!
 //! Whoever opens the file in a spreadsheet runs what its cells say. A text that such a program could take for a formula
-//! gets an apostrophe before it, after which none of them does. JSON numbers are no text and stay as they are; so do texts
+//! gets an apostrophe before it, after which none of them does; so does what stands behind a semicolon, a tab or the end of a
+//! line in it, for a program that expects these between cells (as in countries with decimal commas) minds no quotes within one. JSON numbers are no text and stay as they are; so do texts
 //! of a declared decimal that are one. Lists, maps and free JSON stand in their cell as JSON text. Null, a field that does
 //! not show on this row and an empty text are one and the same empty cell.
 
@@ -107,19 +108,32 @@ fn end(writer: &mut Writer<&mut Vec<u8>>) -> Result<(), Unreadable> {
 
 /// The text as no spreadsheet runs it.
 fn harmless(text: &str, decimal: bool) -> std::borrow::Cow<'_, str> {
-    if is_formula(text) && !(decimal && Decimal::parse(text).is_some()) {
-        format!("'{text}").into()
-    } else {
-        text.into()
+    let is_plain = !is_formula(text) && !text.contains(SEPARATORS);
+    if is_plain || decimal && Decimal::parse(text).is_some() {
+        return text.into();
     }
+    let mut out = String::with_capacity(text.len() + 1);
+    for (number, part) in text.split_inclusive(SEPARATORS).enumerate() {
+        let begins = if number == 0 { is_formula(text) } else { begins_formula(part) };
+        out.extend(begins.then_some('\''));
+        out.push_str(part);
+    }
+    out.into()
 }
+
+/// What programs that read CSV take for the end of a cell or of a row, beside the comma.
+const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
 
 /// Whether a spreadsheet may take a text for a formula. Some skip what is not seen at its beginning, and some read the wide
 /// forms that East Asian keyboards have.
 fn is_formula(text: &str) -> bool {
+    text.starts_with(['\t', '\r', '\n']) || begins_formula(text)
+}
+
+fn begins_formula(text: &str) -> bool {
     let unseen = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}');
     let first = text.trim_start_matches(unseen).chars().next();
-    text.starts_with(['\t', '\r', '\n']) || first.is_some_and(|c| "=+-@＝＋－＠".contains(c))
+    first.is_some_and(|c| "=+-@＝＋－＠".contains(c))
 }
 
 #[cfg(test)]
@@ -134,8 +148,6 @@ mod tests {
             "+49 30 1234",
             "-2+3",
             "@SUM(A1)",
-            "\t=1",
-            "\r=1",
             "\n",
             "\ttext",
             " =1",
@@ -152,6 +164,24 @@ mod tests {
         }
         for text in ["", "a=1", "1-2", "'=1", "\"=1", "ä@b.example", " text", "{\"a\":\"=1\"}", "#=1"] {
             assert_eq!(harmless(text, false), text);
+        }
+    }
+
+    #[test]
+    fn what_could_become_a_cell_of_its_own_is_treated_as_one() {
+        for (text, safe) in [
+            ("x;=1+1", "x;'=1+1"),
+            ("\t=1", "'\t'=1"),
+            ("\r=1", "'\r'=1"),
+            ("x\t=1;@y", "x\t'=1;'@y"),
+            ("x\n=1\n", "x\n'=1\n"),
+            ("x\r\n\u{feff}-1", "x\r\n'\u{feff}-1"),
+            ("=1;=2", "'=1;'=2"),
+            ("x; =1", "x;' =1"),
+            ("a;b;1-2\nc", "a;b;1-2\nc"),
+            ("a,=1", "a,=1"),
+        ] {
+            assert_eq!(harmless(text, false), safe, "{text:?}");
         }
     }
 

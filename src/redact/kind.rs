@@ -119,7 +119,7 @@ pub(super) fn shows(kind: &Type, raw: &[u8]) -> bool {
     }
 }
 
-/// Whether the value can be read as its type.
+/// Whether the value can be read as its type, in a spelling that every reader takes for the same.
 pub(super) fn fits(kind: &Type, raw: &[u8]) -> bool {
     let text = || text::string(raw);
     match kind {
@@ -128,12 +128,51 @@ pub(super) fn fits(kind: &Type, raw: &[u8]) -> bool {
         Type::Double => is_number(raw) && double(raw).is_some(),
         Type::Decimal => decimal(raw).is_some(),
         Type::Bool | Type::String => shows(kind, raw),
-        Type::Timestamp => text().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
-        Type::Date => text().is_some_and(|text| text.len() == "2024-05-01".len() && text.parse::<Date>().is_ok()),
+        Type::Timestamp => text().is_some_and(|text| is_timestamp(&text)),
+        Type::Date => text().is_some_and(|text| matches_shape(text.as_bytes(), DATE) && text.parse::<Date>().is_ok()),
         Type::Duration => text().is_some_and(|text| text.parse::<SignedDuration>().is_ok()),
         Type::List(of) => all(raw, b'[', |item| fits(of, item)),
         Type::Map(of) => all(raw, b'{', |item| fits(of, item)),
     }
+}
+
+/// Digits for zeros, all else as it stands.
+const DATE: &[u8] = b"0000-00-00";
+
+/// Whether a text is a point in time as RFC 3339, section 5.6, spells it; a space may stand for the `T`. There are other
+/// spellings, which some upstreams read as another time, or as none. Of a leap second there is more than one reading.
+fn is_timestamp(text: &str) -> bool {
+    let well_formed = || {
+        let (date, rest) = text.as_bytes().split_at_checked(DATE.len())?;
+        let (separator, rest) = rest.split_first()?;
+        let (time, rest) = rest.split_at_checked("00:00:00".len())?;
+        let fraction = |rest: &[u8]| rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let offset = match rest {
+            [b'.', rest @ ..] => rest.get(fraction(rest)..).filter(|_| (1..=9).contains(&fraction(rest)))?,
+            rest => rest,
+        };
+        let is_offset = match offset {
+            [b'Z' | b'z'] => true,
+            [b'+' | b'-', offset @ ..] => matches_shape(offset, b"00:00"),
+            _ => false,
+        };
+        let is_leap = time.ends_with(b":60");
+        let is_time = matches!(separator, b'T' | b't' | b' ') && matches_shape(time, b"00:00:00") && !is_leap;
+        (matches_shape(date, DATE) && is_time && is_offset).then_some(())
+    };
+    well_formed().is_some() && text.parse::<Timestamp>().is_ok()
+}
+
+fn matches_shape(text: &[u8], shape: &[u8]) -> bool {
+    let matches = |(byte, shape): (&u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
+    text.len() == shape.len() && text.iter().zip(shape).all(matches)
+}
+
+/// Whether a number, or one in a string, stays what it is where it is held as a 64-bit float.
+pub(super) fn is_kept_by_double(raw: &[u8]) -> bool {
+    let text = if is_number(raw) { std::str::from_utf8(raw).ok().map(Into::into) } else { text::string(raw) };
+    let held = text.and_then(|text| text.parse::<f64>().ok());
+    held.is_some_and(|held| Decimal::parse(&held.to_string()) == decimal(raw))
 }
 
 pub(super) fn is_number(raw: &[u8]) -> bool {

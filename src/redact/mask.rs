@@ -120,8 +120,8 @@ impl Masking {
 /// What stands for what isn't shown.
 const STARS: &[u8] = b"***";
 
-/// `a***@example.com` of an address, else the first letter of each word. Words of one letter show nothing: a text of
-/// such words would be shown whole.
+/// `a***@example.com` of an address, else the first letter of each word. What is one letter shows nothing of it: it would be
+/// shown whole.
 fn partial(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
     if let Some((first, domain)) = text::plain(raw).and_then(plain_address) {
         // As one part, for each costs a call.
@@ -137,7 +137,9 @@ fn partial(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
         && !local.contains(char::is_whitespace)
         && is_domain(domain)
     {
-        text::escape_char(first, out);
+        if first != '*' && local.chars().nth(1).is_some() {
+            text::escape_char(first, out);
+        }
         out.extend_from_slice(STARS);
         out.push(b'@');
         out.extend_from_slice(domain.as_bytes());
@@ -167,8 +169,9 @@ fn partial(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
 fn plain_address(text: &[u8]) -> Option<(u8, &[u8])> {
     let at = memchr::memchr(b'@', text)?;
     let (local, domain) = (text.get(..at)?, text.get(at + 1..)?);
-    let first = *local.first()?;
-    (!local.contains(&b' ') && is_ascii_domain(domain)).then_some((first, domain))
+    let (first, more) = local.split_first()?;
+    let is_shown = *first != b'*' && !more.is_empty() && first.is_ascii();
+    (is_shown && !local.contains(&b' ') && is_ascii_domain(domain)).then_some((*first, domain))
 }
 
 /// What follows an `@` is shown whole, so it must look like nothing but a domain.
@@ -194,8 +197,15 @@ fn is_ascii_domain(text: &[u8]) -> bool {
 
 /// The last four characters, of a text or of a number's digits, if there are twice as many.
 fn last4(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let digits = || Some(raw).filter(|raw| kind::is_number(raw));
-    if let Some(plain) = text::plain(raw).or_else(digits) {
+    let digits: Vec<u8>;
+    let plain = match text::plain(raw) {
+        None if kind::is_number(raw) => {
+            digits = raw.iter().copied().filter(u8::is_ascii_digit).collect();
+            Some(&digits[..])
+        }
+        plain => plain,
+    };
+    if let Some(plain) = plain {
         match plain.last_chunk() {
             Some([a, b, c, d]) if plain.len() >= 8 => {
                 out.extend_from_slice(&[b'"', b'*', b'*', b'*', *a, *b, *c, *d, b'"']);

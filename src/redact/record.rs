@@ -79,6 +79,20 @@ impl Judged {
     }
 }
 
+/// Entries of one outermost record; one that has more is refused. Those of a list of related records can be so short that
+/// they would take many times the memory that the body does.
+pub(super) const MAX_ENTRIES: usize = 1 << 16;
+
+/// Adds an entry.
+#[inline(always)]
+fn add(entries: &mut Vec<Entry>, entry: Entry) -> Result<(), Unreadable> {
+    if entries.len() >= MAX_ENTRIES {
+        return Err(Unreadable::TooLarge);
+    }
+    entries.push(entry);
+    Ok(())
+}
+
 /// What was read of the outermost record, and what it takes to read the next one without asking for memory.
 #[derive(Default)]
 pub(super) struct Reader<'b> {
@@ -264,7 +278,7 @@ impl<'v> Reading<'_, '_, 'v> {
                 let number = self.reader.entries.len();
                 if is_told {
                     let entry = self.entry(Span { start: name, end: value }, value, place.before, kind);
-                    self.reader.entries.push(Entry { field: known.field(), ..entry });
+                    add(&mut self.reader.entries, Entry { field: known.field(), ..entry })?;
                 }
                 self.scan.go(value);
                 // Of what isn't declared, only a container is looked into.
@@ -369,7 +383,7 @@ impl<'v> Reading<'_, '_, 'v> {
             let entry =
                 self.entry(Span { start: key.start, end: value }, value, before.unwrap_or(key.start), Kinds::of(byte));
             let child = self.reader.entries.len();
-            self.reader.entries.push(Entry { field, ..entry });
+            add(&mut self.reader.entries, Entry { field, ..entry })?;
             let end = match field {
                 None => self.scan.value_from(byte)?.end,
                 Some(FieldId(of)) => {
@@ -405,7 +419,8 @@ impl<'v> Reading<'_, '_, 'v> {
             }
             let entry = self.reader.entries.len();
             let at = self.scan.position();
-            self.reader.entries.push(self.entry(Span { start: at, end: at }, at, at, Kinds::OBJECT));
+            let element = self.entry(Span { start: at, end: at }, at, at, Kinds::OBJECT);
+            add(&mut self.reader.entries, element)?;
             let value = self.record(related, self.tracks.len())?;
             self.is_record(entry);
             self.close(entry, value.end);

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::parts::walk;
 use super::scan::{Scan, Span};
 use super::{kind, text};
-use crate::api::{FieldId, Shape, Table};
+use crate::api::{FieldId, Push, Shape, Table};
 use crate::model::Value;
 use crate::model::value::Type;
 use crate::redact::Unreadable;
@@ -40,7 +40,7 @@ pub fn read<'b>(body: &'b [u8], table: &Table, depth: usize) -> Result<Changes<'
     Ok(changes)
 }
 
-/// Whether a raw value has the field's declared type (null only where nullable).
+/// Whether a raw value has the field's declared type (null only where nullable), and the upstream would hold this very value.
 pub fn fits(table: &Table, field: FieldId, raw: &[u8]) -> bool {
     let field = table.field(field);
     match &field.shape {
@@ -48,6 +48,12 @@ pub fn fits(table: &Table, field: FieldId, raw: &[u8]) -> bool {
         // Of any other type an empty text is no value.
         Shape::Plain(of) if raw == b"\"\"" && table.empty_is_null && *of != Type::Json => {
             field.nullable || *of == Type::String
+        }
+        // What was judged would not be what is held.
+        Shape::Plain(Type::Int | Type::Decimal)
+            if field.push == Some(Push::Double) && !kind::is_kept_by_double(raw) =>
+        {
+            false
         }
         Shape::Plain(of) => kind::fits(of, raw),
         Shape::One { .. } | Shape::Many { .. } => false,

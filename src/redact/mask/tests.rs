@@ -40,6 +40,11 @@ fn partial_shows_a_first_letter_and_a_domain() {
         (r#""A B C""#, r#""*** *** ***""#),
         (r#""""#, r#""***""#),
         (r#""a***@example.com""#, r#""a***@example.com""#),
+        (r#""a@example.com""#, r#""***@example.com""#),
+        (r#""é@example.com""#, r#""***@example.com""#),
+        (r#""éa@example.com""#, r#""é***@example.com""#),
+        (r#""***@example.com""#, r#""***@example.com""#),
+        (r#""\u0061@example.com""#, r#""***@example.com""#),
         (r#""M*** S***""#, r#""M*** S***""#),
         ("null", "null"),
     ] {
@@ -59,6 +64,10 @@ fn last4_shows_nothing_of_a_short_value() {
         ("string", r#""abcdefg\"\\\n\u0001""#, r#""***\"\\\u000a\u0001""#),
         ("int", "123456789", r#""***6789""#),
         ("int", "1234", r#""***""#),
+        ("int", "-1234567", r#""***""#),
+        ("int", "-12345678", r#""***5678""#),
+        ("decimal", "12345.6", r#""***""#),
+        ("decimal", "-123456.78", r#""***5678""#),
         ("string", "null", "null"),
         ("bool", "true", "removed"),
     ] {

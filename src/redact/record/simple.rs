@@ -3,7 +3,7 @@
 //! It takes members as long as each is the expected one and stands near; whatever else comes is left to its caller. What
 //! is told of a member is the same wherever it was met.
 
-use super::{Entry, Inside, Reader};
+use super::{Entry, Inside, Reader, add};
 use crate::policy::Slots;
 use crate::redact::expect::{Expected, Known, Member, Place};
 use crate::redact::kind::{self, Kinds};
@@ -116,7 +116,7 @@ impl Row<'_, '_> {
         if self.is_full || !is_kept && !known.keeps().has(kind) {
             let (span, before, field) = (Span { start: place.at, end }, place.before, known.field());
             let next = self.entries.len() + 1;
-            self.entries.push(Entry { span, value, before, next, inside: Inside::Nothing, field, kind });
+            add(self.entries, Entry { span, value, before, next, inside: Inside::Nothing, field, kind })?;
         }
         Ok(())
     }

@@ -57,7 +57,35 @@ fn values_fit_their_declared_type_or_not() {
         ("id", &["1", "-9223372036854775808", "null"][..], &["1.0", "1e3", "\"1\"", "9223372036854775808", "[1]"][..]),
         ("name", &["\"\"", "\"a\""], &["null", "1", "[\"a\"]", "{}"]),
         ("amount", &["1", "1.50", "\"12.50\"", "1e5"], &["\"x\"", "true", "\"\"", "1e9999999"]),
-        ("created_at", &["\"2024-05-17T10:11:12Z\""], &["\"2024-05-17\"", "\"soon\"", "1"]),
+        (
+            "created_at",
+            &[
+                "\"2024-05-17T10:11:12Z\"",
+                "\"2024-05-17t10:11:12.123456789+02:00\"",
+                "\"2024-05-17 10:11:12.5z\"",
+                "\"2024-02-29T23:59:59-00:00\"",
+            ],
+            // Of those that jiff takes, many an upstream reads something else, or nothing.
+            &[
+                "\"2024-05-17\"",
+                "\"soon\"",
+                "1",
+                "\"2030-01-01T00:00:00+00:00[UTC]\"",
+                "\"20300101T000000Z\"",
+                "\"2030-01-01T00:00:00,5Z\"",
+                "\"+002030-01-01T00:00Z\"",
+                "\"2030-01-01T00:00Z\"",
+                "\"2030-01-01T00:00:60Z\"",
+                "\"2030-01-01T00:00:00.Z\"",
+                "\"2030-01-01T00:00:00+0000\"",
+                "\"2030-01-01T00:00:00+00\"",
+                "\"2030-02-29T00:00:00Z\"",
+                "\"2030-01-01T24:00:00Z\"",
+                "\" 2030-01-01T00:00:00Z\"",
+                "\"2030-01-01T00:00:00\"",
+                "\"\"",
+            ],
+        ),
         ("tags", &["[]", "[\"a\",\"b\"]"], &["\"a\"", "[1]", "[null]", "{}"]),
         ("prefs", &["{}", "1", "null"], &[]),
         ("account", &[], &["null", "{}", "1"]),
@@ -116,4 +144,17 @@ fn objects_and_merges_keep_what_they_were_given() {
     assert_eq!(merged("{}", &[("a", b"1"), ("a", b"2")]), Err(Unreadable::Duplicate));
     assert_eq!(merged("{}", &[("a", b"1,\"b\":2")]), Err(Unreadable::Trailing));
     assert_eq!(merged("[]", &[]), Err(Unreadable::Shape));
+}
+
+#[test]
+fn a_number_that_a_float_would_change_is_not_written_where_one_holds_it() {
+    let catalog = catalog();
+    let table = catalog.table(CONTACTS);
+    let field = table.field_named("amount").expect("declared");
+    for raw in ["0.1", "\"12.50\"", "9007199254740992", "-0", "1e300", "123456789.125", "-1.5e-7"] {
+        assert!(fits(table, field, raw.as_bytes()), "{raw}");
+    }
+    for raw in ["99.9999999999999999999999", "9007199254740993", "\"0.1000000000000000055511\"", "1e400", "-1e-400"] {
+        assert!(!fits(table, field, raw.as_bytes()), "{raw}");
+    }
 }
