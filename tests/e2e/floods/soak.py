@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
 """Full load for long, of all kinds, with a reload and a fresh audit log every minute: nothing may grow.
 
-    tests/e2e/floods/soak.py [--seconds 1200] [--load 2]
+    tests/e2e/floods/soak.py [--seconds 1200] [--load 2] [--samples FILE]
 
-After a warm-up of a quarter of the time it fails where memory grows by more than 1 MiB in ten minutes (the slope of a line
-through all samples), where there are more open files or tasks than could be in use, or more at the end than at the
+After a warm-up of a quarter of the time it fails where memory grows by more than 1 MiB in ten minutes, where there are more open files or tasks than could be in use, or more at the end than at the
 beginning, or where a request fails. Of less than ten minutes, no slope can be told from noise: memory may then be 12 MiB more
 in the last third than in the first. SCRIM_BIN: the binary (default: target/release/scrim).
 """
 
 import argparse
+import itertools
 import os
 import signal
 import statistics
 import sys
 import time
+from pathlib import Path
 
 from world import Load, World
 
@@ -29,9 +30,13 @@ def sample(world):
 
 
 def slope(samples):
-    """Bytes a second, by least squares."""
-    times, sizes = [s[0] for s in samples], [s[1] for s in samples]
-    return statistics.linear_regression(times, sizes).slope
+    """Bytes a second: the median of the slopes between any two minutes (Theil and Sen). Where large answers meet, memory
+    goes up by some MiB and is given back over minutes; by least squares one such peak near the end would be growth."""
+    minutes = {}
+    for time_of, size, *_ in samples:
+        minutes.setdefault(int((time_of - samples[0][0]) // 60), []).append(size)
+    sizes = [(minute * 60, statistics.median(sizes)) for minute, sizes in minutes.items()]
+    return statistics.median((b - a) / (t - s) for (s, a), (t, b) in itertools.combinations(sizes, 2))
 
 
 def thirds(samples, of):
@@ -80,6 +85,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1200)
     parser.add_argument("--load", type=int, default=2, help="processes of clients")
+    parser.add_argument("--samples", help="where all of them go: seconds, bytes, files, tasks")
     arguments = parser.parse_args()
     world = World()
     try:
@@ -90,6 +96,9 @@ def main():
         asked = [sample for load in loads for sample in load.samples()]
         for load in loads:
             load.end()
+        if arguments.samples:
+            lines = (",".join(f"{value:.6g}" if number == 0 else f"{value:.0f}" for number, value in enumerate(s)) for s in samples)
+            Path(arguments.samples).write_text("\n".join(lines) + "\n")
         wrong, said = judge(samples, arguments.load)
         failed = [sample for sample in asked if sample[2] not in USUAL]
         if failed:
