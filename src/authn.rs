@@ -65,6 +65,8 @@ pub struct Authenticator {
     generation: Arc<AtomicU64>,
     verified: Cache<([u8; 32], u64), Cached>,
     proofs: Proofs,
+    /// Under which clients reach the gateway, if that is said.
+    origins: Vec<Name>,
     warnings: Vec<Diagnostic>,
     metrics: Metrics,
     clock: Clock,
@@ -199,6 +201,7 @@ impl Authenticator {
             generation,
             verified,
             proofs,
+            origins: parts.authn.origins.clone(),
             warnings,
             metrics,
             clock,
@@ -286,7 +289,7 @@ impl Authenticator {
                 (Some(peer), Some(clients)) => {
                     let principal = clients.authenticate(peer)?;
                     self.check_principal(&principal)?;
-                    if site::is_foreign(presented) {
+                    if site::is_foreign(presented, &self.origins) {
                         return Err(Refused::CrossSite);
                     }
                     Ok(Authenticated { principal, remembered: false, nonce: None, key: None })
@@ -308,7 +311,7 @@ impl Authenticator {
                 let (Some(proof), None) = (proofs.next(), proofs.next()) else { return Err(Refused::Proof) };
                 let proof = proof.to_str().map_err(|_| Refused::Proof)?;
                 let at = presented.since.unwrap_or_else(|| self.clock.now().as_second());
-                let proof = Proof::check(proof, token, presented, at)?;
+                let proof = Proof::check(proof, token, presented, &self.origins, at)?;
                 let found = self.token(token, presented, Some(&proof)).await?;
                 // Last, so that only whoever holds a token and its key takes room.
                 if presented.since.is_none() {

@@ -138,6 +138,8 @@ pub struct PrincipalSchema {
 
 #[derive(Debug, Default)]
 pub struct Authn {
+    /// Under which origins clients reach the gateway, as browsers write them. Empty: that is not said.
+    pub origins: Vec<Name>,
     pub jwt: Vec<JwtIssuer>,
     pub api_keys: Option<ApiKeys>,
     pub introspection: Option<Introspection>,

@@ -1,6 +1,7 @@
 //! Proofs that whoever sends a token holds the key that it is bound to (DPoP, RFC 9449).
 //!
-//! A proof is for one request: its method, its URL, its token, about now, and once. Proofs that were used are remembered
+//! A proof is for one request: its method, its URL, its token, about now, and once. Its URL is one of the gateway's own as the
+//! configuration says them: a request's word on its host is the sender's, who may have got the proof as somebody else. Proofs that were used are remembered
 //! for as long as they would be accepted; when there is no room to remember one, it is not accepted. Each caller has room of
 //! their own, so that one who sends without end leaves the others theirs.
 
@@ -20,7 +21,7 @@ use super::nonce::{Nonces, Repeated};
 use super::{Nonce, Presented, Refused, sha256};
 use crate::canonical;
 use crate::config::Algorithm;
-use crate::model::Principal;
+use crate::model::{Name, Principal};
 
 /// How many seconds a proof may be older, or newer, than now.
 const WINDOW: i64 = 60;
@@ -65,8 +66,14 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// Reads and checks a proof for a request with a token.
-    pub(super) fn check(proof: &str, token: &str, presented: &Presented<'_>, now: i64) -> Result<Self, Refused> {
+    /// Reads and checks a proof for a request with a token. `origins`: the gateway's own.
+    pub(super) fn check(
+        proof: &str,
+        token: &str,
+        presented: &Presented<'_>,
+        origins: &[Name],
+        now: i64,
+    ) -> Result<Self, Refused> {
         if proof.len() > MAX_PROOF {
             return Err(Refused::Proof);
         }
@@ -96,7 +103,7 @@ impl Proof {
         if text(&claims, "htm").as_deref() != Some(presented.request.method.as_str()) {
             return Err(Refused::Proof);
         }
-        if !text(&claims, "htu").is_some_and(|url| is_of(&url, presented)) {
+        if !text(&claims, "htu").is_some_and(|url| is_of(&url, presented, origins)) {
             return Err(Refused::Proof);
         }
         let hash = URL_SAFE_NO_PAD.encode(sha256(token.as_bytes()));
@@ -162,21 +169,21 @@ impl Proofs {
     }
 }
 
-/// Whether a proof's URL is the request's, without query and fragment (section 4.3). Over TLS it is one of https; behind
-/// something else that ends TLS, it may be.
-fn is_of(url: &str, presented: &Presented<'_>) -> bool {
+/// Whether a proof's URL is the request's, without query and fragment (section 4.3): under an origin of the gateway's own,
+/// whatever the request says of its host. Over TLS it is one of https; behind something else that ends TLS, it may be.
+fn is_of(url: &str, presented: &Presented<'_>, origins: &[Name]) -> bool {
     let Ok(uri) = url.split(['?', '#']).next().unwrap_or_default().parse::<Uri>() else { return false };
-    let default = match uri.scheme_str() {
-        Some("https") => ":443",
-        Some("http") if !presented.over_tls => ":80",
+    let (scheme, default) = match uri.scheme_str() {
+        Some("https") => ("https://", ":443"),
+        Some("http") if !presented.over_tls => ("http://", ":80"),
         _ => return false,
     };
     let Some(authority) = uri.authority().map(|authority| authority.as_str().to_ascii_lowercase()) else {
         return false;
     };
-    let without_default = |host: &str| host.strip_suffix(default).unwrap_or(host).to_owned();
-    let same_host = without_default(&authority) == without_default(&presented.request.host);
-    same_host && canonical::path(uri.path()).as_deref() == Some(&*presented.request.path())
+    let host = authority.strip_suffix(default).unwrap_or(&authority);
+    let is_own = origins.iter().any(|own| own.strip_prefix(scheme) == Some(host));
+    is_own && canonical::path(uri.path()).as_deref() == Some(&*presented.request.path())
 }
 
 fn object(part: &str) -> Result<Json, Refused> {

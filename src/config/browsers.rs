@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::raw::{distinct, duration, is_origin};
 use super::{Cors, Hsts};
+use crate::model::Name;
 use crate::yaml::{Node, Reader};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -31,17 +32,19 @@ pub(super) fn hsts(node: &Node, reader: &mut Reader) -> Hsts {
 }
 
 /// Origins are named in full: a pattern that means one host too many opens the API to it.
+pub(super) fn origins(node: Option<&Node>, reader: &mut Reader) -> Vec<Name> {
+    let texts = distinct(node, "`origins`", reader);
+    for text in texts.iter().filter(|text| !is_origin(&text.value)) {
+        let message = format!("`{}` is not an origin as browsers send it", text.value);
+        reader.error("bad-origin", &text.span, message).help =
+            Some("scheme, host and a port that is not the scheme's own: https://app.example.com".to_owned());
+    }
+    texts.iter().map(|text| text.value.as_str().into()).collect()
+}
+
 pub(super) fn cors(node: &Node, reader: &mut Reader) -> Cors {
     let mut fields = reader.fields(node, "`cors`");
-    let mut cors = Cors { origins: Vec::new(), max_age: HOUR / 6 };
-    for text in distinct(fields.require("origins", reader), "`origins`", reader) {
-        if !is_origin(&text.value) {
-            let message = format!("`{}` is not an origin as browsers send it", text.value);
-            reader.error("bad-origin", &text.span, message).help =
-                Some("scheme, host and a port that is not the scheme's own: https://app.example.com".to_owned());
-        }
-        cors.origins.push(text.value.as_str().into());
-    }
+    let mut cors = Cors { origins: origins(fields.require("origins", reader), reader), max_age: HOUR / 6 };
     let most = Duration::ZERO..=24 * HOUR;
     if let Some(found) = fields.take("max_age").and_then(|node| duration(node, "`max_age`", most, reader)) {
         cors.max_age = found;

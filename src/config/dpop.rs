@@ -31,13 +31,21 @@ pub struct Nonces {
     pub secrets: Vec<Secret>,
 }
 
-/// `dpop`.
+/// `dpop`. `has_origins`: it is said elsewhere whose URLs proofs may be for. What a request calls its host is no measure: whoever
+/// got a proof for a host of theirs would call this one so.
 pub(super) fn proofs(
     node: Option<&Node>,
+    has_origins: bool,
     secrets: &mut Secrets,
     reader: &mut Reader,
 ) -> Option<(Proofs, Option<Nonces>)> {
     let Some(node) = node else { return Some((Proofs::Unused, None)) };
+    if !has_origins {
+        let message = "`dpop` needs `origins` in `authn`: proofs are for URLs of the gateway's own";
+        reader.error("missing-key", &node.span, message).help = Some(
+            "origins: [\"https://crm.example.com\"], as clients write it, beside `jwt` or `introspection`".to_owned(),
+        );
+    }
     if !matches!(node.value, Value::Map(_)) {
         return word(node, "`dpop`", reader).map(|proofs| (proofs, None));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use super::browsers::origins;
 use super::raw::{self, claim_path, distinct, duration, identifier, name, path, text};
 use super::secrets::Secrets;
 use super::tokens::{Context, introspection, jwt_issuer};
@@ -53,10 +54,13 @@ pub(super) fn authn(
     reader: &mut Reader,
 ) -> Authn {
     let mut fields = reader.fields(node, "`authn`");
+    let named = fields.take("origins");
+    let context = Context { folder, schema, dimensions, has_origins: named.is_some() };
+    let origins = origins(named, reader);
     let mut jwt: Vec<JwtIssuer> = Vec::new();
     let issuers = fields.take("jwt").map_or(&[][..], |node| reader.list(node, "`jwt`"));
     for node in issuers {
-        let Some((issuer, organizations)) = jwt_issuer(node, folder, schema, dimensions, secrets, reader) else {
+        let Some((issuer, organizations)) = jwt_issuer(node, context, secrets, reader) else {
             continue;
         };
         if jwt.iter().any(|other| other.issuer == issuer.issuer) {
@@ -77,7 +81,6 @@ pub(super) fn authn(
         Some(ApiKeys { file: file?, key: key?, ids })
     });
     let node = fields.take("introspection");
-    let context = Context { folder, schema, dimensions };
     let introspection = node.and_then(|node| introspection(node, context, &jwt, secrets, reader));
     let revocations = fields.take("revocations").and_then(|node| {
         let mut fields = reader.fields(node, "`revocations`");
@@ -98,7 +101,7 @@ pub(super) fn authn(
         Some(ClientCertificates { file: file?, ids, authorities: Vec::new(), span: node.span.clone() })
     });
     fields.finish(reader);
-    Authn { jwt, api_keys, introspection, certificates, revocations }
+    Authn { origins, jwt, api_keys, introspection, certificates, revocations }
 }
 
 /// Two issuers that may speak for one organization may give one id to two people, who then own each other's records.

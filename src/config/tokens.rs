@@ -21,6 +21,8 @@ pub(super) struct Context<'c> {
     pub(super) folder: &'c Path,
     pub(super) schema: &'c PrincipalSchema,
     pub(super) dimensions: &'c [Name],
+    /// Whether it is said under which origins clients reach the gateway.
+    pub(super) has_origins: bool,
 }
 
 pub(super) fn introspection(
@@ -47,7 +49,7 @@ pub(super) fn introspection(
     let map = map.and_then(|node| claim_map(node, context.schema, context.dimensions, reader));
     let ids = Ids(name(fields.take("ids"), "`ids`", reader));
     let leeway = leeway(fields.take("leeway"), reader);
-    let proofs = proofs(fields.take("dpop"), secrets, reader);
+    let proofs = proofs(fields.take("dpop"), context.has_origins, secrets, reader);
     let range = Duration::from_secs(1)..=Duration::from_secs(300);
     let cache = fields.take("cache").map_or(Some(DEFAULT_CACHE), |node| duration(node, "`cache`", range, reader));
     fields.finish(reader);
@@ -100,22 +102,21 @@ fn leeway(node: Option<&Node>, reader: &mut Reader) -> Option<Duration> {
 /// With where the issuer's organizations are written.
 pub(super) fn jwt_issuer(
     node: &Node,
-    folder: &Path,
-    schema: &PrincipalSchema,
-    dimensions: &[Name],
+    context: Context<'_>,
     secrets: &mut Secrets,
     reader: &mut Reader,
 ) -> Option<(JwtIssuer, Vec<Text>)> {
     let mut fields = reader.fields(node, "an issuer");
     let issuer = text(fields.require("issuer", reader), "`issuer`", reader);
     let audience = name(fields.require("audience", reader), "`audience`", reader);
-    let jwks = fields.require("jwks", reader).and_then(|node| jwks(node, folder, issuer.as_ref(), reader));
+    let jwks = fields.require("jwks", reader).and_then(|node| jwks(node, context.folder, issuer.as_ref(), reader));
     let words = distinct(fields.require("algorithms", reader), "`algorithms`", reader);
     let organizations = organizations(fields.require("organizations", reader), reader);
-    let map = fields.require("map", reader).and_then(|node| claim_map(node, schema, dimensions, reader));
+    let map =
+        fields.require("map", reader).and_then(|node| claim_map(node, context.schema, context.dimensions, reader));
     let ids = Ids(name(fields.take("ids"), "`ids`", reader));
     let leeway = leeway(fields.take("leeway"), reader);
-    let proofs = proofs(fields.take("dpop"), secrets, reader);
+    let proofs = proofs(fields.take("dpop"), context.has_origins, secrets, reader);
     let access_tokens_only = match text(fields.take("typ"), "`typ`", reader) {
         None => Some(false),
         Some(word) if word.value == "at+jwt" => Some(true),

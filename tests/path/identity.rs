@@ -5,6 +5,7 @@ use std::sync::Arc;
 use scrim::secret::Secret;
 use serde_json::json;
 
+use super::wire::Dialogue;
 use super::{clean, contact_answers, rep, seen, setup, told, words};
 use crate::support::world::Setup;
 use crate::support::{Answer, Identities, Upstream, World};
@@ -242,9 +243,14 @@ async fn an_opaque_token_is_asked_about_and_never_let_in_without_an_answer() {
     clean(&world, 4).await;
 }
 
+/// As clients call the gateway in these tests.
+const OWN: &str = "http://crm.test";
+const ORIGINS: &str = "  origins: [\"http://crm.test\"]\n";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_bound_to_a_key_comes_in_with_a_proof_and_each_proof_once() {
-    let world = Setup { jwks: "{ file: jwks.json }\n      dpop: required".to_owned(), ..setup("") }.start().await;
+    let jwks = "{ file: jwks.json }\n      dpop: required".to_owned();
+    let world = Setup { jwks, authn: ORIGINS.to_owned(), ..setup("") }.start().await;
     contact_answers(&world);
     let client_key = Identities::new();
     let keys: serde_json::Value = serde_json::from_str(&client_key.jwks()).expect("JSON");
@@ -252,35 +258,41 @@ async fn a_token_bound_to_a_key_comes_in_with_a_proof_and_each_proof_once() {
     let member = |name: &str| key[name].as_str().expect("text").to_owned();
     let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, member("x"), member("y"));
     let token = world.identities.token("ann", &json!({ "roles": ["rep"], "cnf": { "jkt": hash(&canonical) } }));
-    let proof = |id: &str, method: &str, path: &str| {
+    let proof = |id: &str, method: &str, path: &str, origin: &str| {
         let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": key });
         let claims = json!({
-            "jti": id, "htm": method, "htu": format!("http://crm.test{path}"),
+            "jti": id, "htm": method, "htu": format!("{origin}{path}"),
             "iat": crate::support::identities::NOW, "ath": hash(&token),
         });
         client_key.sign(&header, &claims)
     };
     let with = |proof: &str| world.client().header("authorization", &format!("DPoP {token}")).header("dpop", proof);
-    let first = proof("1", "GET", "/contacts/1");
+    let first = proof("1", "GET", "/contacts/1", OWN);
     assert_eq!(with(&first).get("/contacts/1").await.json(), seen(1));
     world.upstream.forget();
     assert_eq!(with(&first).get("/contacts/1").await.status, 401, "it was used");
     world.gateway.reload().await.expect("nothing has changed");
     assert_eq!(with(&first).get("/contacts/1").await.status, 401, "a reload makes nothing unused");
-    assert_eq!(with(&proof("2", "GET", "/contacts/2")).get("/contacts/1").await.status, 401);
-    assert_eq!(with(&proof("3", "POST", "/contacts")).get("/contacts").await.status, 401);
+    assert_eq!(with(&proof("2", "GET", "/contacts/2", OWN)).get("/contacts/1").await.status, 401);
+    assert_eq!(with(&proof("3", "POST", "/contacts", OWN)).get("/contacts").await.status, 401);
     assert_eq!(world.client().bearer(&token).get("/contacts/1").await.status, 401, "stolen");
+    // Whoever made a client ask them, and calls the gateway by their own name.
+    let theirs = proof("4", "GET", "/contacts/1", "http://evil.test");
+    let mut asks = Dialogue::open(world.gateway.addresses()[0]).await;
+    let request = "GET /contacts/1 HTTP/1.1\r\nhost: evil.test\r\n";
+    asks.send(format!("{request}authorization: DPoP {token}\r\ndpop: {theirs}\r\n\r\n")).await;
+    assert_eq!(asks.answer().await.expect("an answer").0, 401);
     assert_eq!(rep(&world).get("/contacts/1").await.status, 401, "bound to nothing");
     assert_eq!(told(&world).await, words(401, "refused", "credentials_invalid"));
     assert!(world.upstream.seen().is_empty());
     assert_eq!(world.metric("scrim_credentials_refused_total{reason=\"replayed\"}").await, 2.0);
-    clean(&world, 7).await;
+    clean(&world, 8).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_is_told_what_its_proof_must_repeat_and_again_when_that_has_changed() {
     let dpop = "{ file: jwks.json }\n      dpop: { tokens: required, nonce: 60s }".to_owned();
-    let world = Setup { jwks: dpop, ..setup("") }.start().await;
+    let world = Setup { jwks: dpop, authn: ORIGINS.to_owned(), ..setup("") }.start().await;
     contact_answers(&world);
     let client_key = Identities::new();
     let keys: serde_json::Value = serde_json::from_str(&client_key.jwks()).expect("JSON");
@@ -338,8 +350,8 @@ struct Holder {
 impl Holder {
     async fn start(secret: &str, key: &Arc<Identities>) -> Self {
         let dpop = format!("{{ file: jwks.json }}\n      dpop: {{ tokens: required, nonce: 60s{secret} }}");
-        let mut setup =
-            Setup { jwks: dpop, secrets: ", one: { file: one }, two: { file: two }".to_owned(), ..setup("") };
+        let secrets = ", one: { file: one }, two: { file: two }".to_owned();
+        let mut setup = Setup { jwks: dpop, authn: ORIGINS.to_owned(), secrets, ..setup("") };
         for name in ["one", "two"] {
             setup.files.insert(name.to_owned(), format!("{name}-0123456789abcdef0123456789abcdef"));
         }
@@ -410,7 +422,8 @@ async fn gateways_with_one_secret_take_each_others_nonces_and_no_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_for_nonces_that_could_be_guessed_is_refused() {
     let dpop = "{ file: jwks.json }\n      dpop: { nonce: 60s, secret: short }".to_owned();
-    let mut setup = Setup { jwks: dpop, secrets: ", short: { file: short }".to_owned(), ..setup("") };
+    let secrets = ", short: { file: short }".to_owned();
+    let mut setup = Setup { jwks: dpop, authn: ORIGINS.to_owned(), secrets, ..setup("") };
     setup.files.insert("short".to_owned(), "0123456789abcdef0123456789abcde".to_owned());
     let errors = setup.try_start().await.err().expect("31 bytes are too few");
     let shown = scrim::diagnostic::render(&errors, false);

@@ -9,13 +9,15 @@ use super::*;
 use crate::clock::Clock;
 use crate::config::{Authn, Hierarchy, Jwks, JwtIssuer};
 
+const OWN: &str = "https://crm.example.com";
 const URL: &str = "https://crm.example.com/v1/contacts";
 
 fn authenticator(proofs: crate::config::Proofs, clock: &Clock) -> Authenticator {
     let folder = Folder::new();
     let jwks = Jwks::File(folder.write("jwks.json", &SIGNERS.jwks()));
     let jwt = vec![JwtIssuer { proofs, ..issuer(jwks) }];
-    load(Authn { jwt, ..Authn::default() }, &Hierarchy::None, clock).expect("a configuration")
+    load(Authn { origins: vec![OWN.into()], jwt, ..Authn::default() }, &Hierarchy::None, clock)
+        .expect("a configuration")
 }
 
 fn checked() -> Authenticator {
@@ -68,12 +70,18 @@ fn proof(token: &str, changes: &[(&str, &str)]) -> String {
 }
 
 fn show(authenticator: &Authenticator, sent: &[(&str, &str)]) -> Result<bool, Refused> {
+    show_at(authenticator, "crm.example.com", true, sent)
+}
+
+/// Of a request that calls the gateway so.
+fn show_at(authenticator: &Authenticator, host: &str, over_tls: bool, sent: &[(&str, &str)]) -> Result<bool, Refused> {
     let mut headers = HeaderMap::new();
     for (name, value) in sent {
         let name: http::HeaderName = name.parse().expect("a name");
         headers.append(name, value.parse().expect("a value"));
     }
-    let presented = Presented { headers: &headers, request: &get(), peer: None, over_tls: true, since: None };
+    let request = crate::canonical::Canonical { host: host.to_owned(), ..get() };
+    let presented = Presented { headers: &headers, request: &request, peer: None, over_tls, since: None };
     at_once(authenticator.authenticate(&presented)).map(|found| found.remembered)
 }
 
@@ -143,7 +151,8 @@ fn where_an_issuer_says_so_a_proof_repeats_what_was_told() {
         let proofs = crate::config::Proofs::Checked;
         let nonces = Some(crate::config::Nonces { time: Duration::from_secs(60), secrets: Vec::new() });
         let jwt = vec![JwtIssuer { proofs, nonces, ..issuer(jwks) }];
-        load(Authn { jwt, ..Authn::default() }, &Hierarchy::None, &clock).expect("a configuration")
+        load(Authn { origins: vec![OWN.into()], jwt, ..Authn::default() }, &Hierarchy::None, &clock)
+            .expect("a configuration")
     };
     let (authenticator, bound, free) = (start(), bound(), token(&[]));
     let with = |id: &str, nonce: &str| proof(&bound, &[("jti", &format!("{id:?}")), ("nonce", nonce)]);
@@ -255,6 +264,34 @@ fn proofs_with_a_flaw_are_refused() {
         assert_eq!(with_proof(&authenticator, &bound, &flawed), Err(Refused::Proof), "{name}");
     }
     assert!(with_proof(&authenticator, &bound, &sound).is_ok(), "none of them used the id up");
+}
+
+/// Somebody else got the token and a proof for a URL of theirs, and calls the gateway by their own name (section 4.3, no. 9).
+#[test]
+fn a_proof_for_another_origin_is_refused_whatever_the_gateway_is_called() {
+    let authenticator = checked();
+    let bound = bound();
+    let scheme = format!("DPoP {bound}");
+    let at = |host: &str, over_tls: bool, id: &str, url: &str| {
+        let proof = proof(&bound, &[("jti", &format!("{id:?}")), ("htu", &format!("{url:?}"))]);
+        show_at(&authenticator, host, over_tls, &[("authorization", &scheme), ("dpop", &proof)])
+    };
+    for (host, url) in [
+        ("evil.example", "https://evil.example/v1/contacts"),
+        ("evil.example:443", "https://evil.example:443/v1/contacts"),
+        ("crm.example.com:8443", "https://crm.example.com:8443/v1/contacts"),
+        ("crm.example.com.", "https://crm.example.com./v1/contacts"),
+        ("", "https:///v1/contacts"),
+        ("crm.example.com", "http://crm.example.com/v1/contacts"),
+        ("crm.example.com", "http://crm.example.com:443/v1/contacts"),
+    ] {
+        for over_tls in [true, false] {
+            assert_eq!(at(host, over_tls, "e1", url), Err(Refused::Proof), "{host} {url}");
+        }
+    }
+    // A proxy between may call it by yet another name; the client means the one that it knows.
+    assert!(at("10.0.0.7:8443", true, "e2", URL).is_ok());
+    assert!(at("10.0.0.7:8443", false, "e3", URL).is_ok());
 }
 
 #[test]

@@ -301,6 +301,17 @@ const BROKEN: &[(&str, &str, &str)] = &[
     ),
     (
         "      algorithms: [ES256]",
+        "      dpop: checked\n      algorithms: [ES256]",
+        "error[missing-key]: `dpop` needs `origins` in `authn`: proofs are for URLs of the gateway's own (help: origins: [\"https://crm.example.com\"], as clients write it",
+    ),
+    (
+        "  api_keys: {",
+        "  origins: [crm.example.com]\n  api_keys: {",
+        "error[bad-origin]: `crm.example.com` is not an origin",
+    ),
+    ("  api_keys: {", "  origins: []\n  api_keys: {", "error[empty-list]: `origins` must name at least one"),
+    (
+        "      algorithms: [ES256]",
         "      dpop: { tokens: required, secret: crm-token }\n      algorithms: [ES256]",
         "error[bad-dpop]: `secret` has no meaning without `nonce`, which is made with it (help: dpop: { tokens: required, nonce: 5m, secret: name })",
     ),
