@@ -37,7 +37,7 @@ pub struct Log {
     book: Arc<Book>,
     state: Arc<State>,
     clock: Clock,
-    serve_without: bool,
+    serve_without: AtomicBool,
 }
 
 /// What the writer tells the others.
@@ -66,7 +66,8 @@ impl Log {
         let (outcomes, queued_outcomes) = mpsc::channel(MAX_OUTCOMES);
         let book = Arc::new(Book::new(sink, config, clock.clone(), Arc::clone(&state)));
         writer::start(Arc::clone(&book), queued_intents, queued_outcomes)?;
-        Ok(Arc::new(Self { intents, outcomes, book, state, clock, serve_without: config.serve_without }))
+        let serve_without = AtomicBool::new(config.serve_without);
+        Ok(Arc::new(Self { intents, outcomes, book, state, clock, serve_without }))
     }
 
     /// Writes the intent; returns when it is written (and synced, where `fsync: always`). Room for the outcome is
@@ -88,10 +89,12 @@ impl Log {
         // Armed before the intent is queued: a caller that is cancelled while it waits still leaves an outcome.
         pending.permit = Some(permit);
         let (answer, written) = oneshot::channel();
-        room.send(Line { text, owed: self.serve_without, answer: Some(answer) });
+        // Once: what is owed is what is served.
+        let serve_without = self.serve_without.load(Ordering::Acquire);
+        room.send(Line { text, owed: serve_without, answer: Some(answer) });
         match written.await.unwrap_or(Fate::Unwritten) {
             Fate::Written => Ok(pending),
-            Fate::Unwritten | Fate::Unsynced if self.serve_without => Ok(pending),
+            Fate::Unwritten | Fate::Unsynced if serve_without => Ok(pending),
             Fate::Unsynced => {
                 // The line may well be in the file: it must not look like an exchange that went on.
                 pending.end(Outcome { result: "refused", reason: Some("audit_unavailable"), ..Outcome::default() });
@@ -124,14 +127,17 @@ impl Log {
         }
     }
 
-    /// Opens the file anew under its path, so that one that was moved away by log rotation is let go.
+    /// Goes on as a configuration says from now on. Its file is opened anew even if it is the same, so that one that was moved
+    /// away by log rotation is let go.
     ///
-    /// Errors: it can't be opened; the old one stays in use.
-    pub async fn reopen(&self) -> io::Result<()> {
+    /// Errors: it can't be opened; all stays as it was.
+    pub async fn reopen(&self, config: &config::Audit) -> io::Result<()> {
         let ended = |_| io::Error::other("the audit writer has ended");
         let (answer, done) = oneshot::channel();
-        self.outcomes.send(Message::Reopen(answer)).await.map_err(|_closed| ended(()))?;
-        done.await.map_err(|_closed| ended(()))?
+        self.outcomes.send(Message::Reopen(config.clone(), answer)).await.map_err(|_closed| ended(()))?;
+        done.await.map_err(|_closed| ended(()))??;
+        self.serve_without.store(config.serve_without, Ordering::Release);
+        Ok(())
     }
 }
 

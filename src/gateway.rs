@@ -1,9 +1,10 @@
 //! The composition root: listeners, admin, the snapshot in force, refresh of keys and hierarchy, reload and drain.
 //!
 //! A gateway owns every task it starts and stops them all. Reloading builds a whole new snapshot and swaps it in; on any
-//! mistake the last good one stays in force. Listeners are not reloaded, their certificates are; see `certificates`.
+//! mistake the last good one stays in force. Listeners are not reloaded (see `fixed`), their certificates are (see `certificates`).
 
 mod certificates;
+mod fixed;
 pub mod handover;
 pub mod sockets;
 
@@ -28,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::proxy::{Connections, Proxy};
 use crate::snapshot::Snapshot;
 use certificates::Certificates;
+use fixed::Fixed;
 use sockets::Sockets;
 
 /// Between two looks where nothing sooner is asked for.
@@ -64,6 +66,7 @@ struct Shared {
     log: Arc<Log>,
     in_force: Arc<ArcSwapOption<Snapshot>>,
     certificates: Certificates,
+    fixed: Fixed,
     places: Arc<Places>,
     stopping: watch::Receiver<bool>,
     /// Whether another process serves on the same sockets: idle connections stay open while this one drains.
@@ -156,6 +159,7 @@ impl Gateway {
             log: Arc::clone(&log),
             in_force: Arc::new(ArcSwapOption::empty()),
             certificates: secured,
+            fixed: Fixed::of(&snapshot.config),
             places: Arc::clone(&places),
             stopping: stopping.clone(),
             lingers: Arc::default(),
@@ -326,12 +330,14 @@ impl Shared {
             snapshot.hierarchy.inherit(&old.hierarchy);
             snapshot.cursors.inherit(&old.cursors);
         }
-        if let Err(error) = self.log.reopen().await {
-            return Err(vec![unplaced(
-                "audit-unwritable",
-                &self.path,
-                format!("cannot open the audit log again: {error}"),
-            )]);
+        let audit = &snapshot.config.audit;
+        self.log.reopen(audit).await.map_err(|error| {
+            let message = format!("cannot open the audit log `{}`: {error}", audit.file.display());
+            vec![unplaced("audit-unwritable", &self.path, message)]
+        })?;
+        let changed = self.fixed.changed(&snapshot.config);
+        if !changed.is_empty() {
+            tracing::warn!(settings = changed.join(", "), "changed settings stay as they were: they take a restart");
         }
         self.certificates.replace(&materials, &self.metrics);
         self.places.trust(&snapshot.config);

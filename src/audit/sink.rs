@@ -6,10 +6,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(super) struct Sink {
-    path: PathBuf,
     file: File,
     /// Whether the last byte of the file is not a line feed.
     torn: bool,
@@ -21,14 +20,7 @@ impl Sink {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let torn = ends_torn(&mut file)?;
-        Ok(Self { path: path.to_owned(), file, torn, found: torn })
-    }
-
-    /// Errors: the path can't be opened; the open file is kept.
-    pub(super) fn reopen(&mut self) -> io::Result<()> {
-        let path = self.path.clone();
-        *self = Self::open(&path)?;
-        Ok(())
+        Ok(Self { file, torn, found: torn })
     }
 
     /// Appends whole lines: how many of their bytes were written, and what stopped it there.
@@ -80,6 +72,7 @@ fn ends_torn(file: &mut File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
 
     use super::*;
 

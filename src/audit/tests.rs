@@ -13,9 +13,12 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
+fn config(file: &Path, fsync: Fsync, serve_without: bool) -> config::Audit {
+    config::Audit { file: file.to_owned(), fsync, serve_without }
+}
+
 fn open(file: &Path, fsync: Fsync, serve_without: bool) -> Arc<Log> {
-    let config = config::Audit { file: file.to_owned(), fsync, serve_without };
-    Log::open(&config, Clock::fixed(1_700_000_000)).unwrap()
+    Log::open(&config(file, fsync, serve_without), Clock::fixed(1_700_000_000)).unwrap()
 }
 
 fn intent(id: &str) -> Intent {
@@ -41,7 +44,13 @@ fn full(name: &str, serve_without: bool) -> (PathBuf, Arc<Log>) {
 
 async fn mend(link: &Path, log: &Log) {
     std::fs::remove_file(link).unwrap();
-    log.reopen().await.unwrap();
+    again(link, log).await.unwrap();
+}
+
+/// A reload that changes nothing.
+async fn again(file: &Path, log: &Log) -> io::Result<()> {
+    let serve_without = log.serve_without.load(Ordering::Acquire);
+    log.reopen(&config(file, log.book.fsync(), serve_without)).await
 }
 
 #[tokio::test]
@@ -178,7 +187,7 @@ async fn an_outcome_that_meets_a_full_disk_is_written_once_it_is_mended() {
     let pending = log.begin(intent("r1")).await.unwrap();
     std::fs::rename(&link, link.with_extension("1")).unwrap();
     std::os::unix::fs::symlink("/dev/full", &link).unwrap();
-    log.reopen().await.unwrap();
+    again(&link, &log).await.unwrap();
     pending.end(allowed());
     log.flush().await;
     assert!(!log.is_writable());
@@ -215,10 +224,39 @@ async fn a_rotated_file_is_let_go_when_told() {
     let pending = log.begin(intent("r1")).await.unwrap();
     let moved = file.with_extension("1");
     std::fs::rename(&file, &moved).unwrap();
-    log.reopen().await.unwrap();
+    again(&file, &log).await.unwrap();
     pending.end(allowed());
     log.flush().await;
     assert_eq!((lines(&moved).len(), lines(&file).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn another_file_takes_over_with_how_it_is_written() {
+    let (old, new) = (folder("other").join("old.jsonl"), folder("other").join("new.jsonl"));
+    let log = open(&old, Fsync::Never, false);
+    let pending = log.begin(intent("r1")).await.unwrap();
+    log.reopen(&config(&new, Fsync::Always, false)).await.unwrap();
+    assert_eq!(log.book.fsync(), Fsync::Always);
+    pending.end(allowed());
+    log.begin(intent("r2")).await.unwrap().end(allowed());
+    log.flush().await;
+    assert_eq!((lines(&old).len(), lines(&new).len()), (1, 3));
+}
+
+/// Whoever turns this off serves nothing unrecorded from then on, and what was served is still owed.
+#[tokio::test]
+async fn serving_without_a_log_ends_with_the_word_that_allowed_it() {
+    let (file, log) = full("no-longer", true);
+    log.begin(intent("r1")).await.unwrap().end(allowed());
+    log.reopen(&config(&file, Fsync::Never, false)).await.unwrap();
+    assert_eq!(log.begin(intent("r2")).await.err(), Some(Unwritable));
+    log.reopen(&config(&file, Fsync::Never, true)).await.unwrap();
+    log.begin(intent("r3")).await.unwrap().end(allowed());
+    mend(&file, &log).await;
+    log.begin(intent("r4")).await.unwrap().end(allowed());
+    log.flush().await;
+    let ids: Vec<_> = lines(&file).iter().filter_map(|line| line["request_id"].as_str().map(str::to_owned)).collect();
+    assert_eq!(ids, ["r1", "r1", "r3", "r3", "r4", "r4"]);
 }
 
 #[tokio::test]
@@ -230,7 +268,8 @@ async fn a_file_that_cannot_be_reopened_leaves_the_old_one_in_use() {
     let moved = parent.with_extension("moved");
     drop(std::fs::remove_dir_all(&moved));
     std::fs::rename(&parent, &moved).unwrap();
-    assert!(log.reopen().await.is_err());
+    assert!(log.reopen(&config(&file, Fsync::Always, true)).await.is_err());
+    assert_eq!((log.book.fsync(), log.serve_without.load(Ordering::Acquire)), (Fsync::Never, false), "nothing changes");
     log.begin(intent("r1")).await.unwrap().end(allowed());
     log.flush().await;
     assert_eq!(lines(&moved.join("audit.jsonl")).len(), 2);

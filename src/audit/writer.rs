@@ -34,7 +34,7 @@ const GATHERED: Duration = Duration::from_millis(2);
 pub(super) enum Message {
     Outcome(Line),
     Flush(oneshot::Sender<()>),
-    Reopen(oneshot::Sender<io::Result<()>>),
+    Reopen(config::Audit, oneshot::Sender<io::Result<()>>),
 }
 
 pub(super) struct Line {
@@ -90,6 +90,11 @@ impl Book {
         };
         let writable = pages.owed.is_empty() && pages.state.writable.load(Ordering::Acquire);
         known && writable && pages.sink.append(line).1.is_ok()
+    }
+
+    #[cfg(test)]
+    pub(super) fn fsync(&self) -> Fsync {
+        self.pages().fsync
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
@@ -152,7 +157,7 @@ async fn run(book: &Book, mut intents: mpsc::Receiver<Line>, mut outcomes: mpsc:
             match message {
                 Message::Outcome(line) => batch.push(line),
                 Message::Flush(answer) => flushes.push(answer),
-                Message::Reopen(answer) => reopens.push(answer),
+                Message::Reopen(config, answer) => reopens.push((config, answer)),
             }
         }
         let mut pages = book.pages();
@@ -161,7 +166,7 @@ async fn run(book: &Book, mut intents: mpsc::Receiver<Line>, mut outcomes: mpsc:
             pages.sync();
         }
         // Whoever asked may have stopped waiting for the answer.
-        reopens.into_iter().for_each(|answer| drop(answer.send(pages.reopen())));
+        reopens.into_iter().for_each(|(config, answer)| drop(answer.send(pages.reopen(&config))));
         drop(pages);
         // Answered last: who learns that a line was not written must find the log unwritable. A caller that no longer
         // waits has left its outcome in the queue.
@@ -247,8 +252,12 @@ impl Pages {
         }
     }
 
-    fn reopen(&mut self) -> io::Result<()> {
-        self.sink.reopen().inspect_err(|error| tracing::error!(%error, "the audit log cannot be opened anew"))
+    /// What is owed is written to the new file. Errors: it can't be opened; all stays as it was.
+    fn reopen(&mut self, config: &config::Audit) -> io::Result<()> {
+        self.sink = Sink::open(&config.file)
+            .inspect_err(|error| tracing::error!(%error, "the audit log cannot be opened anew"))?;
+        self.fsync = config.fsync;
+        Ok(())
     }
 
     fn fail(&self, lines: u64, error: &io::Error) {

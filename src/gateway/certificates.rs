@@ -66,15 +66,10 @@ impl Certificates {
     /// Takes over what was read, listener by listener.
     pub(super) fn replace(&self, read: &Read, metrics: &Metrics) {
         for (address, tls) in &self.0 {
-            match read.iter().find_map(|(named, material)| material.as_ref().filter(|_| named == address)) {
-                Some(material) => {
-                    if let Err(error) = tls.replace(material) {
-                        tracing::error!(%address, %error, "the certificates in force stay");
-                    }
-                }
-                None => {
-                    tracing::warn!(%address, "a listener was changed in the configuration; that takes a restart");
-                }
+            // None are there for a listener that has another address by now, or no TLS; it stays as it was.
+            let found = read.iter().find_map(|(named, material)| material.as_ref().filter(|_| named == address));
+            if let Some(Err(error)) = found.map(|material| tls.replace(material)) {
+                tracing::error!(%address, %error, "the certificates in force stay");
             }
         }
         metrics.certificate_expiry.reset();

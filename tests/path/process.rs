@@ -182,6 +182,27 @@ async fn check_says_what_is_wrong_to_people_and_to_machines() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reload_names_what_takes_a_restart() {
+    let files = Files::new().await;
+    let mut served = Served::start(Path::new(&files.config()));
+    let config = std::fs::read_to_string(files.config()).expect("the file");
+    let limits = "limits: { connections: 100, head_time: 3s, idle_time: 9s, json_depth: 9 }";
+    let other = config.replacen("address: 127.0.0.1:0", "address: 127.0.0.2:0", 1);
+    files.write("gateway.yaml", &format!("{other}{limits}\n"));
+    served.signal("-HUP");
+    let told = served.wait("changed settings stay as they were: they take a restart");
+    let named = "listeners, limits.connections, limits.head_time, limits.idle_time (of HTTP/2)";
+    assert_eq!((&told["level"], &told["fields"]["settings"]), (&json!("WARN"), &json!(named)), "{told}");
+    served.wait("the configuration was reloaded");
+    // What is as it was at the start is not told of.
+    files.write("gateway.yaml", &config);
+    served.signal("-HUP");
+    let message = "changed settings stay as they were: they take a restart";
+    let told = wait_any(&mut served.log, &["the configuration was reloaded", message]);
+    assert_eq!(told["fields"]["message"], "the configuration was reloaded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_key_works_once_its_entry_is_in_the_file() {
     let files = Files::new().await;
     let config = std::fs::read_to_string(files.config()).expect("the file");

@@ -120,6 +120,36 @@ async fn a_request_in_flight_ends_under_what_it_began_with() {
     clean(&world, 2).await;
 }
 
+/// An operator who no longer wants to serve unrecorded does not, from the reload on.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_and_whether_exchanges_must_be_recorded_comes_into_force() {
+    let world = Setup { audit: Some("/dev/full".into()), ..setup("") }.start().await;
+    contact_answers(&world);
+    assert_eq!(rep(&world).get("/contacts/1").await.status, 503);
+    let text = fs::read_to_string(world.folder.path().join("gateway.yaml")).expect("read");
+    write(&world, "gateway.yaml", &text.replace("fsync: never", "fsync: always, serve_without: true"));
+    world.gateway.reload().await.expect("it is allowed");
+    assert_eq!(rep(&world).get("/contacts/1").await.status, 200);
+    world.upstream.forget();
+    write(&world, "gateway.yaml", &text);
+    world.gateway.reload().await.expect("it is the default");
+    assert_eq!(rep(&world).get("/contacts/1").await.status, 503, "and no longer");
+    assert!(world.upstream.seen().is_empty());
+    // A file that can't be opened changes nothing, and another one that can takes over.
+    write(&world, "gateway.yaml", &text.replace("\"/dev/full\"", "\"/proc/audit.jsonl\""));
+    let errors = world.gateway.reload().await.expect_err("it can't be made");
+    assert!(errors.iter().any(|error| error.message.contains("`/proc/audit.jsonl`")), "{errors:?}");
+    write(&world, "gateway.yaml", &text.replace("\"/dev/full\"", "other.jsonl"));
+    world.gateway.reload().await.expect("another file");
+    assert_eq!(rep(&world).get("/contacts/1").await.json(), seen(1));
+    world.settled().await;
+    let written = fs::read_to_string(world.folder.path().join("other.jsonl")).expect("the audit log");
+    let count = |kind: &str| written.matches(&format!("\"kind\":\"{kind}\"")).count();
+    // With the outcomes that were owed.
+    assert!(count("intent") >= 1 && count("outcome") >= 1, "{written}");
+    assert!(written.contains("\"result\":\"allowed\""), "{written}");
+}
+
 /// A key server that gives these keys once and then is gone.
 async fn keys_once(keys: String) -> std::net::SocketAddr {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
