@@ -1,7 +1,8 @@
 //! `scrim check`: everything that a start would read is read and checked, and every mistake is shown at once.
 //!
 //! Later files are checked against earlier ones, so policies are judged only once the API descriptions hold; where they
-//! don't, it says so.
+//! don't, it says so. What would end while it serves is refused here, before it is rolled out; a gateway that has it already is
+//! only warned, for it must be able to start.
 
 mod json;
 mod sarif;
@@ -12,12 +13,15 @@ use super::{Check, Format};
 use crate::diagnostic::{self, Diagnostic, Severity, Span};
 use crate::snapshot::{self, Checked};
 
+/// Warnings that are errors here.
+const REFUSED: [&str; 1] = ["certificate-expires-soon"];
 /// What is said where policies could not be judged.
 const UNCHECKED: &str = "policies were not checked: mend the above first";
 
 /// Whether everything holds. Errors: the result can't be shown.
 pub fn run(arguments: &Check) -> io::Result<bool> {
-    let Checked { found, policies } = snapshot::check(&arguments.config);
+    let Checked { mut found, policies } = snapshot::check(&arguments.config);
+    refuse(&mut found);
     match arguments.format {
         Format::Text => show(&found)?,
         Format::Json => writeln!(io::stdout(), "{}", json::report(&found)?)?,
@@ -27,6 +31,11 @@ pub fn run(arguments: &Check) -> io::Result<bool> {
         writeln!(io::stderr(), "{UNCHECKED}")?;
     }
     Ok(policies && !diagnostic::has_errors(&found) && (found.is_empty() || !arguments.deny_warnings))
+}
+
+fn refuse(found: &mut [Diagnostic]) {
+    let refused = found.iter_mut().filter(|diagnostic| REFUSED.contains(&diagnostic.code));
+    refused.for_each(|diagnostic| diagnostic.severity = Severity::Error);
 }
 
 /// Everything found, for people, on stderr.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::{POLICY, contact, seen, setup};
-use crate::support::{Answer, Client, Identities, Upstream};
+use crate::support::{Answer, Authority, Client, Identities, Upstream, Wanted};
 
 fn scrim(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_scrim")).args(arguments).output().expect("it runs")
@@ -179,6 +179,42 @@ async fn check_says_what_is_wrong_to_people_and_to_machines() {
     assert!(error["file"].as_str().expect("a path").ends_with("contacts.yaml"), "{error}");
     assert_eq!((&error["line"], &error["column"]), (&7.into(), &25.into()), "{error}");
     assert!(error["help"].as_str().is_some_and(|help| help.contains("name")), "{error}");
+}
+
+/// A check comes before a rollout; a gateway that has such a certificate must be able to start.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_refuses_a_certificate_that_ends_soon_and_a_start_warns_of_it() {
+    let files = Files::new().await;
+    let config = std::fs::read_to_string(files.config()).expect("the file");
+    files.write(
+        "gateway.yaml",
+        &config.replace("plaintext: true", "tls: { certificates: [{ cert: a.pem, key: a.key }] }"),
+    );
+    let issue = |days: i64| {
+        let end = scrim::clock::Clock::system().now().as_second() + days * 86_400;
+        let end = jiff::Timestamp::from_second(end).expect("a time").strftime("%Y-%m-%d").to_string();
+        let part = |range: std::ops::Range<usize>| end[range].parse::<u16>().expect("a number");
+        let (month, day) = (u8::try_from(part(5..7)), u8::try_from(part(8..10)));
+        let wanted = Wanted::dns(&["a.example"]);
+        let wanted = wanted.until(part(0..4).into(), month.expect("a month"), day.expect("a day"));
+        let issued = Authority::new().issue(&wanted);
+        files.write("a.pem", &issued.pem);
+        files.write("a.key", &issued.key);
+        end
+    };
+    let check = || scrim(&["check", "--config", &files.config(), "--format", "json"]);
+    issue(60);
+    assert_eq!(check().status.code(), Some(0), "{}", text(&check().stdout));
+    let end = issue(20);
+    let refused = check();
+    assert_eq!(refused.status.code(), Some(1));
+    let found: Vec<Value> = serde_json::from_slice(&refused.stdout).expect("a JSON array");
+    let error = found.iter().find(|found| found["severity"] == "error").expect("an error");
+    assert_eq!((&error["code"], &error["line"]), (&json!("certificate-expires-soon"), &1.into()), "{error}");
+    assert!(error["message"].as_str().is_some_and(|said| said.contains(&end)), "{error}");
+    let mut served = Served::start(Path::new(&files.config()));
+    served.signal("-HUP");
+    served.wait("the configuration was reloaded");
 }
 
 #[tokio::test(flavor = "multi_thread")]
