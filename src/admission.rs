@@ -9,6 +9,7 @@
 mod rates;
 pub mod turns;
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -96,17 +97,23 @@ impl Admission {
         }
     }
 
+    /// From all of them or from none: whom one bucket refuses has not used up what is in the others. Until it is given back,
+    /// what was taken may be missed by another request of the same caller, which is refused then; none is let in too many.
     fn take(&self, whose: impl Fn(Per) -> Option<u64>) -> Result<Option<Quota>, Limited> {
-        let mut least: Option<Quota> = None;
+        let mut taken = Vec::new();
         for bucket in &self.buckets {
             let per = bucket.rate().per;
             let Some(key) = whose(per) else { continue };
-            let quota = bucket.take(key).map_err(|quota| Limited { per, quota })?;
-            if least.as_ref().is_none_or(|least| quota.left < least.left) {
-                least = Some(quota);
+            match bucket.take(key) {
+                Ok(found) => taken.push((bucket, found)),
+                Err(quota) => {
+                    taken.iter().for_each(|(bucket, taken)| bucket.give_back(taken));
+                    return Err(Limited { per, quota });
+                }
             }
         }
-        Ok(least)
+        let quotas = taken.into_iter().map(|(_, taken)| taken.quota);
+        Ok(quotas.min_by_key(|quota| (quota.left, Reverse(quota.wait))))
     }
 }
 
@@ -162,6 +169,41 @@ mod tests {
         assert_eq!(take("c", "other", Some("one"), "globex"), Err(Per::ApiKey));
         assert!(take("c", "sync", Some("two"), "initech").is_ok());
         assert_eq!(admission.arrive(IpAddr::from([192, 0, 2, 1])), Ok(None), "no rate is declared for addresses");
+    }
+
+    #[test]
+    fn whom_one_rate_refuses_has_not_used_up_the_others() {
+        let admission = admission(&[(Per::Principal, 2), (Per::ApiKey, 9), (Per::Tenant, 1)]);
+        let (ann, key) = (principal("a", "ann"), Name::from("one"));
+        let take = |name: &str| admission.identify(&ann, Some(&key), &tenant(name)).map_err(|limited| limited.per);
+        assert!(take("acme").is_ok());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                // Meanwhile another one may have what is left, and give it back.
+                scope.spawn(|| {
+                    (0..500).for_each(|_| assert!(matches!(take("acme"), Err(Per::Tenant | Per::Principal))))
+                });
+            }
+        });
+        assert_eq!(take("globex").expect("one is left").map(|quota| quota.left), Some(0));
+        assert_eq!(take("initech"), Err(Per::Principal), "and not two");
+        // Nor has the last one taken anything of another rate, before or behind it.
+        let bob = principal("a", "bob");
+        let left = admission.identify(&bob, None, &tenant("initech")).expect("nobody has asked of it");
+        assert_eq!(left.map(|quota| (quota.rate.per, quota.left)), Some((Per::Tenant, 0)));
+    }
+
+    #[test]
+    fn of_what_is_used_up_the_longest_wait_is_told() {
+        let rate = |per, seconds| {
+            let one = NonZeroU32::MIN;
+            Rate { per, requests: one, period: Duration::from_secs(seconds), burst: one }
+        };
+        let rates = [rate(Per::Principal, 60), rate(Per::Tenant, 3600), rate(Per::ApiKey, 10)];
+        let admission = Admission::new(&rates, &Limits::default());
+        let quota = admission.identify(&principal("a", "ann"), None, &tenant("acme")).expect("let in");
+        let (_, told) = quota.expect("rates").fields();
+        assert!(["\"tenant\";r=0;t=3600", "\"tenant\";r=0;t=3599"].contains(&&*told), "{told}");
     }
 
     #[test]

@@ -39,6 +39,24 @@ async fn a_caller_beyond_the_rate_is_told_when_to_come_back_and_others_are_not_h
     clean(&world, 4).await;
 }
 
+/// What is told with the last one that is let in is what the next one is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_nothing_left_is_told_when_to_come_back_before_they_are_refused() {
+    let world = rates("{ per: principal, requests: 2, period: 1h }").start().await;
+    contact_answers(&world);
+    let ann = rep(&world);
+    assert_eq!(ann.get("/contacts/1").await.headers["ratelimit"], "\"principal\";r=1");
+    let last = ann.get("/contacts/1").await;
+    let refused = ann.get("/contacts/1").await;
+    assert_eq!((last.status, refused.status), (200, 429));
+    for answer in [last, refused] {
+        let told = answer.headers["ratelimit"].to_str().expect("text").to_owned();
+        let wait = told.strip_prefix("\"principal\";r=0;t=").expect("nothing is left").parse::<u64>().expect("seconds");
+        assert!((1790..=1800).contains(&wait), "{told}");
+    }
+    clean(&world, 3).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_limited_before_its_credentials_are_looked_at() {
     let world = rates("{ per: address, requests: 2, period: 1h }").start().await;
