@@ -143,6 +143,7 @@ mod tests {
             attributes: Default::default(),
             reports: Arc::default(),
             memberships: Vec::new(),
+            overreaches: false,
             scopes: None,
         }
     }

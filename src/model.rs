@@ -120,6 +120,8 @@ pub struct Principal {
     pub reports: Arc<[Name]>,
     /// The tenants of which the credential proves membership, already cut to those its issuer may speak for.
     pub memberships: Vec<TenantScope>,
+    /// Whether the credential names a tenant besides for which its issuer may not speak.
+    pub overreaches: bool,
     /// All that the credential may be used for, within what the principal may do; `None`: all of that.
     pub scopes: Option<Arc<[Scope]>>,
 }

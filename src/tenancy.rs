@@ -14,6 +14,8 @@ pub fn scope(principal: &Principal, chosen: Option<&str>, tenancy: &Tenancy) -> 
         Some(chosen) => memberships.find(|scope| scope.to_string() == chosen).cloned().ok_or(Reason::TenantNotAMember),
         None => match (memberships.next(), memberships.next()) {
             (Some(only), None) => Ok(only.clone()),
+            // Not missing: the credential names one, which its issuer may not give.
+            (None, _) if principal.overreaches => Err(Reason::TenantNotAMember),
             _ => Err(Reason::TenantMissing),
         },
     }
@@ -41,6 +43,7 @@ mod tests {
             attributes: Default::default(),
             reports: Arc::default(),
             memberships: tenants.iter().filter_map(membership).collect(),
+            overreaches: false,
             scopes: None,
         }
     }
@@ -57,6 +60,16 @@ mod tests {
         assert_eq!(scope(&["acme/shop", "acme/desk"], Some("acme")), Err(Reason::TenantNotAMember));
         assert_eq!(scope(&["acme/"], None), Err(Reason::TenantMissing), "half a tenant is none");
         assert_eq!(scope(&[], None), Err(Reason::TenantMissing));
+    }
+
+    #[test]
+    fn a_tenant_that_an_issuer_may_not_give_is_not_missing() {
+        let tenancy = Tenancy { dimensions: vec!["organization_id".into(), "app_id".into()], choose_by: None };
+        let overreaching = |tenants: &[&str]| Principal { overreaches: true, ..principal(tenants) };
+        let scope = |tenants: &[&str]| scope(&overreaching(tenants), None, &tenancy).map(|t| t.to_string());
+        assert_eq!(scope(&[]), Err(Reason::TenantNotAMember));
+        assert_eq!(scope(&["acme/shop"]), Ok("acme/shop".to_owned()), "what it may give holds");
+        assert_eq!(scope(&["acme/shop", "acme/desk"]), Err(Reason::TenantMissing), "a choice is what is missing");
     }
 
     #[test]

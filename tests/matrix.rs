@@ -115,6 +115,7 @@ impl Shipped {
             attributes,
             reports: names(reports).into(),
             memberships: vec![tenant.clone()],
+            overreaches: false,
             scopes: None,
         };
         (principal, tenant)

@@ -70,6 +70,7 @@ impl World {
             attributes: [("regions".into(), Value::strings(&["emea".into(), "latam".into()]))].into(),
             reports: (100..100 + REPORTS).map(|n| Name::from(format!("user-{n:04}"))).collect(),
             memberships: vec![tenant.clone()],
+            overreaches: false,
             scopes: None,
         };
         Self {

@@ -129,6 +129,7 @@ pub(crate) fn plan(more: usize) -> Arc<Plan> {
         attributes: [("regions".into(), Value::List(["emea", "amer"].map(Value::string).to_vec().into()))].into(),
         reports: Default::default(),
         memberships: vec![tenant.clone()],
+        overreaches: false,
         scopes: None,
     };
     let table = catalog.table_named("contacts").expect("described");

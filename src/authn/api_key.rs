@@ -256,6 +256,7 @@ pub(super) fn principal(node: &Node, parts: &Parts<'_>, reader: &mut Reader) -> 
         attributes: declared.map(attribute).collect(),
         reports: Arc::default(),
         memberships: Vec::new(),
+        overreaches: false,
         scopes: None,
     })
 }

@@ -118,6 +118,7 @@ impl Mapping {
             let value = found.map_or(Some(Value::Null), |found| typed(&found, of));
             attributes.insert(name.clone(), value.ok_or(Refused::Claim)?);
         }
+        let (memberships, overreaches) = self.memberships(claims)?;
         Ok(Principal {
             id: id.into(),
             issuer: issuer.clone(),
@@ -126,7 +127,8 @@ impl Mapping {
             groups: names(claims, self.groups.as_ref())?,
             attributes,
             reports: names(claims, self.reports.as_ref())?.into(),
-            memberships: self.memberships(claims)?,
+            memberships,
+            overreaches,
             scopes: None,
         })
     }
@@ -136,7 +138,8 @@ impl Mapping {
         &self.organizations
     }
 
-    fn memberships(&self, claims: &Claims<'_>) -> Result<Vec<TenantScope>, Refused> {
+    /// With whether others were named, for which this issuer may not speak.
+    fn memberships(&self, claims: &Claims<'_>) -> Result<(Vec<TenantScope>, bool), Refused> {
         let mut found = Vec::new();
         let mut single = Vec::new();
         for (dimension, source) in &self.tenant {
@@ -160,10 +163,12 @@ impl Mapping {
             let first = scope.dimensions().next().map(|(_, value)| value);
             first.is_some_and(|value| self.organizations.contains(value))
         };
+        let named = found.len();
         found.retain(speaks_for);
+        let overreaches = found.len() < named;
         found.sort();
         found.dedup();
-        Ok(found)
+        Ok((found, overreaches))
     }
 }
 

@@ -40,8 +40,18 @@ impl<'p> Caller<'p> {
     /// Of all but the reports, of which there may be thousands that few tables ask for.
     pub(super) fn identity(&self) -> Fingerprint {
         // Memberships are not here: a rule knows the one tenant that an exchange is in. What is new here must be thought of.
-        let Principal { id, issuer, method, roles, groups, attributes, scopes, reports: _, memberships: _ } =
-            self.principal;
+        let Principal {
+            id,
+            issuer,
+            method,
+            roles,
+            groups,
+            attributes,
+            scopes,
+            reports: _,
+            memberships: _,
+            overreaches: _,
+        } = self.principal;
         *self.identity.get_or_init(|| {
             let mut written = Written::default();
             written.text(id);
@@ -169,6 +179,7 @@ mod tests {
             attributes: BTreeMap::from([("team".into(), Value::string("x"))]),
             reports: names(&["u2"]).into(),
             memberships: Vec::new(),
+            overreaches: false,
             scopes: None,
         }
     }

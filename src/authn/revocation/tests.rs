@@ -30,6 +30,7 @@ fn person(issuer: &str, id: &str) -> Principal {
         attributes: Default::default(),
         reports: Arc::default(),
         memberships: Vec::new(),
+        overreaches: false,
         scopes: None,
     }
 }

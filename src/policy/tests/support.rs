@@ -188,6 +188,7 @@ pub(super) fn rep() -> Principal {
         ]),
         reports: ["u2".into()].into(),
         memberships: Vec::new(),
+        overreaches: false,
         scopes: None,
     }
 }

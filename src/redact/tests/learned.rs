@@ -67,6 +67,7 @@ impl World {
             attributes: Default::default(),
             reports: Default::default(),
             memberships: vec![tenant.clone()],
+            overreaches: false,
         };
         let table = self.catalog.table_named("contacts").expect("described");
         let question = Question {

@@ -56,6 +56,7 @@ impl World {
             attributes: [("regions".into(), Value::List(vec![Value::String("EMEA".into())].into()))].into(),
             reports: ["u2".into()].into(),
             memberships: vec![tenant.clone()],
+            overreaches: false,
             scopes: None,
         };
         let request = RequestFacts { method: http::Method::GET, ip: [127, 0, 0, 1].into() };
