@@ -45,6 +45,7 @@ use crate::canonical::Canonical;
 use crate::clock::Clock;
 use crate::config::{Authn, ClaimPath, Config, Hierarchy, PrincipalSchema, Tenancy};
 use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::files;
 use crate::metrics::Metrics;
 use crate::model::{Name, Principal};
 use crate::pki::Peer;
@@ -418,7 +419,7 @@ fn timestamp(node: &Node, what: &'static str, reader: &mut Reader) -> Option<Tim
 fn read(path: &Path) -> Result<Arc<Source>, Vec<Diagnostic>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Source::new(path.display().to_string(), text)),
-        Err(error) => Err(vec![misplaced(path, format!("can't be read: {error}"))]),
+        Err(error) => Err(vec![files::unreadable(path, &error)]),
     }
 }
 

@@ -81,9 +81,8 @@ pub struct Config {
 pub struct Places {
     /// Of each of the principal's roles, in their order.
     pub roles: Vec<Span>,
-    /// Of each API description.
-    pub apis: Vec<Span>,
-    pub policies: Option<Span>,
+    /// Of files and folders that it names.
+    pub files: Vec<(PathBuf, Span)>,
 }
 
 impl Config {

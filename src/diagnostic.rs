@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 /// One file as it was read. `path` is what is shown to people.
 #[derive(PartialEq, Eq)]
@@ -123,11 +123,14 @@ pub fn render(diagnostics: &[Diagnostic], colour: bool) -> String {
             Severity::Warning => Level::WARNING,
         };
         let source = &diagnostic.span.source;
-        let mut group = Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code)).element(
-            Snippet::source(&source.text)
-                .path(&source.path)
-                .annotation(AnnotationKind::Primary.span(diagnostic.span.range.clone())),
-        );
+        let group = Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code));
+        // Of a file as a whole there is no line to show.
+        let mut group = if source.text.is_empty() {
+            group.element(Origin::path(&source.path))
+        } else {
+            let primary = AnnotationKind::Primary.span(diagnostic.span.range.clone());
+            group.element(Snippet::source(&source.text).path(&source.path).annotation(primary))
+        };
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help));
         }
@@ -185,6 +188,17 @@ mod tests {
         assert!(text.contains("policies/contacts.yaml:2:7"), "{text}");
         assert!(text.contains("^^^^"), "{text}");
         assert!(text.contains("help: declare it"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_has_no_line() {
+        let source = Source::new("gateway.yaml", "");
+        let error = Diagnostic::error("file-unreadable", Span::new(&source, 0..0), "can't be read");
+        let text = render(&[error.help("name it with --config")], false);
+        assert_eq!(
+            text.trim_end(),
+            "error[file-unreadable]: can't be read\n--> gateway.yaml\n = help: name it with --config"
+        );
     }
 
     #[test]

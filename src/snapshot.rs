@@ -2,7 +2,6 @@
 //!
 //! A configuration that can't be loaded never replaces one that could. At first start there is none, and nothing is served.
 
-use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -95,13 +94,14 @@ impl Rules {
             let warnings = authenticator.warnings().to_vec();
             (authenticator, warnings)
         });
-        let authenticator = collect(authenticator, found);
+        let authenticator = collect(authenticator.map_err(|wrong| named(wrong, config)), found);
         let organizations = authenticator.as_ref().map(Authenticator::organizations);
         found.extend(authenticator.iter().flat_map(Authenticator::expired_keys));
         if let (Some(authenticator), Some(catalog)) = (&authenticator, &catalog) {
             found.extend(authenticator.idle_scopes(catalog));
         }
-        let hierarchy = collect(Hierarchy::load(config, catalog.as_ref(), organizations.as_ref()), found);
+        let hierarchy = Hierarchy::load(config, catalog.as_ref(), organizations.as_ref());
+        let hierarchy = collect(hierarchy.map_err(|wrong| named(wrong, config)), found);
         let compiled = match (&catalog, &files) {
             (Some(catalog), Some(files)) if principal_holds => {
                 Some(PolicySet::compile(files, catalog, &config.principal, dimensions))
@@ -212,16 +212,14 @@ impl Snapshot {
 
 /// A file or folder that can't be read is shown where the gateway file names it: it has no place of its own.
 fn named(wrong: Vec<Diagnostic>, config: &Config) -> Vec<Diagnostic> {
-    let apis = config.apis.iter().zip(&config.places.apis);
-    let names: Vec<_> = apis.chain(iter::once(&config.policies).zip(&config.places.policies)).collect();
     let place = |wrong: Diagnostic| {
-        let by = names.iter().find(|(path, _)| {
+        let by = config.places.files.iter().find(|(path, _)| {
             wrong.code == "file-unreadable" && *path.display().to_string() == *wrong.span.source.path
         });
         match by {
             Some((_, place)) => {
                 let message = format!("`{}` {}", wrong.span.source.path, wrong.message);
-                Diagnostic { span: (*place).clone(), message, ..wrong }
+                Diagnostic { span: place.clone(), message, ..wrong }
             }
             None => wrong,
         }

@@ -10,6 +10,7 @@ mod types;
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use granit_parser::{Event, Options, Parser, Placement, ScalarStyle, Tag};
@@ -117,7 +118,7 @@ struct Builder<'s> {
     stack: Vec<Open>,
     root: Option<Node>,
     /// Where the last plain scalar ended, to notice a comment that swallowed the rest of an expression.
-    last_plain: Option<usize>,
+    last_plain: Option<Range<usize>>,
 }
 
 impl Builder<'_> {
@@ -167,9 +168,14 @@ impl Builder<'_> {
     fn comment(&mut self, text: &str, placement: Placement, at: Range<usize>) {
         let swallowed = text.trim_start();
         let operator = ["&&", "||", "==", "!=", "?"].iter().any(|operator| swallowed.starts_with(operator));
-        let same_line = |end: usize| !self.source.text.get(end..at.start).unwrap_or_default().contains('\n');
-        if placement == Placement::Right && operator && self.last_plain.is_some_and(same_line) {
-            self.fail("yaml-comment", at, "the rest of this expression is a comment to YAML", Some(QUOTE_HELP));
+        let file = &self.source.text;
+        let same_line = |plain: &&Range<usize>| !file.get(plain.end..at.start).unwrap_or_default().contains('\n');
+        let before = self.last_plain.as_ref().filter(same_line).and_then(|plain| file.get(plain.clone()));
+        let quote = before.and_then(open_quote).filter(|quote| text.contains(*quote));
+        if placement == Placement::Right && before.is_some() && (operator || quote.is_some()) {
+            // Between quotes of the other kind.
+            let help = if quote == Some('"') { "quote the whole expression: rows: '…'" } else { QUOTE_HELP };
+            self.fail("yaml-comment", at, "the rest of this expression is a comment to YAML", Some(help));
         }
     }
 
@@ -193,7 +199,7 @@ impl Builder<'_> {
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, at: Range<usize>) {
         let plain = style == ScalarStyle::Plain;
-        self.last_plain = plain.then_some(at.end);
+        self.last_plain = plain.then(|| at.clone());
         let text = Text {
             value: text.to_owned(),
             span: Span::new(self.source, at.clone()),
@@ -247,6 +253,22 @@ impl Builder<'_> {
             None => {}
         }
     }
+}
+
+/// The quote of a text within an expression that has no end. An apostrophe within a word begins none.
+fn open_quote(expression: &str) -> Option<char> {
+    let (mut open, mut before) = (None, ' ');
+    let mut chars = expression.chars();
+    while let Some(c) = chars.next() {
+        match open {
+            Some(_) if c == '\\' => drop(chars.next()),
+            Some(quote) if c == quote => open = None,
+            None if matches!(c, '"' | '\'') && !before.is_alphanumeric() => open = Some(c),
+            _ => {}
+        }
+        before = c;
+    }
+    open
 }
 
 /// Where the anchor of the node at a place is written.
@@ -305,6 +327,8 @@ fn align(value: &str, file: &str, at: Range<usize>, style: ScalarStyle) -> Vec<(
 #[derive(Debug, Default)]
 pub struct Reader {
     pub diagnostics: Vec<Diagnostic>,
+    /// Files and folders that were named, with where.
+    pub named: Vec<(PathBuf, Span)>,
 }
 
 impl Reader {
@@ -443,7 +467,9 @@ impl<'n> Fields<'n> {
                     let (head, said) = (self.head(), self.lacks(missing));
                     reader.diagnostics.retain(|other| other.span != head || other.message != said);
                 }
+                let longer = || self.known.iter().copied().find(|known| begins(known, &name.value));
                 let help = near
+                    .or_else(longer)
                     .map(|known| format!("did you mean `{known}`?"))
                     .unwrap_or_else(|| format!("known keys: {}", self.known.join(", ")));
                 let what = self.what;
@@ -452,6 +478,11 @@ impl<'n> Fields<'n> {
             }
         }
     }
+}
+
+/// Whether a key is another one with further words behind it: `choose_by` and `choose`.
+fn begins(key: &str, beginning: &str) -> bool {
+    key.strip_prefix(beginning).is_some_and(|rest| rest.starts_with('_'))
 }
 
 #[cfg(test)]

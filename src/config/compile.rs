@@ -87,7 +87,6 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     let audit = fields.require("audit", reader).and_then(|node| limits::audit(node, folder, reader));
     let apis = distinct(fields.require("apis", reader), "`apis`", reader);
     let policies = fields.require("policies", reader);
-    let places = Places { policies: policies.map(|node| node.span.clone()), ..Places::default() };
     let policies = path(policies, "`policies`", folder, reader);
     fields.finish(reader);
     let keyring = secrets.finish(reader);
@@ -98,7 +97,8 @@ fn read(file: &Path, tree: &Node, source: &str, reader: &mut Reader) -> Option<D
     }
     let none = Audit { file: PathBuf::new(), fsync: Fsync::Always, serve_without: false };
     let (principal, roles) = principal.unwrap_or_default();
-    let places = Places { roles, apis: apis.iter().map(|text| text.span.clone()).collect(), ..places };
+    let described = apis.iter().map(|text| (folder.join(&text.value), text.span.clone()));
+    let places = Places { roles, files: reader.named.drain(..).chain(described).collect() };
     let config = Config {
         path: file.to_owned(),
         listeners: listeners.unwrap_or_default(),

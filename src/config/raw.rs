@@ -25,7 +25,10 @@ pub(super) fn name(node: Option<&Node>, what: &'static str, reader: &mut Reader)
 
 /// A path beside the file that names it.
 pub(super) fn path(node: Option<&Node>, what: &'static str, folder: &Path, reader: &mut Reader) -> Option<PathBuf> {
-    text(node, what, reader).map(|text| folder.join(text.value))
+    let text = text(node, what, reader)?;
+    let path = folder.join(&text.value);
+    reader.named.push((path.clone(), text.span));
+    Some(path)
 }
 
 /// A non-empty list of distinct words, each with its place.

@@ -4,6 +4,7 @@
 //! the gateway runs; see [`Keyring::read_again`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -101,8 +102,7 @@ impl Sealed {
                     let error = Diagnostic::error("key-beside-secrets", self.key_span.clone(), message);
                     return Err(error.help("who gets a copy of the folder would have both: keep the key elsewhere"));
                 }
-                files::bytes(path, MAX_SECRET)
-                    .map_err(|error| wrong(format!("the key can't be read: {}", files::reason(&error))))?
+                files::bytes(path, MAX_SECRET).map_err(|error| wrong(unread("the key", path, &error)))?
             }
             KeyPlace::Variable(name) => std::env::var_os(name)
                 .ok_or_else(|| wrong(format!("the environment has no variable `{name}`")))?
@@ -114,8 +114,9 @@ impl Sealed {
 
     pub fn read(&self) -> Result<Entries, Diagnostic> {
         store::read(&self.file, &self.keys()?).map_err(|error| {
-            let message = format!("the sealed secrets can't be read: {error}");
-            Diagnostic::error("bad-secret", self.file_span.clone(), message)
+            let message = format!("the sealed secrets can't be read from `{}`: {error}", self.file.display());
+            let wrong = Diagnostic::error("bad-secret", self.file_span.clone(), message);
+            if error.is_missing() { wrong.help("`scrim secrets set NAME` makes it") } else { wrong }
         })
     }
 
@@ -338,6 +339,11 @@ fn read_secret(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Secret
     Some(Secret::new(trimmed))
 }
 
+/// With the file itself: a relative path starts where the gateway file lies.
+fn unread(what: &str, path: &Path, error: &io::Error) -> String {
+    format!("{what} can't be read from `{}`: {}", path.display(), files::reason(error))
+}
+
 fn secret_file(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Vec<u8>> {
     let path = folder.join(reader.text(node, "`file`")?.value);
     match files::bytes(&path, MAX_SECRET) {
@@ -346,8 +352,7 @@ fn secret_file(node: &Node, folder: &Path, reader: &mut Reader) -> Option<Vec<u8
             Some(bytes)
         }
         Err(error) => {
-            let message = format!("the secret can't be read: {}", files::reason(&error));
-            reader.error("bad-secret", &node.span, message);
+            reader.error("bad-secret", &node.span, unread("the secret", &path, &error));
             None
         }
     }

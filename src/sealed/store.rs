@@ -24,6 +24,13 @@ pub enum Unchanged {
     Failed(#[from] Failed),
 }
 
+impl Unchanged {
+    /// Whether there is no file yet.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::File(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// All secrets of a file.
 pub fn read(path: &Path, keys: &Keys) -> Result<Entries, Unchanged> {
     Ok(keys.open(&files::bytes(path, MAX_FILE)?)?)

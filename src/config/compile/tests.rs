@@ -160,12 +160,12 @@ const BROKEN: &[(&str, &str, &str)] = &[
     (
         "crm-token: { file: demo/crm-token }",
         "crm-token: { file: demo/none }",
-        "error[bad-secret]: the secret can't be read: there is no such file",
+        "error[bad-secret]: the secret can't be read from `demo/none`: there is no such file",
     ),
     (
         "crm-token: { file: demo/crm-token }",
         "crm-token: { file: demo }",
-        "error[bad-secret]: the secret can't be read: not a regular file",
+        "error[bad-secret]: the secret can't be read from `demo`: not a regular file",
     ),
     (
         "crm-token: { file: demo/crm-token }",
