@@ -242,6 +242,21 @@ impl Known<'_> {
         found
     }
 
+    /// Of a pair whose other side is `other`: a parameter, a member or a column. `turned`: the pair as it would be if both were
+    /// written the other way round.
+    fn dimension_beside(&self, word: &Text, other: &Text, turned: (&Text, &Text), reader: &mut Reader) -> Option<Name> {
+        let is_known = |word: &Text| self.dimensions.iter().any(|name| **name == *word.value);
+        let found = self.dimension(word, reader);
+        if found.is_none()
+            && is_known(other)
+            && let Some(wrong) = reader.diagnostics.last_mut()
+        {
+            let (left, right) = turned;
+            wrong.help = Some(format!("written the other way round: `{{ {}: {} }}`", left.value, right.value));
+        }
+        found
+    }
+
     fn table(&self, word: &Text, reader: &mut Reader) -> Option<&KnownTable<'_>> {
         let found = self.tables.get(word.value.as_str());
         if found.is_none() {

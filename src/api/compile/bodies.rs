@@ -27,7 +27,7 @@ pub(super) fn tenant_body(known: &Known<'_>, table: &raw::Table, reader: &mut Re
     let mut found: Vec<(&Text, Place)> = Vec::new();
     let mut told = Vec::new();
     for (word, dimension) in &table.tenant_body {
-        let dimension = known.dimension(dimension, reader);
+        let dimension = known.dimension_beside(dimension, word, (dimension, word), reader);
         let Some(place) = place(word, reader) else { continue };
         let own = table.fields.iter().find(|field| place.0.first().is_some_and(|first| field.name.value == **first));
         if let Some(field) = own {

@@ -295,7 +295,7 @@ fn check_table(
         _ => &[],
     };
     for (parameter, dimension) in &table.tenant_filter {
-        known.dimension(dimension, reader);
+        known.dimension_beside(dimension, parameter, (dimension, parameter), reader);
         let own_column =
             |text: &Text| columns.iter().any(|(d, column)| d.value == dimension.value && column.value == text.value);
         let other = match seen.get(&parameter.value) {

@@ -34,7 +34,7 @@ pub(super) fn check(api: &raw::Api, rest: &raw::Rest, known: &Known<'_>, reader:
             check_column(&field.name, cursor, reader);
         }
         for (column, dimension) in &table.tenant_filter {
-            known.dimension(dimension, reader);
+            known.dimension_beside(dimension, column, (dimension, column), reader);
             check_column(column, cursor, reader);
         }
     }

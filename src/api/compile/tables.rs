@@ -251,7 +251,13 @@ fn tenancy(
         raw::Tenant::Columns(span, columns) => {
             let mut pairs: Vec<(Name, FieldId)> = Vec::new();
             for (dimension, word) in columns {
-                let dimension = known.dimension(dimension, reader);
+                // A column that is called as a dimension is says nothing of a word that is no column.
+                let is_column = table.fields.iter().any(|field| field.name.value == dimension.value);
+                let dimension = if is_column {
+                    known.dimension_beside(dimension, word, (word, dimension), reader)
+                } else {
+                    known.dimension(dimension, reader)
+                };
                 let Some((dimension, id)) = dimension.zip(identifying(table, word, "tenant column", reader)) else {
                     continue;
                 };
