@@ -7,6 +7,7 @@
 mod described;
 mod directus;
 pub mod figures;
+mod kind;
 mod odata;
 mod pairs;
 pub mod pocketbase;
@@ -20,6 +21,7 @@ pub(crate) use value::{is_scalar, is_spelled};
 
 use figures::Columns;
 use http::StatusCode;
+pub use kind::kind;
 
 use crate::api::{Api, Dialect, Field, FieldId, Operator, Place, Records, Table};
 use crate::model::filter::Sieve;

@@ -16,8 +16,8 @@ const UNKNOWN: &str = "unknown";
 const MAX_ELEMENTS: usize = 1000;
 
 impl Case<'_> {
-    /// The field for which a request was refused: the first of those that it names in its query or in its body. `None`: it was
-    /// refused for something else.
+    /// The field for which a request was refused: the first of those that it names in its query or in its body; or what the
+    /// parameter is for whose value was refused as a whole. `None`: it was refused for something else.
     pub fn blamed(
         &self,
         reason: Reason,
@@ -44,9 +44,10 @@ impl Case<'_> {
         pairs.iter().find_map(|pair| match language.parse(table, std::slice::from_ref(pair)) {
             Ok(query) => hidden(table, residual, &query),
             Err(_) => {
+                let kind = dialect::kind(self.catalog.api(table.api), &pair.0);
                 let words = pair.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
                 let declared = words.filter(|word| table.field_named(word).is_some()).map(str::to_owned).next();
-                Some(declared.unwrap_or_else(|| UNKNOWN.to_owned()))
+                Some(declared.unwrap_or_else(|| kind.unwrap_or(UNKNOWN).to_owned()))
             }
         })
     }

@@ -28,9 +28,12 @@ async fn the_audit_log_names_what_is_declared_and_the_client_is_told_nothing() {
         ("organization_id=globex", "organization_id"),
         ("custom%5Bx%5D=1", "custom"),
         ("secret_plan=1", "unknown"),
-        ("sort=secret_plan", "unknown"),
-        ("fields=secret_plan", "unknown"),
-        ("limit=0", "unknown"),
+        ("sort=secret_plan", "sort"),
+        ("fields=secret_plan", "fields"),
+        ("expand=secret_plan", "expand"),
+        ("limit=0", "limit"),
+        ("limit=100000", "limit"),
+        ("name=Ada&offset=-1", "offset"),
     ] {
         let got = client.get(&format!("/contacts?{query}")).await;
         assert_eq!(got.status, 400, "{query}");
