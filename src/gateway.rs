@@ -186,6 +186,7 @@ impl Gateway {
                 shared.metrics.clone(),
                 stopping.clone(),
                 cutting.clone(),
+                Arc::clone(&shared.lingers),
             ));
         }
         let (mut watched, mut background) = (JoinSet::new(), JoinSet::new());

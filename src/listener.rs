@@ -17,6 +17,7 @@ mod trailers;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -78,7 +79,8 @@ impl Listener {
     }
 
     /// Accepts until `stop` turns true, then closes the socket and waits until every connection has ended. Those that are left
-    /// when `cut` turns true are ended, and have left their traces when this returns.
+    /// when `cut` turns true are ended, and have left their traces when this returns. `lingers`: another process serves on the same
+    /// socket, so that handshakes are still brought to their end.
     pub async fn serve<App: ServerApp + Send + Sync + 'static>(
         self,
         app: Arc<App>,
@@ -86,6 +88,7 @@ impl Listener {
         metrics: Metrics,
         mut stop: watch::Receiver<bool>,
         mut cut: watch::Receiver<bool>,
+        lingers: Arc<AtomicBool>,
     ) {
         let Self { socket, tls, proxies, most, handshake_time: time, head_time, .. } = self;
         let handshakes = Handshakes::new(&metrics);
@@ -110,11 +113,17 @@ impl Listener {
             // Closed without a word: an answer is what a flood is for.
             let Some(place) = opening.admit(peer) else { continue };
             let (app, opening, stop) = (Arc::clone(&app), Arc::clone(&opening), stop.clone());
+            let lingers = Arc::clone(&lingers);
             let (newcomer, sent_away) = opening.places.newcomers.welcome();
             connections.spawn(async move {
                 let served = async {
                     // What a handshake needs is given back before the connection waits for its first request.
-                    let opened = Box::pin(opening.open(connection, peer, place, newcomer)).await;
+                    let opened = tokio::select! {
+                        biased;
+                        opened = Box::pin(opening.open(connection, peer, place, newcomer)) => opened,
+                        // Nothing was asked yet, and nothing would be answered.
+                        () = closing(stop.clone(), &lingers) => None,
+                    };
                     drop(opening);
                     if let Some((stream, place)) = opened {
                         app.process_new(stream, &stop).await;
@@ -135,6 +144,13 @@ impl Listener {
             _ = cut.wait_for(|cut| *cut) => {}
         }
         connections.shutdown().await;
+    }
+}
+
+async fn closing(mut stop: watch::Receiver<bool>, lingers: &AtomicBool) {
+    stop.wait_for(|stop| *stop).await.ok();
+    if lingers.load(Ordering::Acquire) {
+        std::future::pending::<()>().await;
     }
 }
 

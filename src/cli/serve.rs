@@ -96,6 +96,7 @@ pub async fn run(serve: &Serve) -> io::Result<bool> {
         tell(&[NotifyState::Stopping]);
         gateway.shutdown().await;
     }
+    tracing::info!("ended");
     Ok(true)
 }
 

@@ -140,6 +140,23 @@ async fn a_drain_ends_when_the_last_request_has_its_answer() {
     assert_eq!(told, [("refused".into(), "route_unknown".into()), ("allowed".into(), String::new())]);
 }
 
+/// It comes behind a proxy that has not said yet who it is: with TLS it would be a handshake that is not over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_does_not_wait_for_a_connection_that_was_never_opened_to_its_end() {
+    let mut setup = setup("handshake_time: 60s");
+    setup.listener = "{ address: 127.0.0.1:0, plaintext: true, proxy_protocol: { from: [127.0.0.1] } }".into();
+    let world = setup.start().await;
+    let address = world.gateway.addresses()[0];
+    let mut silent = Dialogue::open(address).await;
+    // Taken after the other one.
+    let mut client = Dialogue::open(address).await;
+    client.send(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0").await;
+    client.send(request(&world, "GET /nothing", "", "")).await;
+    assert_eq!(client.answer().await.expect("an answer").0, 404);
+    tokio::time::timeout(SOON, world.gateway.shutdown()).await.expect("long before the handshake's time is over");
+    assert!(silent.answer().await.is_none());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_cuts_what_takes_too_long_and_records_it() {
     let gate = Gate::start(String::new()).await;

@@ -139,6 +139,7 @@ async fn serve_reloads_on_sighup_and_drains_on_sigterm() {
     let mut rest = String::new();
     served.log.read_to_string(&mut rest).expect("text");
     assert_eq!(served.child.wait().expect("it ends").code(), Some(0), "{rest}");
+    assert!(rest.lines().last().is_some_and(|line| line.contains("ended")), "{rest}");
     let log = std::fs::read_to_string(files.folder.path().join("audit.jsonl")).expect("the audit log");
     assert_eq!(log.lines().count(), 6, "{log}");
     let failed = scrim(&["health", "--url", &url]);
