@@ -49,46 +49,37 @@ pub enum Command {
     /// A configuration that is wrong is never served. On SIGHUP all of it is loaded anew, or the last good one stays in
     /// force. On SIGTERM no connection is taken any more, requests in flight finish, and the process ends when none is
     /// left. On SIGQUIT the program that now lies where this one was started from is started, gets the listening sockets,
-    /// and takes over once it is ready; if it never is, this one goes on. Example:
-    ///
-    ///     scrim serve --config config/gateway.yaml
-    #[command(verbatim_doc_comment)]
+    /// and takes over once it is ready; if it never is, this one goes on.
+    #[command(after_help = "Example:\n  scrim serve --config config/gateway.yaml")]
     Serve(Serve),
     /// Start a demo CRM with the gateway in front of it, and print requests to try
     ///
     /// Nothing needs to be set up: certificates, keys and data are made afresh. With --tour it sends the requests itself,
-    /// shows what each caller sees and why, and ends. Example:
-    ///
-    ///     scrim demo --tour
-    #[command(verbatim_doc_comment)]
+    /// shows what each caller sees and why, and ends.
+    #[command(after_help = "Example:\n  scrim demo --tour")]
     Demo(crate::demo::Options),
     /// Check the configuration, the API descriptions and the policies, and show every mistake at once
     ///
     /// Nothing is started and no service is asked. Errors are what can't be served and what no author of a policy can
     /// have meant, such as a condition that never holds; warnings are what most who write it do not mean. Exits with 1 on
-    /// errors, and on warnings with --deny-warnings. Examples:
-    ///
-    ///     scrim check --config config/gateway.yaml --deny-warnings
-    ///     scrim check --format sarif > scrim.sarif
-    #[command(verbatim_doc_comment)]
+    /// errors, and on warnings with --deny-warnings.
+    #[command(after_help = "Examples:\n  scrim check --config config/gateway.yaml --deny-warnings\n  \
+                            scrim check --format sarif > scrim.sarif")]
     Check(Check),
     /// Ask a running gateway whether it is ready; exits with 0 if so
     ///
-    /// Made for container health checks. Example:
-    ///
-    ///     scrim health --url http://127.0.0.1:9090/readyz
-    #[command(verbatim_doc_comment)]
+    /// Made for container health checks.
+    #[command(after_help = "Example:\n  scrim health --url http://127.0.0.1:9090/readyz")]
     Health(Health),
     /// Draft an API description from what an upstream says of itself
     ///
     /// Reads OpenAPI 3.0 and 3.1, OData V4 `$metadata`, Directus' collections, fields and relations, and PocketBase's
     /// collections, from files or stdin and never from the network. What it writes loads as it is and grants nothing. A
     /// table of which nothing says whose its rows are is left out and named, as is all else that can't be told for sure.
-    /// Examples:
-    ///
-    ///     scrim import --tenant organization_id=org_id openapi.yaml > config/apis/crm.yaml
-    ///     scrim import --root /odata/v4/crm --out config/apis/crm.yaml metadata.xml
-    #[command(verbatim_doc_comment)]
+    #[command(
+        after_help = "Examples:\n  scrim import --tenant organization_id=org_id openapi.yaml > config/apis/crm.yaml\n  \
+                            scrim import --root /odata/v4/crm --out config/apis/crm.yaml metadata.xml"
+    )]
     Import(import::Import),
     /// Make API keys
     #[command(subcommand)]
@@ -96,11 +87,8 @@ pub enum Command {
     /// Keep secrets in a sealed file
     ///
     /// The file and its key are those that the configuration names under `sealed_secrets`. A value is read from stdin and
-    /// never shown. Examples:
-    ///
-    ///     scrim secrets set crm-token/acme < token
-    ///     scrim secrets list
-    #[command(subcommand, verbatim_doc_comment)]
+    /// never shown.
+    #[command(subcommand, after_help = "Examples:\n  scrim secrets set crm-token/acme < token\n  scrim secrets list")]
     Secrets(Secrets),
 }
 
@@ -123,6 +111,9 @@ pub enum Secrets {
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Make an API key, print it once, and print the entry for the file of keys
+    ///
+    /// The entry has no groups and no attributes; add those that policies ask for by hand.
+    #[command(after_help = "Example:\n  scrim keys new --principal sync --role service --tenant acme --expires 90d")]
     New(keys::NewKey),
 }
 
@@ -181,6 +172,24 @@ mod tests {
             let help = Arguments::try_parse_from(["scrim", name, "--help"]).unwrap_err();
             assert_eq!(help.kind(), ErrorKind::DisplayHelp);
             assert!(help.to_string().contains(&format!("scrim {name} --")), "{help}");
+        }
+    }
+
+    #[test]
+    fn help_is_wrapped_once() {
+        for name in ["serve", "demo", "check", "health", "import", "secrets"] {
+            let mut command = Arguments::command().term_width(100);
+            let help = command.find_subcommand_mut(name).expect("a command").clone().term_width(100).render_long_help();
+            let help = help.to_string();
+            let text = help.split("Usage:").next().expect("what is before");
+            let lines: Vec<&str> = text.lines().collect();
+            // A line that ends early though the next word had room on it.
+            let early = lines.windows(2).find(|pair| {
+                let [line, next] = pair else { return false };
+                let word = next.split(' ').next().unwrap_or_default();
+                !line.is_empty() && !word.is_empty() && line.len() + 1 + word.len() <= 100
+            });
+            assert_eq!(early, None, "{help}");
         }
     }
 

@@ -34,8 +34,9 @@ fn main() -> ExitCode {
             Ok(()) => Ok(true),
             Err(failed) => return fail(&failed.to_string()),
         },
-        Command::Keys(Keys::New(new)) => match cli::keys::run(new, &mut std::io::stdout()) {
+        Command::Keys(Keys::New(new)) => match cli::keys::run(new, &mut std::io::stdout(), &mut std::io::stderr()) {
             Ok(()) => Ok(true),
+            Err(cli::keys::Failed::Config(found)) => cli::check::show(&found).map(|()| false),
             Err(failed) => return fail(&failed.to_string()),
         },
         Command::Secrets(command) => match run_secrets(command) {

@@ -160,8 +160,13 @@ impl Certified {
         warnings.extend(key.lies_open());
         let provider = CryptoProvider::get_default().expect("main and every test install a provider first");
         let fitted = CertifiedKey::from_der(chain, private, provider).map_err(|error| {
-            let message = format!("`{}` does not fit `{}`: {error}", key.path.display(), cert.path.display());
-            vec![key.wrong(message).help("the first certificate must be the server's own")]
+            let (key_file, cert_file) = (key.path.display(), cert.path.display());
+            vec![match error {
+                rustls::Error::InconsistentKeys(_) => key
+                    .wrong(format!("the key `{key_file}` does not fit the first certificate of `{cert_file}`"))
+                    .help("one of the two belongs to another pair, or the chain is in the wrong order: its owner's comes first"),
+                _ => key.wrong(format!("no TLS can be spoken with the key `{key_file}` and `{cert_file}`")),
+            }]
         })?;
         let until = facts.iter().map(|facts| facts.not_after).min().unwrap_or(now);
         let own = facts.into_iter().next().ok_or_else(|| vec![cert.wrong("no certificate")])?;

@@ -3,18 +3,21 @@
 //! The key itself is stored nowhere: the entry holds its keyed hash. What is printed has passed the same checks as a
 //! file of keys does when it is loaded.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::ValueHint;
 use jiff::{SignedDuration, Timestamp};
 
+use super::CONFIG;
 use crate::api::{self, Catalog};
 use crate::authn::{self, api_key};
 use crate::clock::Clock;
-use crate::config::{Config, PrincipalSchema, Tenancy};
+use crate::config::{Authn, Config, PrincipalSchema, Tenancy};
 use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::model::{Action, Name, Scope};
 use crate::secret::Secret;
@@ -25,23 +28,23 @@ const MAX_DAYS: i64 = 3660;
 /// Makes an API key and prints it once, with the entry for the file of keys.
 #[derive(Debug, clap::Args)]
 pub struct NewKey {
-    /// The gateway's configuration; its API key hash secret is needed.
-    #[arg(long, value_name = "FILE")]
+    /// The gateway's configuration file; its API key hash secret is needed
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, default_value = CONFIG)]
     pub config: PathBuf,
-    /// The id of the principal that the key stands for.
+    /// The id of the principal that the key stands for
     #[arg(long, value_name = "ID")]
     pub principal: String,
-    /// A role of the principal; may be given several times.
+    /// A role of the principal; may be given several times
     #[arg(long = "role", value_name = "ROLE", required = true)]
     pub roles: Vec<String>,
-    /// A tenant, a value for each dimension joined by `/`; may be given several times.
+    /// A tenant, a value for each dimension joined by `/`; may be given several times
     #[arg(long = "tenant", value_name = "TENANT", required = true)]
     pub tenants: Vec<String>,
     /// What alone the key may be used for, such as `contacts:read` or `contacts:*`; may be given several times. Without it:
-    /// all that its roles may do.
+    /// all that its roles may do
     #[arg(long = "scope", value_name = "TABLE:ACTION")]
     pub scopes: Vec<String>,
-    /// How long the key lives: a number of hours, days or weeks, such as `12h`, `90d` or `8w`.
+    /// How long the key lives: a number of hours, days or weeks, such as `12h`, `90d` or `8w`
     #[arg(long, value_name = "TIME")]
     pub expires: String,
 }
@@ -51,6 +54,8 @@ pub struct NewKey {
 pub enum Failed {
     #[error("the configuration has errors")]
     Config(Vec<Diagnostic>),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Arguments(Vec<Failed>),
     #[error("the configuration has no `authn.api_keys`, so no key would be accepted")]
     NoApiKeys,
     #[error("the principal's id must have 1 to 256 characters and no control characters")]
@@ -71,36 +76,60 @@ pub enum Failed {
     Output(#[from] io::Error),
 }
 
-/// Makes the key and prints it.
-pub fn run(args: &NewKey, out: &mut impl Write) -> Result<(), Failed> {
+/// Makes the key and prints it. `notes`: what is dubious and holds nothing up.
+pub fn run(args: &NewKey, out: &mut impl Write, notes: &mut impl Write) -> Result<(), Failed> {
     let (config, _) = Config::load(&args.config).map_err(Failed::Config)?;
     let hash_key = &config.authn.api_keys.as_ref().ok_or(Failed::NoApiKeys)?.key;
+    let mut wrong = Vec::new();
     if !args.scopes.is_empty() {
         let upstreams: Vec<Name> = config.upstreams.keys().cloned().collect();
         let files = api::read(&config.apis).map_err(Failed::Config)?;
         let (catalog, _) = Catalog::compile(&files, &upstreams, &config.tenancy.dimensions).map_err(Failed::Config)?;
-        check_scopes(&args.scopes, &catalog)?;
+        wrong = idle_scopes(&args.scopes, &catalog);
     }
-    print(args, hash_key, &config.principal, &config.tenancy, &Clock::system(), out)
+    print(args, hash_key, &config.principal, &config.tenancy, &Clock::system(), wrong, out)?;
+    for organization in unknown_organizations(&args.tenants, &config.authn) {
+        writeln!(
+            notes,
+            "note: no issuer may speak for `{organization}` (`organizations`): if that is no slip, keys alone open it"
+        )?;
+    }
+    Ok(())
 }
 
+/// Those of tenants that no issuer's list names, which is a slip where there are lists.
+fn unknown_organizations<'t>(tenants: &'t [String], authn: &Authn) -> BTreeSet<&'t str> {
+    let listed = authn.jwt.iter().map(|issuer| &issuer.organizations);
+    let listed: Vec<_> = listed.chain(authn.introspection.iter().map(|asked| &asked.organizations)).collect();
+    let named = tenants.iter().filter_map(|tenant| tenant.split('/').next());
+    let is_listed = |name: &&str| listed.iter().any(|all| all.iter().any(|known| **known == **name));
+    if listed.is_empty() { BTreeSet::new() } else { named.filter(|name| !is_listed(name)).collect() }
+}
+
+/// `wrong`: what was found by then.
 fn print(
     args: &NewKey,
     hash_key: &Secret,
     schema: &PrincipalSchema,
     tenancy: &Tenancy,
     clock: &Clock,
+    mut wrong: Vec<Failed>,
     out: &mut impl Write,
 ) -> Result<(), Failed> {
     if !api_key::is_principal_id(&args.principal) {
-        return Err(Failed::Principal);
+        wrong.push(Failed::Principal);
     }
-    if let Some(unknown) = args.roles.iter().find(|role| !schema.roles.iter().any(|known| **known == ***role)) {
-        return Err(Failed::Role(unknown.clone()));
+    let unknown = args.roles.iter().filter(|role| !schema.roles.iter().any(|known| **known == ***role));
+    wrong.extend(unknown.map(|role| Failed::Role(role.clone())));
+    let mut tenants = Vec::new();
+    for tenant in &args.tenants {
+        tenant_entry(tenant, tenancy).map_or_else(|error| wrong.push(error), |entry| tenants.push(entry));
     }
-    let tenants = args.tenants.iter().map(|tenant| tenant_entry(tenant, tenancy)).collect::<Result<Vec<_>, _>>()?;
-    args.scopes.iter().try_for_each(|scope| parse_scope(scope).map(drop))?;
-    let expires = expiry(&args.expires, clock.now()).ok_or_else(|| Failed::Expires(args.expires.clone()))?;
+    let expires = expiry(&args.expires, clock.now());
+    if expires.is_none() {
+        wrong.push(Failed::Expires(args.expires.clone()));
+    }
+    let Some(expires) = expires.filter(|_| wrong.is_empty()) else { return Err(Failed::Arguments(wrong)) };
     let (id, key) = new_key()?;
     let roles: Vec<String> = args.roles.iter().map(|role| quoted(role)).collect();
     writeln!(out, "# The key. It is shown this once; give it to its user as the header X-Api-Key.")?;
@@ -124,16 +153,17 @@ fn parse_scope(text: &str) -> Result<Scope, Failed> {
     Ok(Scope { table: table.into(), action: (action != "*").then(|| Action::parse(action)) })
 }
 
-/// Errors: no request could be in one of them. The gateway would not load such a key.
-fn check_scopes(scopes: &[String], catalog: &Catalog) -> Result<(), Failed> {
-    for text in scopes {
-        let place = Span::new(&Source::new("--scope", ""), 0..0);
-        if let Some(idle) = authn::scopes::idle(&parse_scope(text)?, &place, catalog) {
+/// Those that are none, and those in which no request could be: the gateway would not load such a key.
+fn idle_scopes(scopes: &[String], catalog: &Catalog) -> Vec<Failed> {
+    let place = Span::new(&Source::new("--scope", ""), 0..0);
+    let idle = |text: &String| match parse_scope(text) {
+        Ok(scope) => authn::scopes::idle(&scope, &place, catalog).map(|idle| {
             let wrong = [Some(idle.message), idle.help].into_iter().flatten().collect::<Vec<_>>().join("; ");
-            return Err(Failed::IdleScope { scope: text.clone(), wrong });
-        }
-    }
-    Ok(())
+            Failed::IdleScope { scope: text.clone(), wrong }
+        }),
+        Err(wrong) => Some(wrong),
+    };
+    scopes.iter().filter_map(idle).collect()
 }
 
 /// `{ organization_id: "acme", app_id: "shop" }`
@@ -196,7 +226,7 @@ mod tests {
         let tenancy = Tenancy { dimensions, choose_by: None };
         let mut out = Vec::new();
         let hash_key = Secret::new("0123456789abcdef");
-        print(&args, &hash_key, &schema, &tenancy, &Clock::fixed(1_700_000_000), &mut out)?;
+        print(&args, &hash_key, &schema, &tenancy, &Clock::fixed(1_700_000_000), Vec::new(), &mut out)?;
         Ok(String::from_utf8(out).expect("text"))
     }
 
@@ -220,17 +250,23 @@ mod tests {
         let api = Source::new("api.yaml", include_str!("../../config/apis/example.yaml"));
         let dimensions: Vec<Name> = vec!["organization_id".into(), "app_id".into()];
         let (catalog, _) = Catalog::compile(&[api], &["crm".into(), "files".into()], &dimensions).expect("it loads");
-        let check = |scope: &str| check_scopes(&[scope.to_owned()], &catalog).map_err(|wrong| wrong.to_string());
+        let check = |scopes: &[&str]| {
+            let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            idle_scopes(&scopes, &catalog).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
         for scope in ["accounts:*", "accounts:read", "accounts:close"] {
-            assert_eq!(check(scope), Ok(()), "{scope}");
+            assert_eq!(check(&[scope]), [""; 0], "{scope}");
         }
         for (scope, wrong) in [
             ("acounts:read", "scope `acounts:read`: there is no table `acounts`; did you mean `accounts`?"),
             ("accounts:raed", "scope `accounts:raed`: table `accounts` has no action `raed`; did you mean `read`?"),
         ] {
-            assert_eq!(check(scope), Err(wrong.to_owned()));
+            assert_eq!(check(&[scope]), [wrong]);
         }
-        assert!(check("accounts").is_err());
+        for scope in ["", "contacts", ":read", "contacts:"] {
+            assert_eq!(check(&[scope]), [Failed::Scope(scope.to_owned()).to_string()]);
+        }
+        assert_eq!(check(&["accounts", "accounts:read", "accounts:raed"]).len(), 2, "all at once");
     }
 
     #[test]
@@ -240,16 +276,46 @@ mod tests {
 
     #[test]
     fn wrong_arguments_make_no_key() {
+        let one = |made: Result<String, Failed>| match made {
+            Err(Failed::Arguments(mut wrong)) if wrong.len() == 1 => wrong.pop(),
+            _ => None,
+        };
         for expires in ["", "d", "90", "0d", "-1d", "1y", "9999999999999999999d", "99999d", "90d ", "1é"] {
-            assert!(matches!(made(|a| a.expires = expires.into()), Err(Failed::Expires(_))), "{expires}");
+            assert!(matches!(one(made(|a| a.expires = expires.into())), Some(Failed::Expires(_))), "{expires}");
         }
         for tenant in ["", "acme", "acme/", "/shop", "acme/shop/x", "acme/sh\nop"] {
-            assert!(matches!(made(|a| a.tenants = vec![tenant.into()]), Err(Failed::Tenant(_))), "{tenant:?}");
+            assert!(matches!(one(made(|a| a.tenants = vec![tenant.into()])), Some(Failed::Tenant(_))), "{tenant:?}");
         }
-        assert!(matches!(made(|a| a.roles = vec!["root".into()]), Err(Failed::Role(_))));
-        for scope in ["", "contacts", ":read", "contacts:"] {
-            assert!(matches!(made(|a| a.scopes = vec![scope.into()]), Err(Failed::Scope(_))), "{scope:?}");
+        assert!(matches!(one(made(|a| a.roles = vec!["root".into()])), Some(Failed::Role(_))));
+        assert!(matches!(one(made(|a| a.principal = String::new())), Some(Failed::Principal)));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let wrong = made(|a| {
+            a.roles = vec!["root".into(), "support".into(), "rot".into()];
+            a.tenants = vec!["acme".into()];
+            a.expires = "soon".into();
+        });
+        let said = wrong.expect_err("all of it").to_string();
+        for word in ["`root`", "`rot`", "`acme`", "`soon`"] {
+            assert!(said.contains(word), "{said}");
         }
-        assert!(matches!(made(|a| a.principal = String::new()), Err(Failed::Principal)));
+        assert_eq!(said.lines().count(), 4, "{said}");
+    }
+
+    #[test]
+    fn a_tenant_for_which_no_issuer_speaks_is_noted() {
+        let file = |text: &str| {
+            let folder = tempfile::tempdir().expect("a folder");
+            std::fs::write(folder.path().join("gateway.yaml"), text).expect("written");
+            let path = folder.path().join("gateway.yaml");
+            let (draft, _) = crate::config::Draft::read(&path);
+            let tenants = ["acme/shop".to_owned(), "acmee/shop".to_owned()];
+            let draft = draft.expect("enough of it");
+            unknown_organizations(&tenants, &draft.config().authn).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let text = include_str!("../../config/example.yaml");
+        assert_eq!(file(text), ["acmee"]);
     }
 }

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::Sealed;
 use crate::diagnostic::Diagnostic;
 use crate::sealed::store::{self, Unchanged};
-use crate::sealed::{self, Entry, Keys, MAX_VALUE};
+use crate::sealed::{self, Entries, Entry, Keys, MAX_VALUE};
 use crate::secret::Secret;
 
 #[derive(Debug, Args)]
@@ -45,6 +45,8 @@ pub enum Failed {
     Name(String),
     #[error("there is no secret `{0}`")]
     Missing(String),
+    #[error("there is no file `{path}` yet: `scrim secrets set NAME` makes it", path = .0.display())]
+    NoFile(PathBuf),
     #[error("the value is empty")]
     Empty,
     #[error("the value is longer than {MAX_VALUE} bytes")]
@@ -95,7 +97,7 @@ pub fn remove(args: &Named, out: &mut impl Write) -> Result<(), Failed> {
 /// Prints names and when each was set, never a value.
 pub fn list(args: &Of, out: &mut impl Write) -> Result<(), Failed> {
     let (sealed, keys) = opened(&args.config)?;
-    for (name, entry) in store::read(&sealed.file, &keys)? {
+    for (name, entry) in read(&sealed, &keys)? {
         writeln!(out, "{}  {name}", entry.changed)?;
     }
     Ok(())
@@ -105,13 +107,18 @@ pub fn list(args: &Of, out: &mut impl Write) -> Result<(), Failed> {
 pub fn rotate(args: &Of, out: &mut impl Write) -> Result<(), Failed> {
     let (sealed, keys) = opened(&args.config)?;
     // A file that is not there has nothing to seal.
-    store::read(&sealed.file, &keys)?;
+    read(&sealed, &keys)?;
     let count = store::change(&sealed.file, &keys, |entries| Ok::<_, Failed>(entries.len()))?;
     writeln!(out, "sealed {count} secret{} anew with the first key", if count == 1 { "" } else { "s" })?;
     if keys.count() > 1 {
         writeln!(out, "the other keys open this file no longer; remove them once no copy of an older one is needed")?;
     }
     Ok(())
+}
+
+fn read(sealed: &Sealed, keys: &Keys) -> Result<Entries, Failed> {
+    store::read(&sealed.file, keys)
+        .map_err(|unread| if unread.is_missing() { Failed::NoFile(sealed.file.clone()) } else { unread.into() })
 }
 
 fn opened(config: &Path) -> Result<(Sealed, Keys), Failed> {
