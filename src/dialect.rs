@@ -65,6 +65,9 @@ pub trait Language {
     /// Whether relations can be asked for.
     fn expands(&self) -> bool;
 
+    /// Whether a parameter of a client's query chooses what is told of each record, and nothing else.
+    fn chooses(&self, parameter: &str) -> bool;
+
     /// Whether fields are always asked for one by one, so that nothing moves that nobody will see.
     fn selects(&self) -> bool {
         false

@@ -350,7 +350,16 @@ impl<'a> Case<'a> {
 
     /// What a caller is told whose action on a visible table is not granted: a query that names fields is refused as such
     /// first, for none of them is readable under this action.
-    pub fn check_refused_query(&self, table: TableId, pairs: &[(String, String)]) -> Result<(), Reason> {
+    pub fn check_refused_query(
+        &self,
+        table: TableId,
+        action: &Action,
+        pairs: &[(String, String)],
+    ) -> Result<(), Reason> {
+        // What a write is asked to tell is readable or not, whether it is granted or not.
+        if action.writes() {
+            return self.representation(table, action, pairs).map(drop);
+        }
         let table = self.catalog.table(table);
         let language = dialect::of(self.catalog.api(table.api));
         let (_, pairs) = walk::named(language, pairs);

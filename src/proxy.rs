@@ -341,7 +341,7 @@ impl Proxy {
         let residual = match decision {
             Decision::Allow(residual) | Decision::Conditional(residual) => residual,
             Decision::Deny(reason, rule) => {
-                case.check_refused_query(*table, &request.query)?;
+                case.check_refused_query(*table, action, &request.query)?;
                 exchange.denied_by(rule);
                 return Err(reason);
             }
@@ -373,7 +373,7 @@ impl Proxy {
         };
         let served = until_client_leaves(session, Box::pin(work).as_mut()).await;
         if let Err(reason) = &served {
-            exchange.blames(case.blamed(*reason, &residual, &request.query, &body));
+            exchange.blames(case.blamed(*reason, action, &residual, &request.query, &body));
         }
         let mut reply = served?;
         reply.compress(compression, !config.compression.is_empty()).await?;

@@ -44,6 +44,7 @@ mod proxies;
 mod pushdown;
 mod reload;
 mod replaced;
+mod representations;
 mod search;
 mod secrets;
 mod source;

@@ -81,6 +81,11 @@ impl Language for Directus {
         true
     }
 
+    /// The names of `fields[0]` and `fields[]` are in brackets.
+    fn chooses(&self, parameter: &str) -> bool {
+        parameter.split('[').next() == Some("fields")
+    }
+
     /// Its own clients count; whoever reads `Link` gets on behind a page that is cut.
     fn resumes(&self) -> Option<Resumption<'_>> {
         Some(Resumption { parameter: Parameters::CURSOR, in_place_of: [Some("offset"), Some("page")], in_head: true })

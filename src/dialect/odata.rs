@@ -76,6 +76,10 @@ impl Language for Odata {
         true
     }
 
+    fn chooses(&self, parameter: &str) -> bool {
+        matches!(parameter, "$select" | "$expand")
+    }
+
     fn selects(&self) -> bool {
         true
     }

@@ -88,6 +88,10 @@ impl Language for Pocketbase {
         true
     }
 
+    fn chooses(&self, parameter: &str) -> bool {
+        matches!(parameter, "fields" | "expand")
+    }
+
     /// Its own clients count; whoever reads `Link` gets on behind a page that is cut.
     fn resumes(&self) -> Option<Resumption<'_>> {
         Some(Resumption { parameter: Parameters::CURSOR, in_place_of: [Some("page"), None], in_head: true })

@@ -85,6 +85,15 @@ impl Language for Rest {
         }
     }
 
+    fn chooses(&self, parameter: &str) -> bool {
+        let Parameters { style, fields, expand, .. } = &self.parameters;
+        let lists = fields.iter().chain(expand);
+        match style {
+            Style::Declared => lists.into_iter().any(|list| *list.name == *parameter),
+            Style::Postgrest => parameter == "select",
+        }
+    }
+
     fn expands(&self) -> bool {
         self.parameters.expand.is_some()
     }

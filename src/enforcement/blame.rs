@@ -6,7 +6,7 @@
 use super::{Case, walk};
 use crate::api::{FieldId, Shape, Table, Tenancy};
 use crate::dialect::{self, Query};
-use crate::model::Reason;
+use crate::model::{Action, Reason};
 use crate::policy::Residual;
 use crate::redact::parts;
 
@@ -21,13 +21,18 @@ impl Case<'_> {
     pub fn blamed(
         &self,
         reason: Reason,
+        action: &Action,
         residual: &Residual,
         pairs: &[(String, String)],
         body: &[u8],
     ) -> Option<String> {
         let table = self.catalog.table(residual.table());
         match reason {
-            Reason::QueryNotAllowed => self.in_query(table, residual, pairs),
+            Reason::QueryNotAllowed if action.writes() => {
+                let reads = self.residual(table.id, &Action::Read);
+                self.in_query(table, reads.as_deref(), pairs)
+            }
+            Reason::QueryNotAllowed => self.in_query(table, Some(residual), pairs),
             Reason::FieldNotWritable | Reason::TenantNotWritable | Reason::OwnerNotTransferable => {
                 self.in_body(reason, table, residual, body)
             }
@@ -35,7 +40,7 @@ impl Case<'_> {
         }
     }
 
-    fn in_query(&self, table: &Table, residual: &Residual, pairs: &[(String, String)]) -> Option<String> {
+    fn in_query(&self, table: &Table, residual: Option<&Residual>, pairs: &[(String, String)]) -> Option<String> {
         let language = dialect::of(self.catalog.api(table.api));
         let (_, pairs) = walk::named(language, pairs);
         if let Ok(query) = language.parse(table, &pairs) {
@@ -84,11 +89,13 @@ impl Case<'_> {
     }
 }
 
-/// The first field of a query that may not be used so.
-fn hidden(table: &Table, residual: &Residual, query: &Query) -> Option<String> {
+/// The first field of a query that may not be used so; under no residual, none may.
+fn hidden(table: &Table, residual: Option<&Residual>, query: &Query) -> Option<String> {
+    let is_clear = |field: FieldId| residual.is_some_and(|residual| residual.is_clear_everywhere(field));
+    let may_show = |field: FieldId| residual.is_some_and(|residual| residual.may_show(field));
     let compared = query.filter.comparisons().into_iter().find_map(|comparison| {
         let own = comparison.through.unwrap_or(comparison.field);
-        if residual.is_clear_everywhere(own) && comparison.through.is_none() {
+        if is_clear(own) && comparison.through.is_none() {
             return None;
         }
         let name = &comparison.read(table)?.name;
@@ -100,8 +107,8 @@ fn hidden(table: &Table, residual: &Residual, query: &Query) -> Option<String> {
     let figures = query.figures.iter();
     let figures = figures.flat_map(|of| of.groups.iter().chain(of.measures.iter().filter_map(|one| one.of.as_ref())));
     let sorted = query.sort.iter().map(|(field, _)| field).chain(&query.searched).chain(figures).copied();
-    let sorted = sorted.into_iter().find(|field| !residual.is_clear_everywhere(*field));
+    let sorted = sorted.into_iter().find(|field| !is_clear(*field));
     let shown = query.fields.iter().flatten().chain(&query.expand).copied();
-    let other = sorted.or_else(|| shown.into_iter().find(|field| !residual.may_show(*field)));
+    let other = sorted.or_else(|| shown.into_iter().find(|field| !may_show(*field)));
     compared.or_else(|| other.map(|field| table.field(field).name.to_string()))
 }

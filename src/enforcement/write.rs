@@ -3,6 +3,7 @@
 //! `rows` judge the record as it stands, `check` the record as it would be. A write that changes the tenant, leaves it, or
 //! touches a field that may not be written is refused whole. The body that leaves is built from what was understood.
 
+mod answer;
 pub mod batch;
 mod cascade;
 mod many;
@@ -23,6 +24,7 @@ use crate::model::{Action, Name, Reason};
 use crate::policy::{Read, Residual, Verdict};
 use crate::redact::request::{self, Change, Changes};
 use crate::redact::{self, Frame, Plan};
+pub use answer::Representation;
 pub use many::Element;
 use scoped::Ground;
 
@@ -47,6 +49,14 @@ impl From<Reason> for Refusal {
 pub struct Permitted {
     pub permit: Permit<Write>,
     pub rules: Vec<Name>,
+}
+
+/// The way that a write takes: its route, and what is told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Way<'w> {
+    pub route: &'w Route,
+    pub variables: &'w [(Name, String)],
+    pub answer: &'w Representation,
 }
 
 /// A record that a write would point to; it must be in scope and readable.
@@ -154,8 +164,7 @@ impl Case<'_> {
     /// A new record. The first grant in the order of the policy file that allows all of it is taken.
     pub fn create(
         &self,
-        route: &Route,
-        variables: &[(Name, String)],
+        way: Way<'_>,
         residual: &Arc<Residual>,
         changes: &Changes<'_>,
         referenced: &[Referenced],
@@ -193,7 +202,7 @@ impl Case<'_> {
             let slots = redact::slots(&after, residual.layout(), self.depth).map_err(|_| Reason::BodyMalformed)?;
             match residual.judge_creation(creation, &slots).outcome {
                 Ok(rules) => {
-                    let permit = self.write(route, variables, table, Some(self.sent(table, &body)?), None)?;
+                    let permit = self.write(way, table, Some(self.sent(table, &body)?), None)?;
                     return Ok(Permitted { permit, rules });
                 }
                 Err((reason, rule)) => refusal = Refusal { reason, rule },
@@ -205,8 +214,7 @@ impl Case<'_> {
     /// A change of a record, or a custom action on it (with or without changes).
     pub fn change(
         &self,
-        route: &Route,
-        variables: &[(Name, String)],
+        way: Way<'_>,
         residual: &Arc<Residual>,
         before: &Before,
         changes: Option<&Changes<'_>>,
@@ -225,7 +233,7 @@ impl Case<'_> {
             .judge_change(&was, &becomes, &changed)
             .outcome
             .map_err(|(reason, rule)| Refusal { reason, rule })?;
-        let body = match (&route.sent, changes) {
+        let body = match (&way.route.sent, changes) {
             (Sent::Whole, _) => {
                 body.extend(self.told(table)?);
                 Some(self.replacing(table, &before.record, &body)?)
@@ -238,23 +246,17 @@ impl Case<'_> {
             let own = read.path.first().and_then(|name| table.field_named(name));
             own.is_some_and(|field| changed.contains(&field)) || read.by.is_some_and(|by| changed.contains(&by))
         };
-        let premises = match (&route.sent, table.race) {
+        let premises = match (&way.route.sent, table.race) {
             (Sent::Filtered(_), Race::Filter(_)) => residual.premises_of_change(&rules, &changed, &is_written),
             _ => Vec::new(),
         };
-        let ground = Ground { before, key: key_of(variables), premises };
-        let permit = self.write(route, variables, table, body, Some(&ground))?;
+        let ground = Ground { before, key: key_of(way.variables), premises };
+        let permit = self.write(way, table, body, Some(&ground))?;
         Ok(Permitted { permit, rules })
     }
 
     /// The removal of a record.
-    pub fn remove(
-        &self,
-        route: &Route,
-        variables: &[(Name, String)],
-        residual: &Arc<Residual>,
-        before: &Before,
-    ) -> Result<Permitted, Refusal> {
+    pub fn remove(&self, way: Way<'_>, residual: &Arc<Residual>, before: &Before) -> Result<Permitted, Refusal> {
         let table = self.catalog.table(residual.table());
         let slots = redact::slots(&before.record, residual.layout(), self.depth).map_err(|_| Reason::UpstreamBroken)?;
         let rules = match residual.judge(&slots).verdict {
@@ -263,8 +265,8 @@ impl Case<'_> {
             Verdict::Unmatched => return Err(Reason::ActionNotGranted.into()),
             Verdict::Foreign => return Err(Reason::RecordForeign.into()),
         };
-        let ground = Ground { before, key: key_of(variables), premises: residual.premises(&rules) };
-        let permit = self.write(route, variables, table, None, Some(&ground))?;
+        let ground = Ground { before, key: key_of(way.variables), premises: residual.premises(&rules) };
+        let permit = self.write(way, table, None, Some(&ground))?;
         Ok(Permitted { permit, rules })
     }
 
@@ -335,19 +337,16 @@ impl Case<'_> {
 
     fn write(
         &self,
-        route: &Route,
-        variables: &[(Name, String)],
+        way: Way<'_>,
         table: &Table,
         body: Option<Vec<u8>>,
         ground: Option<&Ground<'_>>,
     ) -> Result<Permit<Write>, Refusal> {
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
-        let plan = if route.method == Method::DELETE { None } else { self.shown(table.id)? };
-        let sent = plan
-            .as_ref()
-            .map_or_else(Query::default, |_| query::helpers(table, self.policies.layout(table.id), language));
-        let printed = language.print(table, &sent, self.tenant, false);
+        let Way { route, variables, answer } = way;
+        let plan = answer.plan.clone();
+        let printed = language.print(table, &answer.sent, self.tenant, false);
         let method = if route.sent == Sent::Whole { &Method::PUT } else { &route.method };
         let mut outgoing: Outgoing =
             self.outgoing_to(api, method, &route.upstream_path, variables, &printed).ok_or(Reason::RecordHidden)?;

@@ -273,7 +273,7 @@ fn decide(case: &Case<'_>, part: &Part<'_>) -> Result<Arc<Residual>, Refusal> {
         Decision::Allow(residual) | Decision::Conditional(residual) => Ok(residual),
         Decision::Deny(Reason::TableHidden, rule) => Err(Refusal { reason: Reason::TableHidden, rule }),
         Decision::Deny(reason, rule) => {
-            case.check_refused_query(part.table, &part.request.query)?;
+            case.check_refused_query(part.table, &part.action, &part.request.query)?;
             Err(Refusal { reason, rule })
         }
     }
@@ -296,7 +296,8 @@ async fn judge(part: &Part<'_>, step: &Step<'_, '_>, exchange: &mut Exchange) ->
             Ok(None)
         }
         (action, key) if action.writes() => {
-            step.judged(action, key.as_deref(), part.sent.body, exchange).await.map(Some)
+            let answer = step.case.representation(part.table, action, step.pairs)?;
+            step.judged(action, key.as_deref(), part.sent.body, &answer, exchange).await.map(Some)
         }
         _ => Err(Reason::RouteUnknown.into()),
     }

@@ -10,12 +10,12 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::records::{Step, is_absent, is_json, ok_json};
 use super::reply::Reply;
-use crate::api::{Form, Route, TableId};
+use crate::api::{Form, TableId};
 use crate::dialect;
-use crate::enforcement::write::{Before, Element, Permitted, Referenced, Refusal};
+use crate::enforcement::write::{Before, Element, Permitted, Referenced, Refusal, Representation, Way};
 use crate::enforcement::{Permit, Write};
 use crate::exchange::Exchange;
-use crate::model::{Action, Name, Reason};
+use crate::model::{Action, Reason};
 use crate::policy::{Decision, Residual, Slot, Verdict};
 use crate::redact::{self, Changes, Tally, Unreadable, parts};
 use crate::upstream::Whole;
@@ -41,14 +41,16 @@ impl<'u> Step<'u, '_> {
         body: &[u8],
         exchange: &mut Exchange,
     ) -> Result<Reply<'u>, Refusal> {
+        // Before anything is looked at: nothing is written whose answer may not be asked for so.
+        let answer = self.case.representation(self.residual.table(), action, self.pairs)?;
         if let Form::Many(most) = self.route.form
             && (parts::is_array(body) || key.is_none() && *action == Action::Update)
         {
-            return self.several(action, body, most, exchange).await;
+            return self.several(action, body, most, &answer, exchange).await;
         }
-        let judged = self.judged(action, key, body, exchange).await?;
+        let judged = self.judged(action, key, body, &answer, exchange).await?;
         if judged.permitted.permit.purpose().scoped {
-            return self.scoped(action, key, body, judged, exchange).await;
+            return self.scoped(action, key, body, &answer, judged, exchange).await;
         }
         let Judged { permitted: Permitted { permit, rules }, status, .. } = judged;
         exchange.granted_by(rules);
@@ -79,29 +81,28 @@ impl<'u> Step<'u, '_> {
         action: &Action,
         key: Option<&str>,
         body: &[u8],
+        answer: &Representation,
         exchange: &mut Exchange,
     ) -> Result<Judged, Refusal> {
-        // Nothing in a query of a write could be judged.
-        if !self.pairs.is_empty() {
-            return Err(Reason::QueryNotAllowed.into());
-        }
+        let way = Way { route: self.route, variables: self.variables, answer };
         match (action, key, self.route.form) {
             (Action::Create, None, _) => {
                 self.conditions.check_absent()?;
-                self.create(self.residual, self.route, self.variables, body, exchange).await
+                self.create(self.residual, way, body, exchange).await
             }
-            (Action::Update, key, Form::Upsert) => self.upsert(key, body, exchange).await,
+            (Action::Update, key, Form::Upsert) => self.upsert(key, body, answer, exchange).await,
             (Action::Update, Some(key), Form::Whole) => {
                 let before = self.before(key, exchange).await?;
                 let body = self.case.keyless(self.residual.table(), key, body)?;
                 let body = self.case.whole(self.residual, &body)?;
                 let (route, variables) = self.case.route_of(self.residual.table(), action, key)?;
-                self.changed(route, &variables, before, key, Some(&body), exchange).await
+                let way = Way { route, variables: &variables, answer };
+                self.changed(way, before, key, Some(&body), exchange).await
             }
             (Action::Delete, Some(key), _) => {
                 let before = self.before(key, exchange).await?;
                 exchange.touched(key);
-                let permitted = self.case.remove(self.route, self.variables, self.residual, &before)?;
+                let permitted = self.case.remove(way, self.residual, &before)?;
                 self.cascades(key, exchange).await?;
                 Ok(Judged { permitted, status: StatusCode::NO_CONTENT, key: Some(key.to_owned()) })
             }
@@ -110,7 +111,7 @@ impl<'u> Step<'u, '_> {
                 // Only an action of the API's own may come without a body.
                 let bare = body.is_empty() && matches!(action, Action::Custom(_));
                 let body = Some(body).filter(|_| !bare);
-                self.changed(self.route, self.variables, before, key, body, exchange).await
+                self.changed(way, before, key, body, exchange).await
             }
             _ => Err(Reason::RouteUnknown.into()),
         }
@@ -119,14 +120,13 @@ impl<'u> Step<'u, '_> {
     async fn create(
         &self,
         residual: &Arc<Residual>,
-        route: &Route,
-        variables: &[(Name, String)],
+        way: Way<'_>,
         body: &[u8],
         exchange: &mut Exchange,
     ) -> Result<Judged, Refusal> {
         let changes = self.case.changes(residual, body)?;
         let referenced = self.referenced(&changes, exchange).await?;
-        let permitted = self.case.create(route, variables, residual, &changes, &referenced)?;
+        let permitted = self.case.create(way, residual, &changes, &referenced)?;
         let table = self.snapshot.catalog.table(residual.table());
         let key = changes.fields.iter().find(|change| change.field == table.key);
         let key = key.and_then(|change| redact::request::text(change.raw));
@@ -135,8 +135,7 @@ impl<'u> Step<'u, '_> {
 
     async fn changed(
         &self,
-        route: &Route,
-        variables: &[(Name, String)],
+        way: Way<'_>,
         before: Before,
         key: &str,
         body: Option<&[u8]>,
@@ -148,13 +147,19 @@ impl<'u> Step<'u, '_> {
             Some(changes) => self.referenced(changes, exchange).await?,
             None => Vec::new(),
         };
-        let permitted = self.case.change(route, variables, self.residual, &before, changes.as_ref(), &referenced)?;
+        let permitted = self.case.change(way, self.residual, &before, changes.as_ref(), &referenced)?;
         Ok(Judged { permitted, status: StatusCode::OK, key: Some(key.to_owned()) })
     }
 
     /// A change of the record where the caller knows one of that key, or else a new one. One that exists and is hidden is none
     /// to the caller: the service itself refuses a second record of its key, as it does whoever makes one.
-    async fn upsert(&self, key: Option<&str>, body: &[u8], exchange: &mut Exchange) -> Result<Judged, Refusal> {
+    async fn upsert(
+        &self,
+        key: Option<&str>,
+        body: &[u8],
+        answer: &Representation,
+        exchange: &mut Exchange,
+    ) -> Result<Judged, Refusal> {
         let table = self.residual.table();
         // Both, before anything is looked at: which of them is missing would tell whether there is such a record.
         let creating = match self.case.decide(table, &Action::Create) {
@@ -171,18 +176,21 @@ impl<'u> Step<'u, '_> {
         let Some(key) = named else {
             self.conditions.check_absent()?;
             let (route, variables) = self.case.route_of(table, &Action::Create, "")?;
-            return self.create(&creating, route, &variables, &rest, exchange).await;
+            let way = Way { route, variables: &variables, answer };
+            return self.create(&creating, way, &rest, exchange).await;
         };
         match self.before(&key, exchange).await {
             Ok(before) => {
                 let (route, variables) = self.case.route_of(table, &Action::Update, &key)?;
-                self.changed(route, &variables, before, &key, Some(&rest), exchange).await
+                let way = Way { route, variables: &variables, answer };
+                self.changed(way, before, &key, Some(&rest), exchange).await
             }
             Err(Reason::RecordHidden | Reason::RecordForeign) => {
                 self.conditions.check_absent()?;
                 let body = self.case.with_key(table, &key, &rest)?;
                 let (route, variables) = self.case.route_of(table, &Action::Create, &key)?;
-                self.create(&creating, route, &variables, &body, exchange).await
+                let way = Way { route, variables: &variables, answer };
+                self.create(&creating, way, &body, exchange).await
             }
             Err(other) => Err(other.into()),
         }
@@ -194,6 +202,7 @@ impl<'u> Step<'u, '_> {
         action: &Action,
         body: &[u8],
         most: usize,
+        answer: &Representation,
         exchange: &mut Exchange,
     ) -> Result<Reply<'u>, Refusal> {
         // Of which of them would that be?
@@ -209,7 +218,7 @@ impl<'u> Step<'u, '_> {
         let mut elements = Vec::with_capacity(bodies.len());
         let (mut granted, mut touched) = (BTreeSet::new(), HashSet::new());
         for (number, body) in bodies.iter().enumerate() {
-            let judged = self.element(action, body, exchange).await;
+            let judged = self.element(action, body, answer, exchange).await;
             let (raw, judged) = judged.inspect_err(|_| exchange.detail(format_args!("element {number}")))?;
             // The second change of a record would be judged by what it no longer is.
             if judged.key.is_some_and(|key| !touched.insert(key)) {
@@ -219,7 +228,7 @@ impl<'u> Step<'u, '_> {
             elements.push(Element { key: raw, permit: judged.permitted.permit });
         }
         let count = elements.len() as u64;
-        let permit = self.case.together(table, elements)?;
+        let permit = self.case.together(table, elements, answer)?;
         exchange.granted_by(granted);
         let answer = self.fetch(&permit, exchange).await?;
         written(answer.status)?;
@@ -236,15 +245,16 @@ impl<'u> Step<'u, '_> {
         &self,
         action: &Action,
         body: &[u8],
+        answer: &Representation,
         exchange: &mut Exchange,
     ) -> Result<(Option<Vec<u8>>, Judged), Refusal> {
         if *action == Action::Create {
-            return Ok((None, self.judged(action, None, body, exchange).await?));
+            return Ok((None, self.judged(action, None, body, answer, exchange).await?));
         }
         let (raw, rest) = self.case.keyed(self.residual.table(), body)?;
         let raw = raw.ok_or(Reason::BodyMalformed)?;
         let key = redact::request::text(&raw).ok_or(Reason::BodyMalformed)?;
-        Ok((Some(raw), self.judged(action, Some(&key), &rest, exchange).await?))
+        Ok((Some(raw), self.judged(action, Some(&key), &rest, answer, exchange).await?))
     }
 
     /// Looks at all that the upstream would delete with a record.

@@ -12,7 +12,7 @@ use super::reply::Reply;
 use crate::api::Dialect;
 use crate::dialect;
 use crate::enforcement::Write;
-use crate::enforcement::write::Refusal;
+use crate::enforcement::write::{Refusal, Representation};
 use crate::exchange::Exchange;
 use crate::model::{Action, Reason};
 use crate::redact::{self, parts, request};
@@ -34,6 +34,7 @@ impl<'u> Step<'u, '_> {
         action: &Action,
         key: Option<&str>,
         body: &[u8],
+        answer: &Representation,
         judged: Judged,
         exchange: &mut Exchange,
     ) -> Result<Reply<'u>, Refusal> {
@@ -41,10 +42,10 @@ impl<'u> Step<'u, '_> {
         let permit = &judged.permitted.permit;
         // Before it is sent: whatever its answer is, it may have been done.
         exchange.granted_by(judged.permitted.rules.iter().cloned());
-        let answer = self.fetch(permit, exchange).await?;
+        let told = self.fetch(permit, exchange).await?;
         let deletes = *action == Action::Delete;
-        self.check_known(answer.status, exchange)?;
-        match self.done(named, &answer)? {
+        self.check_known(told.status, exchange)?;
+        match self.done(named, &told)? {
             Done::Changed(record) => {
                 let Write { plan: Some(plan), .. } = permit.purpose() else { return Ok(Reply::empty()) };
                 let (out, tally) = self.redact(plan, &record, exchange)?;
@@ -52,10 +53,10 @@ impl<'u> Step<'u, '_> {
             }
             // Whoever it was, there is none any more.
             Done::Unknown if deletes && self.is_gone(named, exchange).await? => Ok(Reply::empty()),
-            Done::Unknown if deletes => self.too_late(action, key, body, exchange).await,
+            Done::Unknown if deletes => self.too_late(action, key, body, answer, exchange).await,
             // It can't be told any more whether this record was changed.
             Done::Unknown => Err(Reason::UpstreamBroken.into()),
-            Done::Nothing => self.too_late(action, key, body, exchange).await,
+            Done::Nothing => self.too_late(action, key, body, answer, exchange).await,
         }
     }
 
@@ -65,9 +66,10 @@ impl<'u> Step<'u, '_> {
         action: &Action,
         key: Option<&str>,
         body: &[u8],
+        answer: &Representation,
         exchange: &mut Exchange,
     ) -> Result<Reply<'u>, Refusal> {
-        Box::pin(self.judged(action, key, body, exchange)).await?;
+        Box::pin(self.judged(action, key, body, answer, exchange)).await?;
         Err(Reason::PreconditionFailed.into())
     }
 

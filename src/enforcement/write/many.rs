@@ -1,13 +1,9 @@
 //! Several records in one request: each is judged by itself, and they leave together or not at all.
 
-use std::sync::Arc;
-
 use super::super::{Permit, Write};
-use super::{Case, request};
-use crate::api::{Records, TableId};
-use crate::dialect;
-use crate::model::{Action, Reason};
-use crate::redact::Frame;
+use super::{Case, Representation, request};
+use crate::api::TableId;
+use crate::model::Reason;
 use crate::redact::parts;
 
 /// One record of several that is permitted, and the key that names it where it is a change.
@@ -35,8 +31,13 @@ impl Case<'_> {
         Ok((key, request::object(rest)))
     }
 
-    /// One request of several that go to the same route. Errors: there is none.
-    pub fn together(&self, table: TableId, elements: Vec<Element>) -> Result<Permit<Write>, Reason> {
+    /// One request of several that go to the same route, each to be told as the others. Errors: there is none.
+    pub fn together(
+        &self,
+        table: TableId,
+        elements: Vec<Element>,
+        each: &Representation,
+    ) -> Result<Permit<Write>, Reason> {
         let table = self.catalog.table(table);
         let mut bodies = Vec::with_capacity(elements.len());
         let mut first = None;
@@ -54,23 +55,7 @@ impl Case<'_> {
         }
         let mut permit = first.ok_or(Reason::BodyMalformed)?;
         permit.outgoing.body = parts::array(bodies.iter().map(Vec::as_slice)).into();
-        permit.purpose.plan = match self.residual(table.id, &Action::Read) {
-            None => None,
-            Some(residual) => {
-                let envelope = dialect::of(self.catalog.api(table.api)).envelope();
-                let frame = match envelope.list {
-                    Records::Array(records) => Frame::List {
-                        records: records.clone(),
-                        totals: envelope.totals.to_vec(),
-                        keep: Vec::new(),
-                        echoes: Vec::new(),
-                        exact: false,
-                    },
-                    Records::Lines => Frame::Lines,
-                };
-                Some(Arc::new(self.plan(frame, residual, &dialect::Query::default())?))
-            }
-        };
+        permit.purpose.plan = self.representations(table.id, each)?;
         Ok(permit)
     }
 }

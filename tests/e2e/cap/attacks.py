@@ -209,8 +209,16 @@ WRITES = [
     *absent("/contacts", method="DELETE"),
     Attack("many at once", f"{ROOT}/contacts", 400, "body_malformed", method="POST", body=[NEW, NEW]),
     Attack("a name twice", f"{ROOT}/contacts(1)", 400, "body_malformed", method="PATCH", body=b'{"name":"a","name":"b"}'),
-    Attack("a query on a create", f"{ROOT}/contacts?$expand=account", 400, "query_not_allowed", method="POST", body=NEW),
-    Attack("a query on a change", f"{ROOT}/contacts(1)?$select=national_id", 400, "query_not_allowed", method="PATCH", body={"name": "x"}),
+    # What an answer may be asked for is what a read may be asked for, before anything is written.
+    *[
+        Attack(f"{query} on a write of {target}", f"{ROOT}/{target}?{query}", 400, "query_not_allowed", method=method, body=body,
+               same_as=f"{ROOT}/contacts(4)?$select=nothing")
+        for method, target, body in [("PATCH", "contacts(1)", {"name": "x"}), ("POST", "contacts", NEW), ("PATCH", "contacts(99999)", {"name": "x"})]
+        for query in ["$select=national_id", "$select=*,national_id", "$select=nothing", "$expand=contacts", "$expand=account($expand=contacts)",
+                      "$expand=*", "$select=account/internal_note", "$compute=national_id%20as%20x&$select=x", "$orderby=name", "$top=1",
+                      "$filter=id%20eq%201", "$count=false"]
+    ],
+    Attack("a choice on a deletion", f"{ROOT}/contacts(1)?$select=id", 400, "query_not_allowed", "marta", "DELETE"),
     Attack("a method in a header", f"{ROOT}/contacts", 400, "method_not_supported", method="POST", body=NEW,
            headers={"X-HTTP-Method-Override": "DELETE"}),
 ]

@@ -166,8 +166,15 @@ WRITES = [
     forbidden("POST", CONTACTS, NEW | {"accountId": 7}),
     *absent(f"{CONTACTS}/3", f"{CONTACTS}/7", method="PATCH", body={"name": "x"}, same_as=NOBODY),
     *absent(f"{CONTACTS}/3", f"{CONTACTS}/2", method="DELETE", who="marta", same_as=NOBODY),
-    Attack("an expansion on a change", f"{CONTACTS}/1?fields=accountId.*", 400, "query_not_allowed", method="PATCH", body={"name": "x"}),
-    Attack("a choice on a change", f"{CONTACTS}/1?fields=national_id", 400, "query_not_allowed", method="PATCH", body={"name": "x"}),
+    # What an answer may be asked for is what a read may be asked for, before anything is written.
+    *[
+        Attack(f"{query} on a write of {target}", f"{target}?{query}", 400, "query_not_allowed", method=method, body=body,
+               same_as=f"{CONTACTS}/4?fields=nothing")
+        for method, target, body in [("PATCH", f"{CONTACTS}/1", {"name": "x"}), ("POST", CONTACTS, NEW), ("PATCH", f"{CONTACTS}/99999", {"name": "x"})]
+        for query in ["fields=national_id", "fields=*,national_id", "fields=nothing", "fields=accountId.internal_note", "fields=accountId.*.*",
+                      "fields[]=national_id", "sort=name", "meta=*", "alias[x]=national_id&fields=x", "deep[accountId][_limit]=1&fields=accountId.*"]
+    ],
+    Attack("a choice on a deletion", f"{CONTACTS}/1?fields=id", 400, "query_not_allowed", "marta", "DELETE"),
     Attack("a filter on a create", f"{CONTACTS}?filter={{}}", 400, "query_not_allowed", method="POST", body=NEW),
     # Fields that are not the caller's to write; hidden and unknown ones alike.
     *[

@@ -45,6 +45,16 @@ const made = await client.request(createItem('contacts', { name: 'From the clien
 assert.equal(made.owner_id, 'marta-acme-shop');
 assert.equal((await client.request(updateItem('contacts', made.id, { stage: 'qualified', phone: '+15550009999' }))).stage, 'qualified');
 assert.equal((await client.request(readItem('contacts', made.id))).phone, '+15550009999');
+
+// What it wants to see of what it writes.
+const changed = await client.request(updateItem('contacts', made.id, { name: 'Chosen' }, { fields: ['id', 'name'] }));
+assert.deepEqual(changed, { id: made.id, name: 'Chosen' });
+const accountId = whole.accountId.id;
+const related = await client.request(updateItem('contacts', made.id, { accountId }, { fields: ['name', { accountId: ['id', 'name'] }] }));
+assert.deepEqual([Object.keys(related).sort(), related.accountId], [['accountId', 'name'], { id: accountId, name: whole.accountId.name }]);
+const chosen = await client.request(createItem('contacts', { name: 'Second', stage: 'lead', region: 'EMEA' }, { fields: ['id'] }));
+assert.deepEqual(Object.keys(chosen), ['id']);
+await client.request(deleteItem('contacts', chosen.id));
 await client.request(deleteItem('contacts', made.id));
 
 const refusal = async (command, status) => {
@@ -58,6 +68,9 @@ await refusal(readItems('contacts', { filter: { national_id: { _nempty: true } }
 // Of hidden columns a search reads none, so that it finds what the others hold.
 assert.deepEqual(await client.request(readItems('contacts', { search: 'SECRET' })), []);
 await refusal(updateItem('contacts', all[0].id, { national_id: 'x' }), 403);
+await refusal(updateItem('contacts', all[0].id, { name: 'Half' }, { fields: ['national_id'] }), 400);
+await refusal(createItem('contacts', { name: 'Half', stage: 'lead', region: 'EMEA' }, { fields: ['accountId.internal_note'] }), 400);
+assert.equal((await client.request(readItem('contacts', all[0].id))).name, all[0].name);
 await refusal(readMe(), 404);
 await refusal(readFields(), 404);
 await refusal(readCollections(), 404);

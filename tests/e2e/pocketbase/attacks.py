@@ -155,8 +155,17 @@ WRITES = [
     forbidden("POST", CONTACTS, NEW | {"accountId": "acc000000000007"}),
     *absent(contact(3), contact(7), method="PATCH", body={"name": "x"}, same_as=NOBODY),
     *absent(contact(3), contact(2), method="DELETE", who="marta", same_as=NOBODY),
-    Attack("an expansion on a change", f"{contact(1)}?expand=accountId", 400, "query_not_allowed", method="PATCH", body={"name": "x"}),
-    Attack("a choice on a change", f"{contact(1)}?fields=national_id", 400, "query_not_allowed", method="PATCH", body={"name": "x"}),
+    # What an answer may be asked for is what a read may be asked for, before anything is written.
+    *[
+        Attack(f"{query} on a write of {target}", f"{target}?{query}", 400, "query_not_allowed", method=method, body=body,
+               same_as=f"{contact(4)}?fields=nothing")
+        for method, target, body in [("PATCH", contact(1), {"name": "x"}), ("POST", CONTACTS, NEW), ("PATCH", NOBODY, {"name": "x"})]
+        for query in ["fields=national_id", "fields=*,national_id", "fields=nothing", "expand=owner_id", "expand=accountId.contacts_via_accountId",
+                      "expand=contacts_via_accountId", "fields=expand.accountId.internal_note&expand=accountId", "sort=name", "page=1", "skipTotal=1"]
+    ],
+    Attack("an expansion of what others may see on a change", f"{records('deals')}/dea000000000001?expand=accountId", 403, "forbidden",
+           "auditor", "PATCH", body={"title": "x"}),
+    Attack("a choice on a deletion", f"{contact(1)}?fields=id", 400, "query_not_allowed", "marta", "DELETE"),
     Attack("a filter on a create", f"{CONTACTS}?filter=id!=''", 400, "query_not_allowed", method="POST", body=NEW),
     # Fields that are not the caller's to write; hidden and unknown ones alike; the server's own words in a body.
     *[
@@ -199,7 +208,9 @@ WRITES = [
     *batches(400, "ambiguous_path", part("DELETE", f"{CONTACTS}/../../staff/records/ana-acme-shop"), part("DELETE", f"{CONTACTS}/%2e%2e/x"),
              part("DELETE", f"{CONTACTS}//con000000000003"), part("DELETE", f"{contact(1)}%2f")),
     *batches(400, "malformed_request", part("DELETE", f"http://127.0.0.1{contact(3)}"), part("DELETE", contact(3)[1:])),
-    *batches(400, "query_not_allowed", part("PATCH", f"{contact(4)}?expand=accountId", {"name": "x"})),
+    *batches(400, "query_not_allowed", part("PATCH", f"{contact(4)}?fields=national_id", {"name": "x"}),
+             part("PATCH", f"{contact(4)}?expand=owner_id", {"name": "x"}), part("PATCH", f"{contact(4)}?filter=id!=''", {"name": "x"}),
+             part("DELETE", f"{contact(4)}?fields=id")),
     Attack("a batch of many", "/api/batch", 413, "body_too_large", method="POST", body={"requests": [part("POST", CONTACTS, NEW)] * 21}),
     *absent("/api/batch", method="POST", who="eve", body={"requests": [part("POST", CONTACTS, NEW)]}),
     # Bodies with two meanings, or of another kind.

@@ -37,6 +37,18 @@ const made = await contacts.create({ name: 'From the client', stage: 'lead', reg
 assert.equal(made.owner_id, 'marta-acme-shop');
 assert.equal((await contacts.update(made.id, { stage: 'qualified', phone: '+15550009999' })).stage, 'qualified');
 assert.equal((await contacts.getOne(made.id)).phone, '+15550009999');
+
+// What it wants to see of what it writes.
+const own = (one) => Object.keys(one).filter((name) => !name.startsWith('collection')).sort();
+const changed = await contacts.update(made.id, { name: 'Chosen' }, { fields: 'id,name' });
+assert.deepEqual([own(changed), changed.name], [['id', 'name'], 'Chosen']);
+const accountId = expanded.find((one) => one.expand?.accountId).accountId;
+const related = await contacts.update(made.id, { accountId }, { expand: 'accountId', fields: 'accountId,expand.accountId' });
+assert.deepEqual([own(related), related.expand.accountId.id], [['accountId', 'expand'], accountId]);
+assert.ok(!('internal_note' in related.expand.accountId));
+const chosen = await contacts.create({ name: 'Second', stage: 'lead', region: 'EMEA' }, { fields: 'id' });
+assert.deepEqual(own(chosen), ['id']);
+assert.equal(await contacts.delete(chosen.id), true);
 assert.equal(await contacts.delete(made.id), true);
 
 const refusal = async (promise, status) => {
@@ -46,6 +58,9 @@ await refusal(contacts.getOne(made.id), 404);
 await refusal(contacts.getOne('con000000000003'), 404);
 await refusal(contacts.getList(1, 5, { filter: 'national_id != ""' }), 400);
 await refusal(contacts.update(all[0].id, { national_id: 'x' }), 403);
+await refusal(contacts.update(all[0].id, { name: 'Half' }, { fields: 'national_id' }), 400);
+await refusal(contacts.create({ name: 'Half', stage: 'lead', region: 'EMEA' }, { expand: 'owner_id' }), 400);
+assert.equal((await contacts.getOne(all[0].id)).name, all[0].name);
 await refusal(client.collections.getFullList(), 404);
 await refusal(client.settings.getAll(), 404);
 await refusal(client.collection('users').authWithPassword('a@b.example', 'abcdefgh'), 404);
@@ -57,6 +72,9 @@ making.collection('contacts').create({ name: 'One', stage: 'lead', region: 'EMEA
 making.collection('contacts').create({ name: 'Two', stage: 'lead', region: 'EMEA' });
 const [one1, two] = (await making.send()).map((part) => part.body);
 assert.deepEqual([one1.owner_id, two.name, two.national_id], ['marta-acme-shop', 'Two', undefined]);
+const choosing = client.createBatch();
+choosing.collection('contacts').update(one1.id, { name: 'One' }, { fields: 'name', expand: 'accountId' });
+assert.deepEqual(own((await choosing.send())[0].body), ['name']);
 const refused = client.createBatch();
 refused.collection('contacts').update(one1.id, { name: 'Half' });
 refused.collection('contacts').update(two.id, { national_id: 'x' });
