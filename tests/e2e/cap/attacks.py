@@ -212,7 +212,7 @@ WRITES = [
     # What an answer may be asked for is what a read may be asked for, before anything is written.
     *[
         Attack(f"{query} on a write of {target}", f"{ROOT}/{target}?{query}", 400, "query_not_allowed", method=method, body=body,
-               same_as=f"{ROOT}/contacts(4)?$select=nothing")
+               same_as=f"{ROOT}/{target}?$select=unknown")
         for method, target, body in [("PATCH", "contacts(1)", {"name": "x"}), ("POST", "contacts", NEW), ("PATCH", "contacts(99999)", {"name": "x"})]
         for query in ["$select=national_id", "$select=*,national_id", "$select=nothing", "$expand=contacts", "$expand=account($expand=contacts)",
                       "$expand=*", "$select=account/internal_note", "$compute=national_id%20as%20x&$select=x", "$orderby=name", "$top=1",

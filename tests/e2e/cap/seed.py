@@ -16,12 +16,15 @@ def cell(value):
     """An empty cell is null; an empty text stands in quotes."""
     if value is None:
         return ""
+    if isinstance(value, float):
+        return f"{value:f}"
     return str(value).lower() if isinstance(value, (bool, int)) else '"' + value.replace('"', '""') + '"'
 
 
 samples = residuals.Samples(Path(__file__).with_name("samples.yaml")).rows()
-remarks = [{name: note[name] for name in REMARKS} for note in data.build()["notes"][:60]]
-more = {"samples": samples, "notes": remarks, "memos": remarks}
+notes = data.build()["notes"]
+remarks = [{name: note[name] for name in REMARKS} for note in notes[:60]]
+more = {"samples": samples, "notes": notes, "drafts": remarks, "memos": remarks}
 rows, folder = json.loads(Path(sys.argv[1]).read_text()) | more, Path(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
 for table, records in rows.items():

@@ -1,19 +1,19 @@
 """Random records that people say are to be, whether they are there or not, and what becomes of the rows.
 
-By PATCH of notes and by PUT of memos: both hold the same, and the policies of both say the same.
+By PATCH of drafts and by PUT of memos: both hold the same, and the policies of both say the same.
 """
 
 from identity import PEOPLE
 from model import owns, sells, without
 
-METHODS = {"notes": "PATCH", "memos": "PUT"}
+METHODS = {"drafts": "PATCH", "memos": "PUT"}
 # By a record that the caller may not see: CAP itself says so, as to whoever makes one, and calls it a failure of its own (500).
 TAKEN = "taken"
 
 
 def draw(database, chance):
     """(who, table, key, body, condition): mostly the caller's own rows, or keys that nothing has."""
-    who, table = chance.choice(["ana", "ana", "marta", "marta", "vic", "support", "auditor"]), chance.choice(["notes", "memos"])
+    who, table = chance.choice(["ana", "ana", "marta", "marta", "vic", "support", "auditor"]), chance.choice(["drafts", "memos"])
     rows, claims = database[table], PEOPLE[who]
     near = [row for row in rows if scope(row) == scope_of(claims)] or rows
     mine = [row for row in near if owns(row, claims)] or near

@@ -30,6 +30,10 @@ CASES = {}
 RESIDUALS = int(os.environ.get("E2E_RESIDUALS", 1500))
 
 
+# How often what is moved is measured: between two measures the gateway may read who manages whom.
+MEASURES = 3
+
+
 class Failed(Exception):
     pass
 
@@ -108,6 +112,15 @@ class Run:
         expect(answer.status_code == 200, answer.status_code, answer.text)
         return answer.json()
 
+    def less_moves(self, who, target, whole, headers=None):
+        """Asked for a list, the upstream sends less than it does for `whole`, the same list of the whole tenant. How much less."""
+        direct = httpx.Client(base_url=os.environ["E2E_RELAY"], timeout=30, trust_env=False)
+        plainly = {"Accept-Encoding": "identity"} | (headers or {})
+        asked = [lambda: self.get(who, target), lambda: direct.get(whole, headers=plainly).raise_for_status()]
+        through, alone = (min(moved(ask) for _ in range(MEASURES)) for ask in asked)
+        expect(0 < through < alone, target, "moves", through, "bytes,", whole, "moves", alone)
+        return through / alone
+
     def refused(self, answer, status, code):
         expect(answer.status_code == status, "status", answer.status_code, answer.text)
         expect(answer.headers["content-type"] == "application/problem+json", answer.headers)
@@ -122,6 +135,14 @@ class Run:
                     return json.loads(line)
             time.sleep(0.05)
         raise Failed("no outcome is in the audit log")
+
+
+def moved(ask):
+    """Bytes that the upstream sends meanwhile, heads included."""
+    relayed = lambda: int((WORK / "relayed").read_text())
+    before = relayed()
+    ask()
+    return relayed() - before
 
 
 def same(found, expected):

@@ -9,7 +9,7 @@ common=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 run=$E2E_FOLDER
 work=$run/work
 results=$work/results
-upstream_pid='' gateway_pid=''
+upstream_pid='' gateway_pid='' relay_pid=''
 mkdir -p "$work"
 : >"$results"
 export E2E_WORK_DIR=$work PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$common
@@ -31,6 +31,7 @@ stop() { # signal pid
 finish() {
     trap '' INT TERM
     stop KILL "$upstream_pid"
+    stop KILL "$relay_pid"
     stop KILL "$gateway_pid"
 }
 trap finish EXIT
@@ -53,6 +54,26 @@ await_upstream() { # name url log [tenths of a second]
     fail "$1 does not answer"
 }
 
+# Where the gateway reaches its upstream, so that all that the upstream sends is counted (`relayed`).
+choose_relay() {
+    relay_port=$(free_port)
+    export E2E_RELAY=http://127.0.0.1:$relay_port
+}
+
+start_relay() {
+    python3 "$common/relay.py" "$relay_port" "${E2E_UPSTREAM##*:}" "$work/relayed" &
+    relay_pid=$!
+    local left
+    for ((left = 100; left > 0; left--)); do
+        kill -0 "$relay_pid" 2>/dev/null || fail 'the relay ended'
+        if (: <"/dev/tcp/127.0.0.1/$relay_port") 2>/dev/null; then
+            return
+        fi
+        sleep 0.1
+    done
+    fail 'the relay does not listen'
+}
+
 # The gateway's certificate and key, the key of its masks, and its configuration from the upstream's folder.
 prepare_gateway() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj /CN=localhost \
@@ -60,7 +81,7 @@ prepare_gateway() {
         -keyout "$work/gateway.key" -out "$work/gateway.pem" 2>"$work/openssl.log" || fail "$(cat "$work/openssl.log")"
     (umask 077 && openssl rand -hex 32 >"$work/masking-key")
     cp -r "$here/api.yaml" "$here/policies" "$run/"
-    sed "s|@UPSTREAM@|$E2E_UPSTREAM|" "$here/gateway.yaml" >"$run/gateway.yaml"
+    sed "s|@UPSTREAM@|${E2E_RELAY:-$E2E_UPSTREAM}|" "$here/gateway.yaml" >"$run/gateway.yaml"
 }
 
 # What the gateway says in its log about where it listens; the ports are the system's choice.

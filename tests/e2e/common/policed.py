@@ -1,7 +1,7 @@
 """What the runs share that put random policies for `notes` in force: how policies are exchanged while the gateway runs, random
 lists under each of them, and what its metrics say at the end.
 
-Each upstream has its own `seed` and `queries`, which these are; what else is its own, a client hands over.
+What is an upstream's own, its client hands over.
 """
 
 import itertools
@@ -18,9 +18,7 @@ import httpx
 
 import harness
 import model
-import queries
 import rules
-import seed
 from harness import expect, plain
 from identity import PEOPLE
 
@@ -34,7 +32,6 @@ QUERIES = 5
 class Run(harness.Run):
     def __init__(self):
         super().__init__()
-        self.server = seed.Server()
         self.admin = httpx.Client(base_url=os.environ["E2E_ADMIN"], timeout=30, trust_env=False)
 
     def metric(self, name):
@@ -63,11 +60,14 @@ def ordered(records):
 
 class Upstream(NamedTuple):
     """An upstream's own ways. `target`: of `notes`, or of one by its key. `record`: out of the answer to a read. `pages`: a whole
-    list of somebody's, and whether it told its length. `hidden`: parameters in which a name's place is `{}`."""
+    list of somebody's, and whether it told its length. `draw`, `fields`: its queries, and what they may compare. `hidden`: for a
+    filter, an order and a choice, the parameter and a text in which a name's place is `{}`."""
 
     target: Callable
     record: Callable
     pages: Callable
+    draw: Callable
+    fields: Callable
     hidden: list
 
 
@@ -95,10 +95,10 @@ def random_lists(run, upstream, most_guarded):
                 # Conditions that can't hold for somebody hide the table from them.
                 expect(not any(policies.view(row, claims) for row in rows), f"policies {number}", who, "sees no table", policies.text)
                 continue
-            fields = queries.Fields(policies.clear(claims), policies.sometimes(claims), model.visible_deals(deals, claims),
+            fields = upstream.fields(policies.clear(claims), policies.sometimes(claims), model.visible_deals(deals, claims),
                                     lambda row, claims=claims: policies.is_clear("dealId", row, claims))
             for _ in range(QUERIES):
-                query = queries.draw(mine, fields, chance)
+                query = upstream.draw(mine, fields, chance)
                 if query.guarded:
                     # Where a field is clear may be more than can be said.
                     answer = run.ask(who, "GET", f"{upstream.target()}?{query.text.removeprefix('&')}")
@@ -114,12 +114,12 @@ def random_lists(run, upstream, most_guarded):
                 asked, with_totals, shown = asked + 1, with_totals + told, shown + len(found)
             hidden = ["hidden", *policies.hidden(claims, rows)]
             for name in chance.sample(hidden, min(2, len(hidden))):
-                parameter, text = chance.choice(upstream.hidden)
+                kind, parameter, text = chance.choice(upstream.hidden)
                 # One that some rows show may be filtered by on these.
-                if parameter == "filter" and name in fields.sometimes:
-                    parameter, text = "sort", "-{}"
+                if kind == "filter" and name in fields.sometimes:
+                    kind, parameter, text = next(one for one in upstream.hidden if one[0] == "sort")
                 # What isn't clear may be shown all the same.
-                if parameter == "fields" and name != "hidden":
+                if kind == "choice" and name != "hidden":
                     continue
                 target = f"{upstream.target()}?{parameter}="
                 answer = run.ask(who, "GET", target + quote(text.format(name), safe=""))

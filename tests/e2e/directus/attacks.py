@@ -169,7 +169,7 @@ WRITES = [
     # What an answer may be asked for is what a read may be asked for, before anything is written.
     *[
         Attack(f"{query} on a write of {target}", f"{target}?{query}", 400, "query_not_allowed", method=method, body=body,
-               same_as=f"{CONTACTS}/4?fields=nothing")
+               same_as=f"{target}?fields=unknown")
         for method, target, body in [("PATCH", f"{CONTACTS}/1", {"name": "x"}), ("POST", CONTACTS, NEW), ("PATCH", f"{CONTACTS}/99999", {"name": "x"})]
         for query in ["fields=national_id", "fields=*,national_id", "fields=nothing", "fields=accountId.internal_note", "fields=accountId.*.*",
                       "fields[]=national_id", "sort=name", "meta=*", "alias[x]=national_id&fields=x", "deep[accountId][_limit]=1&fields=accountId.*"]

@@ -42,6 +42,8 @@ upstream_pid=$!
 await_upstream Directus "$E2E_UPSTREAM/server/ping" "$work/directus.log" 1200
 python3 "$common/data.py" >"$work/original.json"
 "$python" "$here/seed.py"
+choose_relay
+start_relay
 prepare_gateway
 "$python" "$client" prepare
 outcome 'the configuration is sound' "$E2E_BIN" check --config "$run/gateway.yaml" --deny-warnings

@@ -158,13 +158,16 @@ WRITES = [
     # What an answer may be asked for is what a read may be asked for, before anything is written.
     *[
         Attack(f"{query} on a write of {target}", f"{target}?{query}", 400, "query_not_allowed", method=method, body=body,
-               same_as=f"{contact(4)}?fields=nothing")
+               same_as=f"{target}?fields=unknown")
         for method, target, body in [("PATCH", contact(1), {"name": "x"}), ("POST", CONTACTS, NEW), ("PATCH", NOBODY, {"name": "x"})]
         for query in ["fields=national_id", "fields=*,national_id", "fields=nothing", "expand=owner_id", "expand=accountId.contacts_via_accountId",
                       "expand=contacts_via_accountId", "fields=expand.accountId.internal_note&expand=accountId", "sort=name", "page=1", "skipTotal=1"]
     ],
-    Attack("an expansion of what others may see on a change", f"{records('deals')}/dea000000000001?expand=accountId", 403, "forbidden",
-           "auditor", "PATCH", body={"title": "x"}),
+    *[
+        Attack(f"{query} on a change that is not granted", f"{records('deals')}/dea000000000001?{query}", status, code, "auditor", "PATCH",
+               body={"title": "x"})
+        for query, status, code in [("fields=id", 403, "forbidden"), ("expand=accountId", 400, "query_not_allowed")]
+    ],
     Attack("a choice on a deletion", f"{contact(1)}?fields=id", 400, "query_not_allowed", "marta", "DELETE"),
     Attack("a filter on a create", f"{CONTACTS}?filter=id!=''", 400, "query_not_allowed", method="POST", body=NEW),
     # Fields that are not the caller's to write; hidden and unknown ones alike; the server's own words in a body.

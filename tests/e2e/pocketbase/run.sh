@@ -27,6 +27,8 @@ upstream_pid=$!
 await_upstream PocketBase "$E2E_UPSTREAM/api/health" "$work/pocketbase.log"
 "$python" "$here/seed.py" rows >"$work/original.json"
 "$python" "$here/seed.py" fill
+choose_relay
+start_relay
 prepare_gateway
 "$python" "$client" prepare
 outcome 'the configuration is sound' "$E2E_BIN" check --config "$run/gateway.yaml" --deny-warnings

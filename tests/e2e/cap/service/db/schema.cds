@@ -24,10 +24,15 @@ entity samples : scoped {
   flag: Boolean; unsaid: String; parentId: Integer;
   parent: Association to samples on parent.id = parentId;
 }
+entity notes : scoped {
+  key id: Integer; owner_id: String; dealId: Integer; label: String; weight: Decimal; rank: Integer; seen_at: Timestamp;
+  done: Boolean; region: String; written: String; hidden: String;
+  deal: Association to deals on deal.id = dealId;
+}
 aspect remark : scoped {
   key id: Integer; owner_id: String; written: String; rank: Integer; region: String; hidden: String;
 }
-entity notes : remark {}
+entity drafts : remark {}
 entity memos : remark {}
 entity activities : scoped {
   key id: Integer; owner_id: String; dealId: Integer; kind: String; private: Boolean; body: String;

@@ -7,6 +7,7 @@ service CrmService @(path: '/odata/v4/crm', requires: 'any') {
   entity deals as projection on crm.deals;
   entity samples as projection on crm.samples;
   entity notes as projection on crm.notes;
+  entity drafts as projection on crm.drafts;
   entity memos as projection on crm.memos;
   entity activities as projection on crm.activities;
 }
