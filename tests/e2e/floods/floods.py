@@ -161,6 +161,49 @@ async def continuation(index, world):
     await flood(world, index, itertools.chain([frame(1, 1, 1, literal(":method", "GET"))], itertools.repeat(more)))
 
 
+async def zero_window(index, world):
+    """Asks for much and has no room for any answer; half of them are nobody."""
+    fields = [(":method", "GET"), (":scheme", "https"), (":path", "/contacts/1"), (":authority", "localhost")]
+    if index % 2:
+        fields.append(("x-api-key", world.keys["globex"]))
+    head = b"".join(literal(name, value) for name, value in fields)
+    reader, writer = await open_tls(world, "h2", source(index))
+    try:
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, struct.pack(">HI", 4, 0)))
+        writer.write(b"".join(frame(1, 5, stream, head) for stream in range(1, 201, 2)))
+        await until_closed(reader)
+    finally:
+        writer.close()
+
+
+async def endless_head(index, world):
+    """A megabyte of a head, and no end of it."""
+    reader, writer = await open_tls(world, source=source(index))
+    try:
+        writer.write(b"GET /contacts/1 HTTP/1.1\r\nhost: localhost\r\nx-a: " + b"a" * 1_000_000)
+        await until_closed(reader)
+    finally:
+        writer.close()
+
+
+async def never_read(index, world):
+    """One request after the other, and nothing is read of any answer."""
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.bind((source(index), 0))
+    plain.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(plain, world.address)
+    _, writer = await asyncio.open_connection(sock=plain, ssl=tls(), server_hostname="localhost", limit=1024)
+    line = f"GET /contacts?limit=50 HTTP/1.1\r\nhost: localhost\r\nx-api-key: {world.keys['globex']}\r\n\r\n"
+    try:
+        # The rest of what comes stays where it is: asyncio stops to read at its limit.
+        while True:
+            writer.write(line.encode() * 20)
+            await writer.drain()
+    finally:
+        writer.close()
+
+
 # Name: what each attacker does, how many there are, how many come in a second, and how many are to be held for it to count.
 ATTACKS = {
     "slow_header": (slow_header, 400, 200, 0),
@@ -171,6 +214,9 @@ ATTACKS = {
     "rapid_reset": (rapid_reset, 16, 16, 0),
     "continuation": (continuation, 16, 16, 0),
     "half_open": (half_open, 2000, 500, 0),
+    "zero_window": (zero_window, 24, 24, 0),
+    "endless_head": (endless_head, 200, 100, 0),
+    "never_read": (never_read, 40, 20, 0),
 }
 
 
