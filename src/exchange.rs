@@ -45,6 +45,8 @@ pub struct Exchange {
     turn: Option<Turn>,
     /// Whether it has no end of its own, and is not counted in flight.
     live: bool,
+    /// Whether it has given up its place among those in flight.
+    delivers: bool,
 }
 
 impl Exchange {
@@ -76,6 +78,7 @@ impl Exchange {
             nonce: None,
             turn: None,
             live: false,
+            delivers: false,
         }
     }
 
@@ -145,6 +148,27 @@ impl Exchange {
         self.live = true;
         self.metrics.live.inc();
         self.metrics.in_flight.dec();
+    }
+
+    pub fn has_its_turn(&self) -> bool {
+        self.turn.is_some()
+    }
+
+    /// Nothing is left but that the client takes a short answer, which may last for as long as the client likes: the turn and
+    /// the place among those in flight are somebody else's now. One that has its turn keeps both where `most` are waited for
+    /// like this already, so that what is held for clients is bounded. Whether there was room.
+    pub fn gives_way(&mut self, most: usize) -> bool {
+        let has_room = self.metrics.delivering.get() < i64::try_from(most).unwrap_or(i64::MAX);
+        if (has_room || self.turn.is_none()) && !self.delivers {
+            self.turn = None;
+            if std::mem::take(&mut self.live) {
+                self.metrics.in_flight.inc();
+                self.metrics.live.dec();
+            }
+            self.delivers = true;
+            self.metrics.delivering.inc();
+        }
+        has_room
     }
 
     pub fn about(&mut self, api: &str, table: &str, action: &Action, key: Option<&str>) {
@@ -363,7 +387,14 @@ impl Drop for Exchange {
             self.count();
         }
         // Last: whoever waits for none to be in flight finds every outcome queued.
-        if self.live { self.metrics.live.dec() } else { self.metrics.in_flight.dec() }
+        if self.live {
+            self.metrics.live.dec()
+        } else {
+            self.metrics.in_flight.dec()
+        }
+        if self.delivers {
+            self.metrics.delivering.dec();
+        }
     }
 }
 

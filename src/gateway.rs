@@ -114,7 +114,7 @@ impl Gateway {
         })?;
         let materials = certificates::read(config, &clock).inspect_err(|_| loaded(&metrics, false))?;
         let places = Places::new(&config.limits, &metrics);
-        places.trust(config);
+        places.heed(config);
         let mut listeners = Vec::new();
         let mut sockets = Sockets::default();
         let mut secured = Vec::new();
@@ -341,7 +341,7 @@ impl Shared {
             tracing::warn!(settings = changed.join(", "), "changed settings stay as they were: they take a restart");
         }
         self.certificates.replace(&materials, &self.metrics);
-        self.places.trust(&snapshot.config);
+        self.places.heed(&snapshot.config);
         if let Some(old) = &before {
             snapshot.admission.inherit(&old.admission);
         }

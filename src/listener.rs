@@ -29,7 +29,9 @@ use tokio::task::JoinSet;
 
 use crate::config::{self, Limits};
 use crate::metrics::Metrics;
+pub use frames::ENHANCE_YOUR_CALM;
 use handshake::Handshakes;
+pub use messages::TooLong;
 use newcomers::Newcomer;
 use places::Place;
 pub use places::Places;
@@ -215,7 +217,7 @@ impl Opening {
                 Box::new(shaken.inspect_err(|error| self.handshakes.failed(client, Some(&error.to_string()))).ok()?)
             }
         };
-        let followed = Followed::new(stream, newcomer, self.time, self.head_time, &self.metrics);
+        let followed = Followed::new(stream, newcomer, self.time, self.head_time, &self.places, &self.metrics);
         Some((Box::new(followed), place))
     }
 }

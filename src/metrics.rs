@@ -60,6 +60,8 @@ pub struct Handles {
     pub reloads: IntCounterVec,
     pub last_reload_ok: IntGauge,
     pub in_flight: IntGauge,
+    /// Of those in flight, the ones that have given up their place: their clients are to take what is there as a whole.
+    pub delivering: IntGauge,
     /// Streams of events and WebSockets; not in flight.
     pub live: IntGauge,
     /// Upstream sessions taken from or opened for the pool and not yet given back.
@@ -140,7 +142,10 @@ impl Metrics {
                 "TLS handshakes that came to nothing, by reason.",
                 &["reason"],
             ),
-            floods: counter("scrim_floods_total", "HTTP/2 connections that were cut for too many frames without data."),
+            floods: counter(
+                "scrim_floods_total",
+                "HTTP/2 connections that were cut for too many frames without data, or answers that were not taken.",
+            ),
             tasks: gauge("scrim_tasks", "Tasks that run or wait for something."),
             waiting: gauge("scrim_waiting", "Exchanges that wait for their turn."),
             credentials_refused: counters(
@@ -184,6 +189,10 @@ impl Metrics {
             reloads: counters("scrim_reloads_total", "Loads of configuration and policies by outcome.", &["outcome"]),
             last_reload_ok: gauge("scrim_last_reload_ok", "1 if the last load came into force."),
             in_flight: gauge("scrim_in_flight", "Exchanges under way."),
+            delivering: gauge(
+                "scrim_delivering",
+                "Of those, the ones whose short answer is only to be taken by its client.",
+            ),
             live: gauge("scrim_live", "Streams of events and WebSockets under way."),
             upstream_in_use: gauge("scrim_upstream_sessions_in_use", "Upstream sessions in use by exchanges."),
             cache: counters("scrim_cache_lookups_total", "Cache look-ups by cache and outcome.", &["cache", "outcome"]),

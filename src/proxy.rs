@@ -43,6 +43,7 @@ use prometheus::IntGauge;
 
 use conditions::Conditions;
 pub use connection::Connections;
+use connection::Then;
 use delivery::{Times, deliver};
 use extras::Extras;
 use negotiation::Format;
@@ -89,8 +90,8 @@ impl Proxy {
     }
 
     /// One request: judged, sent on, answered, recorded. What fails on the way becomes a refusal here and nowhere else.
-    /// Whether the connection or stream may go on.
-    async fn exchange(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> bool {
+    /// What becomes of the connection or stream.
+    async fn exchange(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> Then {
         let snapshot = self.in_force.load_full();
         let headers = &session.req_header().headers;
         let peer = client::address(session);
@@ -108,7 +109,7 @@ impl Proxy {
                 session.set_keepalive(None);
                 Err(Reason::NotReady)
             }
-            Some(snapshot) if self.metrics.in_flight.get() > snapshot.config.limits.in_flight as i64 => {
+            Some(snapshot) if self.is_full(snapshot) => {
                 client::canonical(session, snapshot, client).and(Err(Reason::Overloaded))
             }
             Some(snapshot) => {
@@ -128,7 +129,7 @@ impl Proxy {
         // Nobody is left to read an answer; and what a broken connection still holds is no request.
         if reason == Some(Reason::ClientGone) {
             exchange.cut(Reason::ClientGone).await;
-            return false;
+            return Then::End;
         }
         let reply = served.unwrap_or_else(|reason| Reply::refused(&Rejection::from(reason)));
         let (id, status) = (exchange.id, reply.status);
@@ -157,14 +158,19 @@ impl Proxy {
                     tracing::warn!(request_id = %id, status = status.as_u16(), reason = reason.label(), "an answer was cut");
                 }
                 exchange.cut(reason).await;
-                return false;
+                return if reason == Reason::ClientSlow { Then::GiveUp } else { Then::End };
             }
         }
         if ends {
-            return false;
+            return Then::End;
         }
         client::discard_rest(session).await;
-        true
+        Then::GoOn
+    }
+
+    /// Whether there are more exchanges than may be. Those that only wait for their client to read hold no place.
+    fn is_full(&self, snapshot: &Snapshot) -> bool {
+        self.metrics.in_flight.get() - self.metrics.delivering.get() > snapshot.config.limits.in_flight as i64
     }
 
     /// The steps of the path, in order. Nothing is sent to the client here. What asks an upstream lies apart from it and takes

@@ -25,6 +25,7 @@ mod figures_directus;
 mod figures_order;
 mod guards;
 mod hierarchy;
+mod hoarders;
 mod http2;
 mod identity;
 mod kept;

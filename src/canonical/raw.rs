@@ -15,7 +15,7 @@ pub(super) type Line<'a> = (String, &'a [u8]);
 
 pub(super) fn lines<'a>(head: &Head<'a>, limits: &Limits) -> Result<Vec<Line<'a>>, Reason> {
     let raw = head.raw.ok_or(Reason::MalformedRequest)?;
-    if raw.len() > limits.header_bytes.saturating_add(limits.target) {
+    if raw.len() > limits.head() {
         return Err(Reason::TooManyHeaders);
     }
     let mut rest = raw.strip_suffix(b"\r\n\r\n").ok_or(Reason::MalformedRequest)?;

@@ -79,6 +79,13 @@ pub struct Limits {
     pub drain_time: Duration,
 }
 
+impl Limits {
+    /// What all of a request's head may have.
+    pub fn head(&self) -> usize {
+        self.header_bytes.saturating_add(self.target)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;

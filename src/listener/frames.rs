@@ -3,7 +3,8 @@
 //!
 //! The framing below bounds streams, headers and windows, but answers any number of PING, SETTINGS and RESET. Here each frame
 //! that asks for work and brings no data costs a token; tokens come back with time, with answers that end, and with what the
-//! client has to acknowledge: it may speak of windows as often as it is sent data. A client that has none left is cut off.
+//! client has to acknowledge: it may speak of windows as often as it is sent data. A client that has none left is cut off. So is
+//! one for which many answers are made that it does not take: each stream that is reset for that costs a good many tokens.
 //!
 //! The framing below also passes over pseudo-headers in trailers. It refuses trailers that do not end their stream, so those
 //! which could hold one lose the flag that says so.
@@ -24,11 +25,18 @@ const EACH: Duration = Duration::from_millis(50);
 /// Bytes sent that earn a token, up to the burst: half of the least frame that a sender of much data would use.
 const SENT_FOR_ONE: usize = 2048;
 
+/// What a stream costs that was reset because its client did not take the answer.
+const UNTAKEN: u32 = 20;
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+/// Bytes of a RST_STREAM frame behind its head, and what they say of a client that does not take what it asked for (section 7).
+const CODE: usize = 4;
+pub const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// Counts the frames that a client sends on one connection.
 pub(super) struct Frames {
@@ -57,31 +65,45 @@ pub(super) struct Frames {
 struct Sending {
     /// Bytes of a payload that are still to leave.
     skip: usize,
-    head: [u8; HEAD],
+    /// And, of a RST_STREAM, why.
+    head: [u8; HEAD + CODE],
     known: usize,
 }
 
+/// What became of streams.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Left {
+    ended: u32,
+    untaken: u32,
+}
+
 impl Sending {
-    /// How many answers end among the frames that begin in these bytes.
-    fn ended(&mut self, bytes: &[u8]) -> u32 {
-        let (mut ended, mut rest) = (0, bytes);
+    /// How many answers end, and how many are given up, among the frames that begin in these bytes.
+    fn follow(&mut self, bytes: &[u8]) -> Left {
+        let (mut left, mut rest) = (Left::default(), bytes);
         loop {
             let passed = self.skip.min(rest.len());
             self.skip -= passed;
             rest = rest.get(passed..).unwrap_or_default();
-            let missing = self.head.get_mut(self.known..).unwrap_or_default();
+            let wanted = if self.known < HEAD { HEAD } else { HEAD + CODE };
+            let missing = self.head.get_mut(self.known..wanted).unwrap_or_default();
             let taken = missing.len().min(rest.len());
             if taken == 0 {
-                return ended;
+                return left;
             }
             missing.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
             rest = rest.get(taken..).unwrap_or_default();
             self.known += taken;
-            if self.known == HEAD {
+            let [high, middle, low, kind, flags, _, _, _, _, code @ ..] = self.head;
+            let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+            let is_reset = kind == RST_STREAM && length == CODE;
+            if self.known == HEAD && !is_reset {
                 self.known = 0;
-                let [high, middle, low, kind, flags, ..] = self.head;
-                self.skip = u32::from_be_bytes([0, high, middle, low]) as usize;
-                ended += u32::from(matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0);
+                self.skip = length;
+                left.ended += u32::from(matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0);
+            } else if self.known == HEAD + CODE {
+                self.known = 0;
+                left.untaken += u32::from(u32::from_be_bytes(code) == ENHANCE_YOUR_CALM);
             }
         }
     }
@@ -122,13 +144,15 @@ impl Frames {
         self.in_head
     }
 
-    /// Notes what leaves. Some clients open the window of each stream that they begin, however short its answer is.
-    pub(super) fn sent(&mut self, bytes: &[u8]) {
+    /// Notes what leaves. Some clients open the window of each stream that they begin, however short its answer is. Errors: too
+    /// much was made that was not taken.
+    pub(super) fn sent(&mut self, bytes: &[u8], now: Instant) -> Result<(), Cut> {
         let sent = self.sent + bytes.len();
         self.sent = sent % SENT_FOR_ONE;
         let earned = u32::try_from(sent / SENT_FOR_ONE).unwrap_or(BURST);
-        let answered = self.sending.ended(bytes);
-        self.earn(earned.saturating_add(answered));
+        let Left { ended, untaken } = self.sending.follow(bytes);
+        self.earn(earned.saturating_add(ended));
+        if untaken > 0 { self.pay(untaken.saturating_mul(UNTAKEN), now) } else { Ok(()) }
     }
 
     /// Takes what was read, and spoils trailers that can't be told to be good. Errors: it goes no further.
@@ -212,15 +236,16 @@ impl Frames {
             DATA => length > 0 || flags & END_STREAM != 0,
             _ => false,
         };
-        if is_free {
-            return Ok(());
-        }
+        if is_free { Ok(()) } else { self.pay(1, now) }
+    }
+
+    fn pay(&mut self, tokens: u32, now: Instant) -> Result<(), Cut> {
         let back = now.saturating_duration_since(self.refilled).as_millis() / EACH.as_millis();
         if let Ok(back @ 1..) = u32::try_from(back) {
             self.refilled += EACH * back;
             self.earn(back);
         }
-        self.tokens = self.tokens.checked_sub(1).ok_or(Cut::Flood)?;
+        self.tokens = self.tokens.checked_sub(tokens).ok_or(Cut::Flood)?;
         Ok(())
     }
 
@@ -232,8 +257,8 @@ impl Frames {
 /// Why a connection goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Cut {
-    /// More frames than a client has a use for.
-    #[error("too many frames that bring no data")]
+    /// More frames than a client has a use for, or answers that it does not take.
+    #[error("too many frames that bring no data, or answers that are not taken")]
     Flood,
     /// They came in pieces, so that it is too late to refuse them alone.
     #[error("trailers that may hold a pseudo-header")]
@@ -294,12 +319,12 @@ mod tests {
         assert_eq!(frames.received(&mut ping, start + EACH), Err(Cut::Flood));
         let mut frames = spent();
         let long = frame(DATA, 0, SENT_FOR_ONE);
-        frames.sent(&long[..SENT_FOR_ONE - 1]);
-        frames.sent(&long[SENT_FOR_ONE - 1..]);
+        frames.sent(&long[..SENT_FOR_ONE - 1], start).expect("it was asked for");
+        frames.sent(&long[SENT_FOR_ONE - 1..], start).expect("it was asked for");
         frames.received(&mut frame(8, 0, 4), start).expect("it acknowledges data");
         assert_eq!(frames.received(&mut frame(8, 0, 4), start), Err(Cut::Flood));
         let mut frames = spent();
-        frames.sent(&frame(DATA, 0, SENT_FOR_ONE * 1000));
+        frames.sent(&frame(DATA, 0, SENT_FOR_ONE * 1000), start).expect("it was asked for");
         assert_eq!(frames.tokens, BURST, "nobody can save up for a flood");
     }
 
@@ -315,15 +340,39 @@ mod tests {
             frames.received(&mut frame(8, 0, 4), start).expect("one for each answer");
             let answer = if stream % 2 == 0 { &ends } else { &bare };
             // However it is cut.
-            answer.chunks(1 + stream % 31).for_each(|part| frames.sent(part));
+            answer.chunks(1 + stream % 31).for_each(|part| frames.sent(part, start).expect("it was asked for"));
         }
         // Windows of a byte make many frames of one answer: none of them pays for the next.
         let drip = frame(DATA, 0, 1);
         let taken = (0..1000).take_while(|_| {
-            frames.sent(&drip);
+            frames.sent(&drip, start).expect("it was asked for");
             frames.received(&mut frame(8, 0, 4), start).is_ok()
         });
         assert!(taken.count() < BURST as usize + 20);
+    }
+
+    #[test]
+    fn answers_that_are_not_taken_have_an_end() {
+        let start = Instant::now();
+        let reset = |code: u32| [&[0, 0, 4, RST_STREAM, 0, 0, 0, 0, 1][..], &code.to_be_bytes()].concat();
+        let answer = [frame(HEADERS, END_HEADERS, 20), frame(DATA, 0, 3)].concat();
+        let given_up = |size: usize, code: u32| {
+            let mut frames = Frames::new(start);
+            let taken = (0..100).take_while(|_| {
+                let sent = [&answer[..], &reset(code)].concat();
+                sent.chunks(size).all(|part| frames.sent(part, start).is_ok())
+            });
+            taken.count()
+        };
+        for size in [1, 5, 1000] {
+            assert_eq!(given_up(size, ENHANCE_YOUR_CALM), (BURST / UNTAKEN) as usize, "by {size}");
+            // `CANCEL`: whatever else may end one is no fault of the client's.
+            assert_eq!(given_up(size, 8), 100, "by {size}");
+        }
+        let mut frames = Frames { tokens: 0, ..Frames::new(start) };
+        assert_eq!(frames.sent(&reset(ENHANCE_YOUR_CALM), start + EACH), Err(Cut::Flood));
+        let mut frames = Frames { tokens: 0, ..Frames::new(start) };
+        assert_eq!(frames.sent(&reset(ENHANCE_YOUR_CALM), start + EACH * UNTAKEN), Ok(()));
     }
 
     fn head(stream: u8, flags: u8, block: &[u8]) -> Vec<u8> {

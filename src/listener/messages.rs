@@ -3,7 +3,8 @@
 //! The parser below forgives: it escapes what may not stand in a request line, and passes over whatever follows the size of a
 //! chunk. Somebody before the gateway who reads the same bytes in another way sees other requests than it does. So each byte
 //! is followed here before the parser has it. What breaks the rules reaches it as zero bytes, which no parser takes, and so
-//! does all that follows. A head that leaves its framing open is refused later, and its connection ends with that.
+//! does all that follows. A head that leaves its framing open is refused later, and its connection ends with that. One that
+//! goes on beyond its limit is read no further: it is not held until its end has come.
 
 use std::io;
 
@@ -20,6 +21,8 @@ pub(super) struct Messages {
     /// Of a line whose end has not come.
     line: Vec<u8>,
     head: Framing,
+    /// Bytes of a head whose end has not come.
+    head_bytes: usize,
     /// Bytes of the trailers so far.
     trailers: usize,
     /// Whether a whole head has come.
@@ -43,6 +46,8 @@ enum At {
         /// The parser could wait for the rest of what it has had the beginning of.
         within: bool,
     },
+    /// Within a head that was longer than it may be before its end had come.
+    TooLong,
 }
 
 /// What a head has said of its body.
@@ -61,16 +66,39 @@ enum Framing {
 #[error("a request that can be read in more than one way")]
 pub(super) struct Ambiguous;
 
-impl From<Ambiguous> for io::Error {
-    fn from(ambiguous: Ambiguous) -> Self {
-        Self::new(io::ErrorKind::InvalidData, ambiguous)
+/// A head that goes on beyond its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the head of a request is too long")]
+pub struct TooLong;
+
+impl TooLong {
+    /// Whether it is what ended a connection.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
     }
 }
 
 impl Messages {
     /// Errors: nothing more may be read.
-    pub(super) fn may_go_on(&self) -> Result<(), Ambiguous> {
-        if self.at == (At::Broken { within: true }) { Err(Ambiguous) } else { Ok(()) }
+    pub(super) fn may_go_on(&self) -> io::Result<()> {
+        match self.at {
+            At::Broken { within: true } => Err(io::Error::new(io::ErrorKind::InvalidData, Ambiguous)),
+            At::TooLong => Err(io::Error::new(io::ErrorKind::InvalidData, TooLong)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn is_too_long(&self) -> bool {
+        self.at == At::TooLong
+    }
+
+    /// Between two reads: nothing more is read of a head that has passed what it may have without having come to its end. One
+    /// that came to it with the last read is judged as a whole.
+    pub(super) fn bound_head(&mut self, most: impl FnOnce() -> usize) {
+        if self.in_head() && self.head_bytes > most() {
+            self.at = At::TooLong;
+            self.line = Vec::new();
+        }
     }
 
     /// Whether a request was made, to the end of its head.
@@ -96,7 +124,7 @@ impl Messages {
                     rest = rest.get(used..).unwrap_or_default();
                 }
                 Err(Ambiguous) => {
-                    if !matches!(self.at, At::Broken { .. }) {
+                    if !matches!(self.at, At::Broken { .. } | At::TooLong) {
                         self.at = At::Broken { within };
                     }
                     self.line = Vec::new();
@@ -111,10 +139,15 @@ impl Messages {
     fn step(&mut self, bytes: &[u8]) -> Result<usize, Ambiguous> {
         match self.at {
             At::Unknown => Ok(bytes.len()),
-            At::Broken { .. } => Err(Ambiguous),
+            At::Broken { .. } | At::TooLong => Err(Ambiguous),
             At::Body(left) => Ok(self.skip(left, bytes, At::Body, At::RequestLine)),
             At::Chunk(left) => Ok(self.skip(left, bytes, At::Chunk, At::ChunkEnd)),
-            At::RequestLine | At::Header | At::ChunkEnd | At::Size | At::Trailer => self.take_line(bytes),
+            At::ChunkEnd | At::Size | At::Trailer => self.take_line(bytes),
+            At::RequestLine | At::Header => {
+                let used = self.take_line(bytes)?;
+                self.head_bytes = if self.in_head() { self.head_bytes + used } else { 0 };
+                Ok(used)
+            }
         }
     }
 
@@ -378,6 +411,50 @@ mod tests {
         let pieces: [&[u8]; 3] = [GET.as_bytes(), b"\r\n", GET.as_bytes()];
         let wiped = [GET.as_bytes(), &[0; 2], &vec![0; GET.len()]].concat();
         assert_eq!(followed(&pieces), (wiped, At::Broken { within: false }));
+    }
+
+    #[test]
+    fn a_head_is_read_no_further_once_it_is_too_long() {
+        let begins = "GET /a HTTP/1.1\r\n";
+        let many = format!("{begins}{}", "X: 1\r\n".repeat(100));
+        let chunked = "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: 1\r\n\r\n";
+        for (before, long) in [
+            ("", many.clone()),
+            ("", format!("GET /{}", "a".repeat(200))),
+            ("", format!("{begins}X: {}", "a".repeat(200))),
+            (GET, many.clone()),
+            (chunked, many.clone()),
+        ] {
+            for size in [1, 7, 1000] {
+                let mut messages = Messages::default();
+                let mut taken = 0;
+                for piece in format!("{before}{long}").as_bytes().chunks(size) {
+                    if messages.may_go_on().is_err() {
+                        break;
+                    }
+                    let mut bytes = piece.to_vec();
+                    messages.received(&mut bytes);
+                    assert_eq!(bytes, piece, "what came before is left as it was");
+                    messages.bound_head(|| 100);
+                    taken += piece.len();
+                }
+                assert!(messages.may_go_on().is_err_and(|error| TooLong::is(&error)), "{long:.20} by {size}");
+                assert!(taken > before.len() + 100 && taken < before.len() + 101 + size, "{taken} by {size}");
+                let mut rest = *b"\r\n\r\n";
+                messages.received(&mut rest);
+                assert_eq!(rest, [0; 4], "it never comes to an end");
+                messages.bound_head(|| 1000);
+                assert!(messages.is_too_long());
+            }
+        }
+        // As many as come, each within its limit, and bodies of any length.
+        let mut messages = Messages::default();
+        let body = format!("POST /a HTTP/1.1\r\nContent-Length: 5000\r\n\r\n{}", "\n".repeat(5000));
+        for piece in [GET.repeat(100), body, GET.to_owned()].concat().as_bytes().chunks(10) {
+            messages.received(&mut piece.to_vec());
+            messages.bound_head(|| 50);
+        }
+        assert_eq!(messages.at, At::RequestLine);
     }
 
     proptest! {

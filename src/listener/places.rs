@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -17,6 +18,8 @@ pub struct Places {
     most: usize,
     /// Proxies, whose connections are those of many.
     unbounded: ArcSwap<Vec<IpNet>>,
+    /// Bytes of a request's head.
+    longest_head: AtomicUsize,
     taken: Mutex<HashMap<IpAddr, usize>>,
     pub(super) newcomers: Arc<Newcomers>,
     metrics: Metrics,
@@ -33,14 +36,20 @@ impl Places {
         let newcomers = Newcomers::new(limits.new_connections, metrics);
         let most = limits.connections_per_address;
         let (unbounded, taken) = (ArcSwap::default(), Mutex::default());
-        Arc::new(Self { most, unbounded, taken, newcomers, metrics: metrics.clone() })
+        let longest_head = AtomicUsize::new(limits.head());
+        Arc::new(Self { most, unbounded, longest_head, taken, newcomers, metrics: metrics.clone() })
     }
 
-    /// Those of these proxies are bounded by what a listener takes in all. A client that a proxy names at the beginning of a
-    /// connection is none of them.
-    pub fn trust(&self, config: &Config) {
+    /// What may change while connections are open. Those of trusted proxies are bounded by what a listener takes in all; a client
+    /// that a proxy names at the beginning of a connection is none of them.
+    pub fn heed(&self, config: &Config) {
+        self.longest_head.store(config.limits.head(), Ordering::Relaxed);
         let proxies = config.trusted_proxies.as_ref().map(|proxies| proxies.from.clone());
         self.unbounded.store(Arc::new(proxies.unwrap_or_default()));
+    }
+
+    pub(super) fn longest_head(&self) -> usize {
+        self.longest_head.load(Ordering::Relaxed)
     }
 
     /// `None`: there are too many from there already.

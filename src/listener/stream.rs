@@ -18,13 +18,20 @@ use pingora::protocols::{
     UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Sleep, timeout};
 
 use super::frames::{Cut, Frames, PREFACE};
 use super::messages::Messages;
 use super::newcomers::Newcomer;
 use super::outgoing::Outgoing;
+use super::places::Places;
 use crate::metrics::Metrics;
+
+/// For what is left to be done when a connection ends: whoever does not read is not waited for.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// What is read and dropped of a client that is still sending a head of which it was told that it is too long: it may lose the
+/// answer if its connection is just closed.
+const PASSED_OVER: usize = 1024 * 1024;
 
 pub(super) struct Followed {
     stream: Stream,
@@ -39,6 +46,7 @@ pub(super) struct Followed {
     /// When what is awaited must be here: the preface of HTTP/2, the first head, or the rest of a later one.
     deadline: Option<Pin<Box<Sleep>>>,
     head_time: Duration,
+    places: Arc<Places>,
     metrics: Metrics,
 }
 
@@ -54,6 +62,7 @@ impl Followed {
         newcomer: Newcomer,
         greeting: Duration,
         head_time: Duration,
+        places: &Arc<Places>,
         metrics: &Metrics,
     ) -> Self {
         let is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
@@ -68,8 +77,17 @@ impl Followed {
             newcomer: Some(newcomer),
             deadline: Some(Box::pin(tokio::time::sleep(if is_http2 { greeting } else { head_time }))),
             head_time,
+            places: Arc::clone(places),
             metrics: metrics.clone(),
         }
+    }
+
+    /// The error with which a connection ends.
+    fn cut(&self, cut: Cut) -> io::Error {
+        if cut == Cut::Flood {
+            self.metrics.floods.inc();
+        }
+        io::Error::new(io::ErrorKind::ConnectionAborted, cut)
     }
 
     /// Looks at what was read before a parser does. Errors: it goes no further.
@@ -79,16 +97,14 @@ impl Followed {
         let (has_asked, in_head) = match &mut self.speaks {
             Speaks::Http1(messages) => {
                 messages.received(read);
+                messages.bound_head(|| self.places.longest_head());
                 (messages.has_asked(), messages.in_head())
             }
             Speaks::Http2(frames) => {
-                if let Err(cut) = frames.received(read, Instant::now()) {
-                    if cut == Cut::Flood {
-                        self.metrics.floods.inc();
-                    }
-                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, cut));
-                }
-                (frames.has_asked(), frames.in_head())
+                let received = frames.received(read, Instant::now());
+                let known = (frames.has_asked(), frames.in_head());
+                received.map_err(|cut| self.cut(cut))?;
+                known
             }
         };
         if has_asked && self.newcomer.take().is_some_and(|newcomer| !newcomer.asks()) {
@@ -145,7 +161,8 @@ impl AsyncWrite for Followed {
         let this = &mut *self;
         let written = ready!(this.outgoing.poll_write(&mut this.stream, context, bytes))?;
         if let Speaks::Http2(frames) = &mut this.speaks {
-            frames.sent(bytes.get(..written).unwrap_or_default());
+            let sent = frames.sent(bytes.get(..written).unwrap_or_default(), Instant::now());
+            sent.map_err(|cut| this.cut(cut))?;
         }
         Poll::Ready(Ok(written))
     }
@@ -166,9 +183,21 @@ impl AsyncWrite for Followed {
 #[async_trait]
 impl Shutdown for Followed {
     async fn shutdown(&mut self) {
-        // A peer that is gone takes no more.
-        poll_fn(|context| Pin::new(&mut *self).poll_flush(context)).await.ok();
-        <dyn IO as Shutdown>::shutdown(self.stream.as_mut()).await;
+        let ends = async {
+            // A peer that is gone takes no more.
+            poll_fn(|context| Pin::new(&mut *self).poll_flush(context)).await.ok();
+            <dyn IO as Shutdown>::shutdown(self.stream.as_mut()).await;
+            if matches!(&self.speaks, Speaks::Http1(messages) if messages.is_too_long()) {
+                let mut passed = Vec::with_capacity(4096);
+                let mut left = PASSED_OVER;
+                while let Ok(read @ 1..) = self.stream.read_buf(&mut passed).await {
+                    passed.clear();
+                    let Some(rest) = left.checked_sub(read) else { return };
+                    left = rest;
+                }
+            }
+        };
+        timeout(CLOSE_TIME, ends).await.ok();
     }
 }
 

@@ -219,6 +219,15 @@ pub(super) async fn write(session: &mut ServerSession, bytes: Bytes, last: bool)
     session.write_response_body(bytes, last).await.map_err(|error| unwritten(&error))
 }
 
+/// Sends a body that is there as a whole, and its end. Of what pingora holds back until then it knows no deadline for HTTP/1.
+pub(super) async fn write_whole(session: &mut ServerSession, body: Bytes, limit: Duration) -> Result<(), Reason> {
+    if session.is_http2() {
+        return write(session, body, true).await;
+    }
+    write(session, body, false).await?;
+    finish(session, limit).await
+}
+
 /// Sends what says that the answer is complete.
 pub(super) async fn finish(session: &mut ServerSession, limit: Duration) -> Result<(), Reason> {
     match tokio::time::timeout(limit, session.finish_body()).await {

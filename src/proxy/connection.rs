@@ -20,8 +20,29 @@ use super::extras::Extras;
 use super::reply::Reply;
 use super::{Proxy, client};
 use crate::exchange::Exchange;
+use crate::listener::{ENHANCE_YOUR_CALM, TooLong};
 use crate::model::Reason;
 use crate::rejection::Rejection;
+
+/// What becomes of a connection, or a stream of HTTP/2, after an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    GoOn,
+    End,
+    /// Its client does not read, and would not read an end of it either.
+    GiveUp,
+}
+
+impl Then {
+    async fn end(self, mut session: ServerSession) {
+        if self != Self::GiveUp {
+            session.shutdown().await;
+        } else if session.is_http2() {
+            // The listener counts these.
+            session.shutdown_with_reason(ENHANCE_YOUR_CALM.into());
+        }
+    }
+}
 
 /// What listeners hand their connections to.
 pub struct Connections(pub Arc<Proxy>);
@@ -99,14 +120,17 @@ impl Proxy {
                 // A head that came too slowly: whoever sends it waits for no answer.
                 let io = error.root_cause().downcast_ref::<std::io::Error>();
                 if io.is_none_or(|io| io.kind() != std::io::ErrorKind::TimedOut) {
-                    Box::pin(self.refuse_unread(session)).await;
+                    let is_too_long = io.is_some_and(TooLong::is);
+                    let reason = if is_too_long { Reason::TooManyHeaders } else { Reason::MalformedRequest };
+                    Box::pin(self.refuse_unread(session, reason)).await;
                 }
                 return None;
             }
         }
         // Whoever sends no more than a head holds no room for the rest.
-        if !Box::pin(self.exchange(&mut session, shutdown)).await {
-            session.shutdown().await;
+        let then = Box::pin(self.exchange(&mut session, shutdown)).await;
+        if then != Then::GoOn {
+            then.end(session).await;
             return None;
         }
         // Who was told that the connection stays open may be about to use it.
@@ -118,19 +142,21 @@ impl Proxy {
     }
 
     /// Of a head that can't be read.
-    async fn refuse_unread(&self, mut session: ServerSession) {
+    async fn refuse_unread(&self, mut session: ServerSession, reason: Reason) {
         let mut exchange = Exchange::begin(self.clock.now(), client::address(&session), None, &self.log, &self.metrics);
         session.set_keepalive(None);
-        let reason = exchange.announce().await.err().unwrap_or(Reason::MalformedRequest);
+        let reason = exchange.announce().await.err().unwrap_or(reason);
         let rejection = Rejection::from(reason);
         // It can't be told what it asks for: the refusal has a body.
         let times = Times::new(self.in_force.load().as_deref());
         let (reply, extras) = (Reply::refused(&rejection), Extras::default());
         match deliver(&mut session, reply, &extras, false, &times, &mut exchange).await {
-            Ok(()) => exchange.end(rejection.status.as_u16(), Some(reason)).await,
+            Ok(()) => {
+                exchange.end(rejection.status.as_u16(), Some(reason)).await;
+                session.shutdown().await;
+            }
             Err(reason) => exchange.cut(reason).await,
         }
-        session.shutdown().await;
     }
 }
 

@@ -16,11 +16,19 @@ use crate::exchange::Exchange;
 use crate::model::Reason;
 use crate::snapshot::Snapshot;
 
+/// Of an answer for which no place among the exchanges in flight is held.
+const SHORT: usize = 16 * 1024;
+/// For a refusal of somebody who had no turn, and where as many are waited for as may be.
+const REFUSAL: Duration = Duration::from_secs(2);
+const HURRY: Duration = Duration::from_millis(50);
+
 /// How long an exchange, a streamed answer and a single write to the client may take.
 pub(super) struct Times {
     pub exchange: Duration,
     stream: Duration,
     pub write: Duration,
+    /// Clients that are waited for at a time although their exchanges hold no place any more.
+    waited_for: usize,
 }
 
 impl Times {
@@ -31,6 +39,27 @@ impl Times {
             exchange: time(|limits| limits.exchange_time),
             stream: time(|limits| limits.stream_time),
             write: time(|limits| limits.client_write_time),
+            waited_for: limits.map_or(Limits::default().in_flight, |limits| limits.in_flight),
+        }
+    }
+
+    /// How long all of an answer may take that is there as a whole. A client that does not take it keeps nobody else from being
+    /// served, and one that nobody knows is not waited for long.
+    fn for_all(&self, reply: &Reply<'_>, to_head: bool, exchange: &mut Exchange) -> Duration {
+        let is_short = match &reply.content {
+            Content::Nothing => true,
+            Content::Whole(body) => to_head || body.len() <= SHORT,
+            Content::Flow(_) => to_head,
+            Content::Live(..) => false,
+        };
+        if !is_short {
+            return self.stream;
+        }
+        let (had_turn, has_room) = (exchange.has_its_turn(), exchange.gives_way(self.waited_for));
+        match (had_turn, has_room) {
+            (true, _) => self.write,
+            (false, true) => self.write.min(REFUSAL),
+            (false, false) => self.write.min(HURRY),
         }
     }
 }
@@ -50,22 +79,29 @@ pub(super) async fn deliver(
     exchange.answers(status);
     // Also where no configuration is in force.
     session.set_write_timeout(Some(times.write));
+    let for_all = times.for_all(&reply, to_head, exchange);
     if to_head || matches!(reply.content, Content::Nothing) {
         // What there was of it was judged; the upstream is let go.
         if let Content::Flow(flow) = reply.content {
             drop(Underway { flow, exchange });
         }
-        client::write_head(session, head, times.write).await?;
-        return client::finish(session, times.write).await;
+        let writing = async {
+            client::write_head(session, head, times.write).await?;
+            client::finish(session, times.write).await
+        };
+        return tokio::time::timeout(for_all, writing).await.unwrap_or(Err(Reason::ClientSlow));
     }
     match reply.content {
         // Is passed on by other means.
         Content::Live(..) => Err(Reason::Internal),
         Content::Nothing => Ok(()),
         Content::Whole(body) => {
-            client::write_head(session, head, times.write).await?;
             let length = body.len();
-            client::write(session, body, true).await?;
+            let writing = async {
+                client::write_head(session, head, times.write).await?;
+                client::write_whole(session, body, times.write).await
+            };
+            tokio::time::timeout(for_all, writing).await.unwrap_or(Err(Reason::ClientSlow))?;
             exchange.passes(length);
             Ok(())
         }

@@ -22,15 +22,15 @@ use crate::support::upstream::Then;
 use crate::support::world::API;
 use crate::support::{Answer, World};
 
-type Http2 = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+pub(super) type Http2 = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-fn client(identity: &Identity) -> Http2 {
+pub(super) fn client(identity: &Identity) -> Http2 {
     let config = identity.client(&[&rustls::version::TLS13]);
     let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http2().build();
     Client::builder(TokioExecutor::new()).http2_only(true).build(connector)
 }
 
-fn request(world: &World, method: &str, path: &str, body: &str) -> Request<Full<Bytes>> {
+pub(super) fn request(world: &World, method: &str, path: &str, body: &str) -> Request<Full<Bytes>> {
     let token = world.identities.token("ann", &json!({ "roles": ["rep"] }));
     let address = world.gateway.addresses()[0];
     let request = Request::builder()
@@ -41,7 +41,7 @@ fn request(world: &World, method: &str, path: &str, body: &str) -> Request<Full<
     request.body(Full::new(Bytes::from(body.to_owned()))).expect("a request")
 }
 
-async fn ask(client: &Http2, request: Request<Full<Bytes>>) -> (u16, Value) {
+pub(super) async fn ask(client: &Http2, request: Request<Full<Bytes>>) -> (u16, Value) {
     let response = client.request(request).await.expect("an answer");
     assert_eq!(response.version(), http::Version::HTTP_2);
     let status = response.status().as_u16();
