@@ -3,7 +3,8 @@
 
     tests/e2e/floods/soak.py [--seconds 1200] [--load 2] [--samples FILE]
 
-After a warm-up of a quarter of the time it fails where memory grows by more than 1 MiB in ten minutes, where there are more open files or tasks than could be in use, or more at the end than at the
+After a warm-up of a quarter of the time it fails where memory grows by more than 1 MiB in ten minutes, where there are more
+open files or tasks than could be in use, or more at the end than at the
 beginning, or where a request fails. Of less than ten minutes, no slope can be told from noise: memory may then be 12 MiB more
 in the last third than in the first. SCRIM_BIN: the binary (default: target/release/scrim).
 """
