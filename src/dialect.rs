@@ -65,7 +65,8 @@ pub trait Language {
     /// Whether relations can be asked for.
     fn expands(&self) -> bool;
 
-    /// Whether a parameter of a client's query chooses what is told of each record, and nothing else.
+    /// Whether a parameter of a client's query chooses what the answer to a write tells of a record, and nothing else. What the
+    /// upstream would have to tell besides is none where it may not do so.
     fn chooses(&self, parameter: &str) -> bool;
 
     /// Whether fields are always asked for one by one, so that nothing moves that nobody will see.

@@ -76,8 +76,9 @@ impl Language for Odata {
         true
     }
 
+    /// Services are free to expand nothing in the answer to a write, and some do.
     fn chooses(&self, parameter: &str) -> bool {
-        matches!(parameter, "$select" | "$expand")
+        parameter == "$select"
     }
 
     fn selects(&self) -> bool {

@@ -86,10 +86,9 @@ impl Language for Rest {
     }
 
     fn chooses(&self, parameter: &str) -> bool {
-        let Parameters { style, fields, expand, .. } = &self.parameters;
-        let lists = fields.iter().chain(expand);
-        match style {
-            Style::Declared => lists.into_iter().any(|list| *list.name == *parameter),
+        match self.parameters.style {
+            // Of a parameter that is declared it isn't known whether it expands anything in the answer to a write.
+            Style::Declared => self.parameters.fields.as_ref().is_some_and(|list| *list.name == *parameter),
             Style::Postgrest => parameter == "select",
         }
     }

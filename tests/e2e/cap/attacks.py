@@ -214,7 +214,7 @@ WRITES = [
         Attack(f"{query} on a write of {target}", f"{ROOT}/{target}?{query}", 400, "query_not_allowed", method=method, body=body,
                same_as=f"{ROOT}/{target}?$select=unknown")
         for method, target, body in [("PATCH", "contacts(1)", {"name": "x"}), ("POST", "contacts", NEW), ("PATCH", "contacts(99999)", {"name": "x"})]
-        for query in ["$select=national_id", "$select=*,national_id", "$select=nothing", "$expand=contacts", "$expand=account($expand=contacts)",
+        for query in ["$select=national_id", "$expand=account", "$select=*,national_id", "$select=nothing", "$expand=contacts", "$expand=account($expand=contacts)",
                       "$expand=*", "$select=account/internal_note", "$compute=national_id%20as%20x&$select=x", "$orderby=name", "$top=1",
                       "$filter=id%20eq%201", "$count=false"]
     ],

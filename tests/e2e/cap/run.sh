@@ -40,7 +40,4 @@ stop KILL "$relay_pid"
 "$python" "$client" gone
 drain_gateway
 start_upstream
-"$python" "$common/residuals.py" "$E2E_SEED" "$run" "$here/samples.yaml"
-start_gateway
-"$python" "$client" residuals
-drain_gateway
+residual_rounds

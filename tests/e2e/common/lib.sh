@@ -119,6 +119,25 @@ outcome() { # name command...
     fi
 }
 
+# Conditions for one configuration, which holds about 150 to draw them from.
+ROUND=1000
+
+# So many random conditions as there are to be, in rounds with a configuration and a gateway of their own.
+residual_rounds() {
+    local all=${E2E_RESIDUALS:-1500} first=$E2E_SEED rounds round
+    rounds=$(((all + ROUND - 1) / ROUND))
+    mkdir "$work/plain"
+    cp "$run/api.yaml" "$run/gateway.yaml" "$work/plain/"
+    for ((round = 0; round < rounds; round++)); do
+        cp "$work/plain/api.yaml" "$work/plain/gateway.yaml" "$run/"
+        export E2E_SEED=$((first + round * 1000)) E2E_RESIDUALS=$((all / rounds))
+        "$python" "$common/residuals.py" "$E2E_SEED" "$run" "$here/samples.yaml"
+        start_gateway
+        "$python" "$client" residuals
+        drain_gateway
+    done
+}
+
 drain_gateway() {
     kill -TERM "$gateway_pid"
     outcome 'the gateway drains and ends well' wait "$gateway_pid"

@@ -51,7 +51,4 @@ start_gateway
 echo "Directus at $E2E_UPSTREAM, scrim at $E2E_GATEWAY, seed $E2E_SEED"
 "$python" "$client" serving
 drain_gateway
-"$python" "$common/residuals.py" "$E2E_SEED" "$run" "$here/samples.yaml"
-start_gateway
-"$python" "$client" residuals
-drain_gateway
+residual_rounds

@@ -36,7 +36,4 @@ start_gateway
 echo "PocketBase $POCKETBASE at $E2E_UPSTREAM, scrim at $E2E_GATEWAY"
 "$python" "$client" serving
 drain_gateway
-"$python" "$common/residuals.py" "$E2E_SEED" "$run" "$here/samples.yaml"
-start_gateway
-"$python" "$client" residuals
-drain_gateway
+residual_rounds
