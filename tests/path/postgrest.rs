@@ -570,5 +570,16 @@ async fn a_write_by_filter_is_said_in_the_same_words() {
     let seen = world.upstream.seen().pop().expect("the write");
     let (_, tree) = parameters(&seen.target).into_iter().find(|(name, _)| name == "and").expect("a filter");
     assert_eq!(tree, "(organization_id.eq.acme,app_id.eq.shop,id.eq.2,owner_id.eq.ana,age.eq.10)");
+
+    // What is chosen of it is left of the answer, of which the upstream is told nothing.
+    let sent = seen.target.clone();
+    let got = person(&world).send("PATCH", "/contacts/2?select=name", Some(r#"{"name":"Zoe"}"#)).await;
+    assert_eq!((got.status, got.json()), (200, json!({ "name": "Zoe" })), "{}", got.text());
+    assert_eq!(world.upstream.seen().pop().expect("the write").target, sent);
+    for query in ["select=ssn", "select=nothing", "id=eq.2", "order=name", "limit=1"] {
+        world.upstream.forget();
+        let got = person(&world).send("PATCH", &format!("/contacts/2?{query}"), Some(r#"{"name":"Zoe"}"#)).await;
+        assert_eq!((got.status, world.upstream.lines().len()), (400, 0), "{query}");
+    }
     world.gateway.shutdown().await;
 }
