@@ -30,7 +30,12 @@ impl Case<'_> {
         match reason {
             Reason::QueryNotAllowed if action.writes() => {
                 let reads = self.residual(table.id, &Action::Read);
-                self.in_query(table, reads.as_deref(), pairs)
+                // What is understood may still choose nothing of a write.
+                let language = dialect::of(self.catalog.api(table.api));
+                let chooses = |name: &str| *action != Action::Delete && language.chooses(name);
+                let unfit = || pairs.iter().find(|(name, _)| !chooses(name));
+                let kind = |name: &str| dialect::kind(self.catalog.api(table.api), name).unwrap_or(UNKNOWN).to_owned();
+                self.in_query(table, reads.as_deref(), pairs).or_else(|| unfit().map(|(name, _)| kind(name)))
             }
             Reason::QueryNotAllowed => self.in_query(table, Some(residual), pairs),
             Reason::FieldNotWritable | Reason::TenantNotWritable | Reason::OwnerNotTransferable => {

@@ -6,6 +6,8 @@
 //! of a declared decimal that are one. Lists, maps and free JSON stand in their cell as JSON text. Null, a field that does
 //! not show on this row and an empty text are one and the same empty cell.
 
+use std::borrow::Cow;
+
 use csv::{Terminator, Writer, WriterBuilder};
 
 use crate::api::Shape;
@@ -87,7 +89,7 @@ impl Rows {
                         let text = redact::request::text(raw).ok_or(Unreadable::Encoding)?;
                         writer.write_field(harmless(&text, column.decimal).as_bytes())
                     }
-                    Slot::Raw(raw) => writer.write_field(raw),
+                    Slot::Raw(raw) => writer.write_field(unseparated(raw)),
                 };
                 written.map_err(|_| Unreadable::Shape)?;
             }
@@ -107,16 +109,39 @@ fn end(writer: &mut Writer<&mut Vec<u8>>) -> Result<(), Unreadable> {
 }
 
 /// The text as no spreadsheet runs it.
-fn harmless(text: &str, decimal: bool) -> std::borrow::Cow<'_, str> {
+fn harmless(text: &str, decimal: bool) -> Cow<'_, str> {
     let is_plain = !is_formula(text) && !text.contains(SEPARATORS);
     if is_plain || decimal && Decimal::parse(text).is_some() {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 1);
     for (number, part) in text.split_inclusive(SEPARATORS).enumerate() {
-        let begins = if number == 0 { is_formula(text) } else { begins_formula(part) };
+        // Behind a separator a quote begins a cell anew.
+        let begins = if number == 0 {
+            is_formula(text)
+        } else {
+            begins_formula(part.trim_start_matches(|c| c == '"' || is_unseen(c)))
+        };
         out.extend(begins.then_some('\''));
         out.push_str(part);
+    }
+    out.into()
+}
+
+/// JSON in which nobody finds the end of a cell.
+fn unseparated(raw: &[u8]) -> Cow<'_, [u8]> {
+    let ends = |byte: &u8| SEPARATORS.contains(&char::from(*byte));
+    if !raw.iter().any(ends) {
+        return raw.into();
+    }
+    let mut out = Vec::with_capacity(raw.len() + 16);
+    for byte in raw {
+        match byte {
+            // It can stand in a text alone, where the others can't.
+            b';' => out.extend_from_slice(br"\u003b"),
+            _ if ends(byte) => out.push(b' '),
+            _ => out.push(*byte),
+        }
     }
     out.into()
 }
@@ -131,9 +156,12 @@ fn is_formula(text: &str) -> bool {
 }
 
 fn begins_formula(text: &str) -> bool {
-    let unseen = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}');
-    let first = text.trim_start_matches(unseen).chars().next();
+    let first = text.trim_start_matches(is_unseen).chars().next();
     first.is_some_and(|c| "=+-@＝＋－＠".contains(c))
+}
+
+fn is_unseen(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -178,10 +206,26 @@ mod tests {
             ("x\r\n\u{feff}-1", "x\r\n'\u{feff}-1"),
             ("=1;=2", "'=1;'=2"),
             ("x; =1", "x;' =1"),
+            ("x;\"=1+1;y", "x;'\"=1+1;y"),
+            ("x\n \"\"=1", "x\n' \"\"=1"),
             ("a;b;1-2\nc", "a;b;1-2\nc"),
             ("a,=1", "a,=1"),
         ] {
             assert_eq!(harmless(text, false), safe, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_in_a_cell_means_what_it_did_and_has_no_end_in_it() {
+        for (raw, safe) in [
+            (r#"["x;=1+1;y"]"#, r#"["x\u003b=1+1\u003by"]"#),
+            ("{\n\t\"a\": [1,\r\n2]}", r#"{  "a": [1,  2]}"#),
+            (r#"["a","b c"]"#, r#"["a","b c"]"#),
+            ("-1.50", "-1.50"),
+        ] {
+            assert_eq!(String::from_utf8(unseparated(raw.as_bytes()).into_owned()).unwrap(), safe);
+            let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+            assert_eq!(read(raw), read(safe));
         }
     }
 

@@ -58,7 +58,7 @@ impl Kind {
                 number.is_some_and(|number| number.to_string().as_bytes() == inner)
             }
             Self::Number => raw == b"null" || kind::is_number(raw) || kind::decimal(raw).is_some(),
-            Self::Own(of) => raw == b"null" || kind::fits(of, raw),
+            Self::Own(of) => raw == b"null" || kind::reads(of, raw),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a raw JSON value is of a declared type.
 //!
-//! Two questions: what may leave ([`shows`]: the JSON kind, so that an object never hides behind a scalar's name), and
-//! what may be written ([`fits`]: the value must be readable as its type). Null is the caller's affair in both. For most
+//! Three questions: what may leave ([`shows`]: the JSON kind, so that an object never hides behind a scalar's name), what
+//! may be written ([`fits`]: everybody must read the value alike), and what can be read at all ([`reads`]). Null is the caller's affair in both. For most
 //! types the first byte of a value answers the first ([`Kinds`]).
 
 use jiff::civil::Date;
@@ -119,6 +119,16 @@ pub(super) fn shows(kind: &Type, raw: &[u8]) -> bool {
     }
 }
 
+/// Whether the value can be read as its type, however it is spelled.
+pub(super) fn reads(kind: &Type, raw: &[u8]) -> bool {
+    match kind {
+        Type::Timestamp => text::string(raw).is_some_and(|text| text.parse::<Timestamp>().is_ok()),
+        Type::List(of) => all(raw, b'[', |item| reads(of, item)),
+        Type::Map(of) => all(raw, b'{', |item| reads(of, item)),
+        kind => fits(kind, raw),
+    }
+}
+
 /// Whether the value can be read as its type, in a spelling that every reader takes for the same.
 pub(super) fn fits(kind: &Type, raw: &[u8]) -> bool {
     let text = || text::string(raw);
@@ -139,8 +149,9 @@ pub(super) fn fits(kind: &Type, raw: &[u8]) -> bool {
 /// Digits for zeros, all else as it stands.
 const DATE: &[u8] = b"0000-00-00";
 
-/// Whether a text is a point in time as RFC 3339, section 5.6, spells it; a space may stand for the `T`. There are other
-/// spellings, which some upstreams read as another time, or as none. Of a leap second there is more than one reading.
+/// Whether a text is a point in time as RFC 3339, section 5.6, spells it; a space may stand for the `T`, and an offset be
+/// without its colon, as some APIs print it. There are other spellings, which some upstreams read as another time, or as none.
+/// Of a leap second there is more than one reading.
 fn is_timestamp(text: &str) -> bool {
     let well_formed = || {
         let (date, rest) = text.as_bytes().split_at_checked(DATE.len())?;
@@ -153,7 +164,7 @@ fn is_timestamp(text: &str) -> bool {
         };
         let is_offset = match offset {
             [b'Z' | b'z'] => true,
-            [b'+' | b'-', offset @ ..] => matches_shape(offset, b"00:00"),
+            [b'+' | b'-', offset @ ..] => matches_shape(offset, b"00:00") || matches_shape(offset, b"0000"),
             _ => false,
         };
         let is_leap = time.ends_with(b":60");

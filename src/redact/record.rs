@@ -5,14 +5,14 @@
 //! entries in the order of the body, with those of related records behind the member or the element that holds them.
 //!
 //! A member that stays as it is under every field plan that was met so far has no entry. A record that shows under a new
-//! plan is therefore read once more, with entries for all; this happens once for a plan.
+//! plan is therefore read once more when that is known; this happens once for a plan.
 
 use std::sync::Arc;
 
 mod notes;
 mod simple;
 
-use self::notes::{Notes, another_name};
+use self::notes::{MAX_PLANS, Notes, another_name};
 use super::Unreadable;
 use super::expect::{Member, Place, START};
 use super::fill::{Filling, Track, Tracks};
@@ -105,8 +105,8 @@ pub(super) struct Reader<'b> {
     fresh: Vec<(usize, Arc<FieldPlan>)>,
     /// Whether members may have been left out of the entries that one of those changes.
     is_short: bool,
-    /// Whether all members have entries.
-    is_full: bool,
+    /// Whether entries are left out, and all that matters is what is judged.
+    is_bare: bool,
 }
 
 impl<'b> Reader<'b> {
@@ -131,7 +131,7 @@ impl<'b> Reader<'b> {
             notes: self.notes,
             fresh: self.fresh,
             is_short: false,
-            is_full: false,
+            is_bare: false,
         }
     }
 
@@ -181,16 +181,19 @@ impl<'b> Reader<'b> {
         keep: &dyn Fn(&View, FieldId, &FieldPlan) -> Keep,
     ) -> Result<Span, Unreadable> {
         let start = scan.clone();
-        let mut span = self.once(scan, catalog, view, tracks)?;
-        if self.fresh.is_empty() {
-            return Ok(span);
+        self.fresh.clear();
+        self.is_short = false;
+        let mut read = self.once(scan, catalog, view, tracks);
+        if read == Err(Unreadable::TooLarge) {
+            // Perhaps because it isn't known yet what stays as it is: that is found out first.
+            *scan = start.clone();
+            self.is_bare = true;
+            let judged = self.once(scan, catalog, view, tracks);
+            self.is_bare = false;
+            judged?;
         }
-        if std::mem::take(&mut self.is_short) {
-            *scan = start;
-            self.is_full = true;
-            span = self.once(scan, catalog, view, tracks)?;
-            self.is_full = false;
-            self.is_short = false;
+        if self.fresh.is_empty() {
+            return read;
         }
         let fresh = std::mem::take(&mut self.fresh);
         view.each(&mut |view| {
@@ -200,7 +203,11 @@ impl<'b> Reader<'b> {
                 }
             }
         });
-        Ok(span)
+        if self.is_short || read == Err(Unreadable::TooLarge) {
+            *scan = start;
+            read = self.once(scan, catalog, view, tracks);
+        }
+        read
     }
 
     fn once<'v>(
@@ -251,7 +258,7 @@ impl<'v> Reading<'_, '_, 'v> {
     /// Reads all members; where the last one ends, and where the closing brace is.
     fn members(&mut self, view: &'v View, notes: &mut Notes, around: usize) -> Result<(usize, usize), Unreadable> {
         let (text, room) = (self.scan.text(), self.scan.room());
-        let (is_alone, is_full) = (around == self.tracks.len(), self.reader.is_full);
+        let is_alone = around == self.tracks.len();
         notes.seen.fill(0);
         let (at, first) = text.look(self.scan.position())?;
         let next = notes.expected.first;
@@ -274,8 +281,8 @@ impl<'v> Reading<'_, '_, 'v> {
                 end = self.reader.far(view.id, &member, text, room, &place)?;
             } else {
                 let kind = Kinds::of(first);
-                let is_told = is_full || !known.keeps().has(kind);
-                let number = self.reader.entries.len();
+                let is_told = !known.keeps().has(kind);
+                let (number, judged) = (self.reader.entries.len(), self.reader.judged.len());
                 if is_told {
                     let entry = self.entry(Span { start: name, end: value }, value, place.before, kind);
                     add(&mut self.reader.entries, Entry { field: known.field(), ..entry })?;
@@ -292,6 +299,7 @@ impl<'v> Reading<'_, '_, 'v> {
                 if is_told {
                     self.close(number, end);
                 }
+                self.forget(number, judged);
             }
             place.behind(text, end)?;
         }
@@ -382,7 +390,7 @@ impl<'v> Reading<'_, '_, 'v> {
             let field = std::str::from_utf8(&key.name()).ok().and_then(|name| table.relation_by(name));
             let entry =
                 self.entry(Span { start: key.start, end: value }, value, before.unwrap_or(key.start), Kinds::of(byte));
-            let child = self.reader.entries.len();
+            let (child, judged) = (self.reader.entries.len(), self.reader.judged.len());
             add(&mut self.reader.entries, Entry { field, ..entry })?;
             let end = match field {
                 None => self.scan.value_from(byte)?.end,
@@ -396,6 +404,7 @@ impl<'v> Reading<'_, '_, 'v> {
                 }
             };
             self.close(child, end);
+            self.forget(child, judged);
             before = Some(end);
         }
         if let Some(entry) = self.reader.entries.get_mut(number) {
@@ -417,13 +426,14 @@ impl<'v> Reading<'_, '_, 'v> {
                 self.scan.value_from(byte)?;
                 continue;
             }
-            let entry = self.reader.entries.len();
+            let (entry, judged) = (self.reader.entries.len(), self.reader.judged.len());
             let at = self.scan.position();
             let element = self.entry(Span { start: at, end: at }, at, at, Kinds::OBJECT);
             add(&mut self.reader.entries, element)?;
             let value = self.record(related, self.tracks.len())?;
             self.is_record(entry);
             self.close(entry, value.end);
+            self.forget(entry, judged);
         }
         if !records {
             self.reader.entries.truncate(entries);
@@ -451,6 +461,15 @@ impl<'v> Reading<'_, '_, 'v> {
         }
     }
 
+    /// If nothing but what is judged matters: takes no memory for what ended here.
+    #[inline]
+    fn forget(&mut self, entries: usize, judged: usize) {
+        if self.reader.is_bare {
+            self.reader.entries.truncate(entries);
+            self.reader.judged.truncate(judged);
+        }
+    }
+
     /// Judges the record that ends here; its last member ends there.
     fn judge(&mut self, view: &View, end: usize) -> Result<(), Unreadable> {
         let filling = self.reader.fillings.get(view.id).ok_or(Unreadable::Shape)?;
@@ -460,7 +479,11 @@ impl<'v> Reading<'_, '_, 'v> {
             && !notes.knows(plan)
         {
             self.reader.is_short |= !notes.plans.is_empty();
-            self.reader.fresh.push((view.id, Arc::clone(plan)));
+            let of_view = || self.reader.fresh.iter().filter(|(of, _)| *of == view.id);
+            // One more than can be made use of says that there are too many.
+            if of_view().all(|(_, known)| !Arc::ptr_eq(known, plan)) && of_view().count() <= MAX_PLANS {
+                self.reader.fresh.push((view.id, Arc::clone(plan)));
+            }
         }
         self.reader.judged.push(Judged { verdict: judgement.verdict, errors: judgement.errors, end });
         Ok(())

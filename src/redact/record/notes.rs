@@ -13,7 +13,7 @@ use crate::redact::scan::{Key, Text};
 use crate::redact::view::{Content, View};
 
 /// Where there are more plans, members of all kinds have entries.
-const MAX_PLANS: usize = 64;
+pub(super) const MAX_PLANS: usize = 64;
 
 /// What is known about the members of one view's records.
 pub(super) struct Notes {

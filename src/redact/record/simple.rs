@@ -15,7 +15,7 @@ struct Row<'r, 'b> {
     slots: &'r mut Slots<'b>,
     entries: &'r mut Vec<Entry>,
     body: &'b [u8],
-    is_full: bool,
+    is_bare: bool,
 }
 
 impl<'b> Reader<'b> {
@@ -64,7 +64,7 @@ impl<'b> Reader<'b> {
                 Some(end) => (here.at + end, false),
                 None => whole(text, known, (value, first), room)?,
             };
-            if row.is_full || !known.passes().has(kind) {
+            if !known.passes().has(kind) {
                 row.tell(known, kind, is_kept, &here, (value, end))?;
             }
             (here.step, here.next) = (here.next, step.next);
@@ -93,7 +93,7 @@ impl<'b> Reader<'b> {
 
     fn row(&mut self, view: usize, text: Text<'b>) -> Option<Row<'_, 'b>> {
         let slots = &mut self.fillings.get_mut(view)?.slots;
-        Some(Row { slots, entries: &mut self.entries, body: text.body, is_full: self.is_full })
+        Some(Row { slots, entries: &mut self.entries, body: text.body, is_bare: self.is_bare })
     }
 }
 
@@ -113,7 +113,7 @@ impl Row<'_, '_> {
         {
             return Err(Unreadable::Duplicate);
         }
-        if self.is_full || !is_kept && !known.keeps().has(kind) {
+        if !self.is_bare && !is_kept && !known.keeps().has(kind) {
             let (span, before, field) = (Span { start: place.at, end }, place.before, known.field());
             let next = self.entries.len() + 1;
             add(self.entries, Entry { span, value, before, next, inside: Inside::Nothing, field, kind })?;

@@ -304,6 +304,19 @@ fn what_an_upstream_tells_beside_records_passes_only_where_nothing_was_dropped()
 }
 
 #[test]
+fn members_that_stay_are_any_number_whatever_is_known_yet() {
+    let note = r#"{"organization_id":"acme","id":1,"body":"b"}"#;
+    let many = vec![note; record::MAX_ENTRIES / 3].join(",");
+    let body = format!(r#"[{{{OWN},"notes":[{many}]}}]"#);
+    let frame = Frame::List { records: place(""), totals: vec![], keep: vec![], echoes: vec![], exact: false };
+    // Each record has an entry, and its members had some until it was known that they stay.
+    let (out, tally) = redact(&frame, body.as_bytes()).expect("readable");
+    assert_eq!((out, tally.kept), (body.clone(), 1));
+    let (out, _) = in_chunks(&frame, body.as_bytes(), &[100, 1000]).expect("readable");
+    assert_eq!(out, body);
+}
+
+#[test]
 fn a_record_has_only_so_many_members_that_change() {
     let most = record::MAX_ENTRIES;
     let undeclared = |count: usize| format!("[{{{OWN}{}}}]", r#","":0"#.repeat(count));
