@@ -108,8 +108,8 @@ impl Exchange {
         match quota {
             Ok(quota) => {
                 if let Some(quota) = quota {
-                    let known = self.quota.as_ref().map(|known| known.left);
-                    if known.is_none_or(|known| quota.left < known) {
+                    let least = |quota: &Quota| (quota.left, std::cmp::Reverse(quota.wait));
+                    if self.quota.as_ref().is_none_or(|known| least(&quota) < least(known)) {
                         self.quota = Some(quota);
                     }
                 }

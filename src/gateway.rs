@@ -39,6 +39,8 @@ const REFRESH_EVERY: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often callers who have not asked for long are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
+/// How long connections are waited for on which nothing is in flight.
+const QUIET: Duration = Duration::from_secs(5);
 /// For streams of HTTP/2, which run in tasks of their own, once their connections have ended.
 const STREAMS_END: Duration = Duration::from_secs(2);
 
@@ -274,8 +276,27 @@ impl Gateway {
         let limit = self.shared.in_force.load().as_ref().map(|snapshot| snapshot.config.limits.drain_time);
         self.stop.send_replace(true);
         let drained = async { while self.serving.join_next().await.is_some() {} };
-        if tokio::time::timeout(limit.unwrap_or_default(), drained).await.is_err() {
-            tracing::warn!("requests were still in flight when the drain time was over");
+        let (metrics, lingers) = (self.shared.metrics.clone(), self.shared.lingers.load(Ordering::Acquire));
+        // Who is left then says nothing any more: of HTTP/2 clients a word is awaited that some never say.
+        let quiet = async {
+            let mut since = Instant::now();
+            while lingers || since.elapsed() < QUIET {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                if metrics.in_flight.get() > 0 || metrics.live.get() > 0 {
+                    since = Instant::now();
+                }
+            }
+        };
+        let is_late = tokio::select! {
+            biased;
+            () = drained => None,
+            () = quiet => Some(false),
+            () = tokio::time::sleep(limit.unwrap_or_default()) => Some(true),
+        };
+        if let Some(is_late) = is_late {
+            if is_late {
+                tracing::warn!("requests were still in flight when the drain time was over");
+            }
             // Each exchange that is cut writes its outcome before the log is flushed below.
             self.cut.send_replace(true);
             while self.serving.join_next().await.is_some() {}

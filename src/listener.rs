@@ -217,7 +217,8 @@ impl Opening {
                 Box::new(shaken.inspect_err(|error| self.handshakes.failed(client, Some(&error.to_string()))).ok()?)
             }
         };
-        let followed = Followed::new(stream, newcomer, self.time, self.head_time, &self.places, &self.metrics);
+        let untaken = if self.places.is_of_many(client.ip()) { frames::UNTAKEN_OF_MANY } else { frames::UNTAKEN };
+        let followed = Followed::new(stream, newcomer, self.time, self.head_time, &self.places, untaken, &self.metrics);
         Some((Box::new(followed), place))
     }
 }

@@ -25,8 +25,9 @@ const EACH: Duration = Duration::from_millis(50);
 /// Bytes sent that earn a token, up to the burst: half of the least frame that a sender of much data would use.
 const SENT_FOR_ONE: usize = 2048;
 
-/// What a stream costs that was reset because its client did not take the answer.
-const UNTAKEN: u32 = 20;
+/// What a stream costs that was reset because its client did not take the answer, and where the connection may be that of many.
+pub(super) const UNTAKEN: u32 = 20;
+pub(super) const UNTAKEN_OF_MANY: u32 = 1;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -40,6 +41,7 @@ pub const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// Counts the frames that a client sends on one connection.
 pub(super) struct Frames {
+    untaken: u32,
     /// Bytes to pass over before the next frame's head: the preface, then payloads.
     skip: usize,
     head: [u8; HEAD],
@@ -118,8 +120,10 @@ struct Trailers {
 }
 
 impl Frames {
-    pub(super) fn new(now: Instant) -> Self {
+    /// `untaken`: tokens that a stream costs which was reset because its client did not take the answer.
+    pub(super) fn new(now: Instant, untaken: u32) -> Self {
         Self {
+            untaken,
             skip: PREFACE,
             head: [0; HEAD],
             known: 0,
@@ -152,7 +156,7 @@ impl Frames {
         let earned = u32::try_from(sent / SENT_FOR_ONE).unwrap_or(BURST);
         let Left { ended, untaken } = self.sending.follow(bytes);
         self.earn(earned.saturating_add(ended));
-        if untaken > 0 { self.pay(untaken.saturating_mul(UNTAKEN), now) } else { Ok(()) }
+        if untaken > 0 { self.pay(untaken.saturating_mul(self.untaken), now) } else { Ok(()) }
     }
 
     /// Takes what was read, and spoils trailers that can't be told to be good. Errors: it goes no further.
@@ -285,7 +289,7 @@ mod tests {
     /// How many of a frame are taken at once.
     fn taken(frame: &[u8], most: usize) -> usize {
         let now = Instant::now();
-        let mut frames = Frames::new(now);
+        let mut frames = Frames::new(now, UNTAKEN);
         frames.received(&mut preface(), now).expect("no frame yet");
         (0..most).take_while(|_| frames.received(&mut frame.to_vec(), now).is_ok()).count()
     }
@@ -311,7 +315,7 @@ mod tests {
     #[test]
     fn tokens_come_back_with_time_and_with_what_was_sent() {
         let start = Instant::now();
-        let spent = || Frames { skip: 0, tokens: 0, ..Frames::new(start) };
+        let spent = || Frames { skip: 0, tokens: 0, ..Frames::new(start, UNTAKEN) };
         let mut ping = frame(6, 0, 8);
         assert_eq!(spent().received(&mut ping, start + EACH / 2), Err(Cut::Flood));
         let mut frames = spent();
@@ -332,7 +336,7 @@ mod tests {
     #[test]
     fn who_speaks_of_each_stream_may_go_on_as_long_as_each_is_answered() {
         let start = Instant::now();
-        let mut frames = Frames::new(start);
+        let mut frames = Frames::new(start, UNTAKEN);
         frames.received(&mut preface(), start).expect("no frame yet");
         let ends = [frame(HEADERS, END_HEADERS, 20), frame(DATA, END_STREAM, 90)].concat();
         let bare = frame(HEADERS, END_HEADERS | END_STREAM, 20);
@@ -357,7 +361,7 @@ mod tests {
         let reset = |code: u32| [&[0, 0, 4, RST_STREAM, 0, 0, 0, 0, 1][..], &code.to_be_bytes()].concat();
         let answer = [frame(HEADERS, END_HEADERS, 20), frame(DATA, 0, 3)].concat();
         let given_up = |size: usize, code: u32| {
-            let mut frames = Frames::new(start);
+            let mut frames = Frames::new(start, UNTAKEN);
             let taken = (0..100).take_while(|_| {
                 let sent = [&answer[..], &reset(code)].concat();
                 sent.chunks(size).all(|part| frames.sent(part, start).is_ok())
@@ -369,10 +373,14 @@ mod tests {
             // `CANCEL`: whatever else may end one is no fault of the client's.
             assert_eq!(given_up(size, 8), 100, "by {size}");
         }
-        let mut frames = Frames { tokens: 0, ..Frames::new(start) };
+        let mut frames = Frames { tokens: 0, ..Frames::new(start, UNTAKEN) };
         assert_eq!(frames.sent(&reset(ENHANCE_YOUR_CALM), start + EACH), Err(Cut::Flood));
-        let mut frames = Frames { tokens: 0, ..Frames::new(start) };
+        let mut frames = Frames { tokens: 0, ..Frames::new(start, UNTAKEN) };
         assert_eq!(frames.sent(&reset(ENHANCE_YOUR_CALM), start + EACH * UNTAKEN), Ok(()));
+        // Of many clients some never take anything.
+        let mut frames = Frames::new(start, UNTAKEN_OF_MANY);
+        assert!((0..BURST).all(|_| frames.sent(&reset(ENHANCE_YOUR_CALM), start).is_ok()));
+        assert_eq!(frames.sent(&reset(ENHANCE_YOUR_CALM), start), Err(Cut::Flood));
     }
 
     fn head(stream: u8, flags: u8, block: &[u8]) -> Vec<u8> {
@@ -392,7 +400,7 @@ mod tests {
             (head(1, both, b""), false),
             (head(3, both, b"\x84"), false),
         ] {
-            let mut frames = Frames::new(now);
+            let mut frames = Frames::new(now, UNTAKEN);
             let mut bytes = [&begun[..], &bad, &frame(6, 0, 8)].concat();
             let before = bytes.clone();
             frames.received(&mut bytes, now).expect("no flood");
@@ -403,7 +411,7 @@ mod tests {
             assert_eq!(bytes, wanted, "{bad:02x?}");
             // What was passed on before it was whole can't be refused alone.
             for cut in 1..bad.len() {
-                let mut frames = Frames::new(now);
+                let mut frames = Frames::new(now, UNTAKEN);
                 let (first, second) = bad.split_at(cut);
                 frames.received(&mut [&begun[..], first].concat(), now).expect("not whole");
                 let mut second = second.to_vec();
@@ -422,7 +430,7 @@ mod tests {
         let ended = [vec![head(1, both, b"\x82")], vec![head(1, END_HEADERS, b"\x83"), end]];
         for begun in ended.map(|frames| [preface(), frames.concat()].concat()) {
             let bad = head(1, both, b"\x84");
-            let mut frames = Frames::new(now);
+            let mut frames = Frames::new(now, UNTAKEN);
             let mut bytes = [&begun[..], &bad].concat();
             let before = bytes.clone();
             frames.received(&mut bytes, now).expect("no flood");
@@ -455,9 +463,9 @@ mod tests {
                 frame[HEAD - 1] = stream;
                 bytes.extend(frame);
             }
-            let mut whole = Frames::new(now);
+            let mut whole = Frames::new(now, UNTAKEN);
             prop_assert_eq!(whole.received(&mut bytes, now), Ok(()));
-            let mut pieces = Frames::new(now);
+            let mut pieces = Frames::new(now, UNTAKEN);
             let (mut rest, mut cuts) = (&mut bytes[..], cuts.into_iter().cycle());
             while !rest.is_empty() {
                 let (piece, after) = rest.split_at_mut(cuts.next().unwrap_or(1).min(rest.len()));

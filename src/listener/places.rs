@@ -48,6 +48,11 @@ impl Places {
         self.unbounded.store(Arc::new(proxies.unwrap_or_default()));
     }
 
+    /// Whether connections from there are those of many clients.
+    pub(super) fn is_of_many(&self, client: IpAddr) -> bool {
+        config::contains(&self.unbounded.load(), client)
+    }
+
     pub(super) fn longest_head(&self) -> usize {
         self.longest_head.load(Ordering::Relaxed)
     }
@@ -57,7 +62,7 @@ impl Places {
         let of = network(client);
         let mut taken = self.taken();
         let count = taken.entry(of).or_default();
-        if *count >= self.most && !config::contains(&self.unbounded.load(), client) {
+        if *count >= self.most && !self.is_of_many(client) {
             self.metrics.connections_refused.inc();
             return None;
         }

@@ -56,18 +56,23 @@ enum Speaks {
 }
 
 impl Followed {
-    /// `greeting`: how long an HTTP/2 client may take for its preface; `head_time`: and any client for the head of a request.
+    /// `greeting`: how long an HTTP/2 client may take for its preface; `head_time`: and any client for the head of a request;
+    /// `untaken`: what an answer costs that it doesn't take.
     pub(super) fn new(
         stream: Stream,
         newcomer: Newcomer,
         greeting: Duration,
         head_time: Duration,
         places: &Arc<Places>,
+        untaken: u32,
         metrics: &Metrics,
     ) -> Self {
         let is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
-        let speaks =
-            if is_http2 { Speaks::Http2(Frames::new(Instant::now())) } else { Speaks::Http1(Messages::default()) };
+        let speaks = if is_http2 {
+            Speaks::Http2(Frames::new(Instant::now(), untaken))
+        } else {
+            Speaks::Http1(Messages::default())
+        };
         Self {
             stream,
             outgoing: Outgoing::default(),

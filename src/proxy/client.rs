@@ -219,10 +219,19 @@ pub(super) async fn write(session: &mut ServerSession, bytes: Bytes, last: bool)
     session.write_response_body(bytes, last).await.map_err(|error| unwritten(&error))
 }
 
+/// Bytes of each HTTP/2 answer that may wait for their client, though they count as written.
+pub(super) const QUEUED: usize = 32 * 1024;
+
 /// Sends a body that is there as a whole, and its end. Of what pingora holds back until then it knows no deadline for HTTP/1.
 pub(super) async fn write_whole(session: &mut ServerSession, body: Bytes, limit: Duration) -> Result<(), Reason> {
     if session.is_http2() {
-        return write(session, body, true).await;
+        // The last that waits there would keep all of the body in memory.
+        let (first, last) = body.split_at_checked(body.len().saturating_sub(QUEUED)).unwrap_or((&body, &[]));
+        let last = Bytes::copy_from_slice(last);
+        if !first.is_empty() {
+            write(session, body.slice_ref(first), false).await?;
+        }
+        return write(session, last, true).await;
     }
     write(session, body, false).await?;
     finish(session, limit).await

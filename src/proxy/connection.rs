@@ -175,6 +175,8 @@ impl HttpServerApp for Proxy {
     /// Whether it says that WebSockets may be opened on it (RFC 8441, section 3): clients open them by HTTP/1.1 where it doesn't.
     fn h2_options(&self) -> Option<H2Options> {
         let mut options = default_h2_options();
+        // What the framing holds is out of the exchange's hands, and of its deadlines.
+        options.max_send_buffer_size(client::QUEUED);
         if self.in_force.load().as_ref().is_some_and(|snapshot| snapshot.catalog.takes_websockets()) {
             options.enable_connect_protocol();
         }

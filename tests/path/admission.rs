@@ -57,6 +57,21 @@ async fn who_has_nothing_left_is_told_when_to_come_back_before_they_are_refused(
     clean(&world, 3).await;
 }
 
+/// The address's rate is asked long before the tenant's is.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_rates_that_have_nothing_left_the_longer_wait_is_told() {
+    let both =
+        "{ per: address, requests: 20, period: 1m, burst: 1 }, { per: tenant, requests: 8, period: 24h, burst: 1 }";
+    let world = rates(both).start().await;
+    contact_answers(&world);
+    let last = rep(&world).get("/contacts/1").await;
+    assert_eq!(last.status, 200);
+    let told = last.headers["ratelimit"].to_str().expect("text").to_owned();
+    let wait = told.strip_prefix("\"tenant\";r=0;t=").expect("the tenant's").parse::<u64>().expect("seconds");
+    assert!((10_700..=10_800).contains(&wait), "{told}");
+    clean(&world, 1).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_limited_before_its_credentials_are_looked_at() {
     let world = rates("{ per: address, requests: 2, period: 1h }").start().await;

@@ -261,3 +261,40 @@ async fn an_answer_that_is_taken_byte_by_byte_has_an_end() {
     }
     clean(&world, 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_framing_holds_of_an_answer_is_short_however_wide_its_window() {
+    let identity = Identity::new();
+    let mut setup = identity.setup("");
+    setup.limits = "client_write_time: 300ms, in_flight: 400, concurrent: 200".to_owned();
+    let world = setup.start().await;
+    world.upstream.on("GET /contacts/1", [Answer::json(200, contact(1).replace("Ada", &"a".repeat(200_000)))]);
+    let token = world.identities.token("ann", &json!({ "roles": ["rep"] }));
+    let mut hoarder = Windowless::open(&world, &identity).await;
+    hoarder.send(&[window(0x7fff_ffff), frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes())].concat()).await;
+    hoarder.ask(100, Some(&token)).await;
+    in_time(async {
+        while world.upstream.lines().len() < 100 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    world.settled().await;
+    // What the system's own buffers took was taken.
+    let slow = world.audit().await.iter().filter(|line| line["reason"] == "client_slow").count();
+    assert!(slow > 50, "{slow} of 100");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_does_not_wait_for_a_client_that_says_nothing_any_more() {
+    let identity = Identity::new();
+    let world = identity.setup("").start().await;
+    contact_answers(&world);
+    let mut silent = Windowless::open(&world, &identity).await;
+    silent.send(&window(65_535)).await;
+    silent.ask(1, None).await;
+    while in_time(silent.frame()).await.expect("an answer").0 != HEADERS {}
+    world.settled().await;
+    // It never acknowledges the PING of the gateway's farewell.
+    in_time(world.gateway.shutdown()).await;
+}
