@@ -24,19 +24,18 @@ client=$here/client.py
 mkdir -p "$work/directus/uploads" "$work/directus/extensions"
 ln -s "$packages/node_modules" "$work/directus/node_modules"
 
+# Takes the place of the shell that calls it, so that what is started is what is stopped.
 directus() {
+    cd "$work/directus" || exit
     # Its dates are those of its own time zone.
-    (
-        cd "$work/directus"
-        export DB_CLIENT=sqlite3 DB_FILENAME=./data.db HOST=127.0.0.1 PORT="$port" TZ=UTC
-        export KEY=e2e-key SECRET="$E2E_ADMIN_TOKEN" ADMIN_TOKEN="$E2E_ADMIN_TOKEN"
-        export ADMIN_EMAIL=admin@example.com ADMIN_PASSWORD="$E2E_ADMIN_TOKEN"
-        export TELEMETRY=false CACHE_ENABLED=false RATE_LIMITER_ENABLED=false PRESSURE_LIMITER_ENABLED=false LOG_LEVEL=warn
-        exec "$server" "$1"
-    ) >>"$work/directus.log" 2>&1
+    export DB_CLIENT=sqlite3 DB_FILENAME=./data.db HOST=127.0.0.1 PORT="$port" TZ=UTC
+    export KEY=e2e-key SECRET="$E2E_ADMIN_TOKEN" ADMIN_TOKEN="$E2E_ADMIN_TOKEN"
+    export ADMIN_EMAIL=admin@example.com ADMIN_PASSWORD="$E2E_ADMIN_TOKEN"
+    export TELEMETRY=false CACHE_ENABLED=false RATE_LIMITER_ENABLED=false PRESSURE_LIMITER_ENABLED=false LOG_LEVEL=warn
+    exec "$server" "$1" >>"$work/directus.log" 2>&1
 }
 
-directus bootstrap || fail "it can't be set up: $(tail -n 5 "$work/directus.log")"
+(directus bootstrap) || fail "it can't be set up: $(tail -n 5 "$work/directus.log")"
 directus start &
 upstream_pid=$!
 await_upstream Directus "$E2E_UPSTREAM/server/ping" "$work/directus.log" 1200
