@@ -9,7 +9,6 @@
 mod rates;
 pub mod turns;
 
-use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -113,7 +112,7 @@ impl Admission {
             }
         }
         let quotas = taken.into_iter().map(|(_, taken)| taken.quota);
-        Ok(quotas.min_by_key(|quota| (quota.left, Reverse(quota.wait))))
+        Ok(quotas.min_by_key(Quota::urgency))
     }
 }
 

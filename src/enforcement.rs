@@ -18,8 +18,8 @@ use jiff::Timestamp;
 
 use crate::api::template::Segment;
 use crate::api::{
-    Api, Catalog, FieldId, InexactPaging, Live, Operator, Records, Route, RouteKind, Sent, Shape, Table, TableId,
-    Template,
+    Api, Catalog, FieldId, InexactPaging, Live, Operator, Place, Records, Route, RouteKind, Sent, Shape, Table,
+    TableId, Template,
 };
 use crate::cursor::Cursors;
 use crate::dialect::{self, Comparison, Condition, Query, Scope};
@@ -293,12 +293,13 @@ impl<'a> Case<'a> {
             return Err(Reason::QueryNotAllowed);
         }
         let envelope = language.envelope();
+        let beside = |places: &[Place]| if exports { Vec::new() } else { places.to_vec() };
         let frame = match envelope.list {
             Records::Array(records) => Frame::List {
                 records: records.clone(),
-                totals: if exports { Vec::new() } else { envelope.totals.to_vec() },
-                keep: if exports { Vec::new() } else { envelope.keep.to_vec() },
-                echoes: if exports { Vec::new() } else { envelope.echoes.to_vec() },
+                totals: beside(envelope.totals),
+                keep: beside(envelope.keep),
+                echoes: beside(envelope.echoes),
                 exact,
             },
             Records::Lines => Frame::Lines,

@@ -107,11 +107,10 @@ impl Exchange {
     pub fn admitted(&mut self, quota: Result<Option<Quota>, Limited>) -> Result<(), Reason> {
         match quota {
             Ok(quota) => {
-                if let Some(quota) = quota {
-                    let least = |quota: &Quota| (quota.left, std::cmp::Reverse(quota.wait));
-                    if self.quota.as_ref().is_none_or(|known| least(&quota) < least(known)) {
-                        self.quota = Some(quota);
-                    }
+                if let Some(quota) = quota
+                    && self.quota.as_ref().is_none_or(|known| quota.urgency() < known.urgency())
+                {
+                    self.quota = Some(quota);
                 }
                 Ok(())
             }

@@ -4,6 +4,7 @@
 //! Where there are more of them than a gateway can keep, several share a bucket: memory has an end, and an attacker with
 //! many addresses gets less from it, not more.
 
+use std::cmp::Reverse;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -42,6 +43,11 @@ pub struct Quota {
 }
 
 impl Quota {
+    /// By what is told first: the least that is left, and where nothing is, the longest wait.
+    pub fn urgency(&self) -> impl Ord + use<> {
+        (self.left, Reverse(self.wait))
+    }
+
     /// The values of `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4). Seconds.
     pub fn fields(&self) -> (String, String) {
         let name = self.rate.per.name();

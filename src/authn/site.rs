@@ -50,9 +50,18 @@ mod tests {
     use super::super::tests::get;
     use super::*;
 
+    fn is_stranger(host: &str, headers: &[(&'static str, &'static str)], origins: &[Name]) -> bool {
+        let mut request = get();
+        request.host = host.to_owned();
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            all.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        is_foreign(&Presented { headers: &all, request: &request, peer: None, over_tls: true, since: None }, origins)
+    }
+
     #[test]
     fn only_programs_and_pages_of_its_own_origin_are_no_strangers() {
-        let mut request = get();
         for (host, headers, foreign) in [
             ("crm.test", &[][..], false),
             ("crm.test", &[("sec-fetch-site", "same-origin")], false),
@@ -74,20 +83,14 @@ mod tests {
             ("crm.test", &[("origin", "https://crm.test:8443")], true),
             ("crm.test", &[("origin", "https://crm.test"), ("origin", "https://evil.test")], true),
         ] {
-            request.host = host.to_owned();
-            let mut all = HeaderMap::new();
-            for (name, value) in headers {
-                all.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-            }
-            let presented = Presented { headers: &all, request: &request, peer: None, over_tls: true, since: None };
-            assert_eq!(is_foreign(&presented, &[]), foreign, "{host} {headers:?}");
+            assert_eq!(is_stranger(host, headers, &[]), foreign, "{host} {headers:?}");
         }
     }
+
     /// The gateway's certificate may bear a wildcard, and somebody else a name below it that leads to the gateway.
     #[test]
     fn a_page_that_came_by_a_name_which_is_not_the_gateways_is_a_stranger() {
         let own: [Name; 2] = ["https://crm.example.com".into(), "https://crm.example.com:8443".into()];
-        let mut request = get();
         for (host, headers, foreign) in [
             ("crm.example.com", &[("sec-fetch-site", "same-origin")][..], false),
             ("crm.example.com:443", &[("origin", "https://crm.example.com")], false),
@@ -101,12 +104,7 @@ mod tests {
             // Programs call it what they like.
             ("10.0.0.1", &[], false),
         ] {
-            request.host = host.to_owned();
-            let all =
-                headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            let all: HeaderMap = all.collect();
-            let presented = Presented { headers: &all, request: &request, peer: None, over_tls: true, since: None };
-            assert_eq!(is_foreign(&presented, &own), foreign, "{host} {headers:?}");
+            assert_eq!(is_stranger(host, headers, &own), foreign, "{host} {headers:?}");
         }
     }
 }

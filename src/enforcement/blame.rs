@@ -34,8 +34,8 @@ impl Case<'_> {
                 let language = dialect::of(self.catalog.api(table.api));
                 let chooses = |name: &str| *action != Action::Delete && language.chooses(name);
                 let unfit = || pairs.iter().find(|(name, _)| !chooses(name));
-                let kind = |name: &str| dialect::kind(self.catalog.api(table.api), name).unwrap_or(UNKNOWN).to_owned();
-                self.in_query(table, reads.as_deref(), pairs).or_else(|| unfit().map(|(name, _)| kind(name)))
+                self.in_query(table, reads.as_deref(), pairs)
+                    .or_else(|| unfit().map(|(name, _)| self.kind(table, name)))
             }
             Reason::QueryNotAllowed => self.in_query(table, Some(residual), pairs),
             Reason::FieldNotWritable | Reason::TenantNotWritable | Reason::OwnerNotTransferable => {
@@ -54,12 +54,16 @@ impl Case<'_> {
         pairs.iter().find_map(|pair| match language.parse(table, std::slice::from_ref(pair)) {
             Ok(query) => hidden(table, residual, &query),
             Err(_) => {
-                let kind = dialect::kind(self.catalog.api(table.api), &pair.0);
                 let words = pair.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
                 let declared = words.filter(|word| table.field_named(word).is_some()).map(str::to_owned).next();
-                Some(declared.unwrap_or_else(|| kind.unwrap_or(UNKNOWN).to_owned()))
+                Some(declared.unwrap_or_else(|| self.kind(table, &pair.0)))
             }
         })
+    }
+
+    /// What a parameter is for.
+    fn kind(&self, table: &Table, parameter: &str) -> String {
+        dialect::kind(self.catalog.api(table.api), parameter).unwrap_or(UNKNOWN).to_owned()
     }
 
     fn in_body(&self, reason: Reason, table: &Table, residual: &Residual, body: &[u8]) -> Option<String> {

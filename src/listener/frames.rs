@@ -25,8 +25,9 @@ const EACH: Duration = Duration::from_millis(50);
 /// Bytes sent that earn a token, up to the burst: half of the least frame that a sender of much data would use.
 const SENT_FOR_ONE: usize = 2048;
 
-/// What a stream costs that was reset because its client did not take the answer, and where the connection may be that of many.
+/// What a stream costs that was reset because its client did not take the answer.
 pub(super) const UNTAKEN: u32 = 20;
+/// And where the connection may be that of many.
 pub(super) const UNTAKEN_OF_MANY: u32 = 2;
 
 const DATA: u8 = 0;
@@ -41,6 +42,7 @@ pub const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// Counts the frames that a client sends on one connection.
 pub(super) struct Frames {
+    /// Tokens for an answer that was not taken.
     untaken: u32,
     /// Bytes to pass over before the next frame's head: the preface, then payloads.
     skip: usize,

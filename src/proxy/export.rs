@@ -2,9 +2,10 @@
 //!
 //! Whoever opens the file in a spreadsheet runs what its cells say. A text that such a program could take for a formula
 //! gets an apostrophe before it, after which none of them does; so does what stands behind a semicolon, a tab or the end of a
-//! line in it, for a program that expects these between cells (as in countries with decimal commas) minds no quotes within one. JSON numbers are no text and stay as they are; so do texts
-//! of a declared decimal that are one. Lists, maps and free JSON stand in their cell as JSON text. Null, a field that does
-//! not show on this row and an empty text are one and the same empty cell.
+//! line in it, for a program that expects these between cells (as in countries with decimal commas) minds no quotes within
+//! one. JSON numbers are no text and stay as they are; so do texts of a declared decimal that are one. Lists, maps and free
+//! JSON stand in their cell as JSON text. Null, a field that does not show on this row and an empty text are one and the same
+//! empty cell.
 
 use std::borrow::Cow;
 

@@ -4,6 +4,8 @@
 //! may be written ([`fits`]: everybody must read the value alike), and what can be read at all ([`reads`]). Null is the caller's affair in both. For most
 //! types the first byte of a value answers the first ([`Kinds`]).
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
@@ -181,9 +183,13 @@ fn matches_shape(text: &[u8], shape: &[u8]) -> bool {
 
 /// Whether a number, or one in a string, stays what it is where it is held as a 64-bit float.
 pub(super) fn is_kept_by_double(raw: &[u8]) -> bool {
-    let text = if is_number(raw) { std::str::from_utf8(raw).ok().map(Into::into) } else { text::string(raw) };
-    let held = text.and_then(|text| text.parse::<f64>().ok());
+    let held = written(raw).and_then(|text| text.parse::<f64>().ok());
     held.is_some_and(|held| Decimal::parse(&held.to_string()) == decimal(raw))
+}
+
+/// A JSON string's or number's text. `None` for other values.
+pub(super) fn written(raw: &[u8]) -> Option<Cow<'_, str>> {
+    if is_number(raw) { std::str::from_utf8(raw).ok().map(Cow::Borrowed) } else { text::string(raw) }
 }
 
 pub(super) fn is_number(raw: &[u8]) -> bool {
@@ -197,10 +203,7 @@ pub(super) fn double(raw: &[u8]) -> Option<f64> {
 
 /// A number, or a number in a string, as many APIs spell decimals.
 pub(super) fn decimal(raw: &[u8]) -> Option<Decimal> {
-    if is_number(raw) {
-        return Decimal::parse(std::str::from_utf8(raw).ok()?);
-    }
-    Decimal::parse(&text::string(raw)?)
+    Decimal::parse(&written(raw)?)
 }
 
 /// Whether every item of a container passes. Recursion is bounded by the declared type.

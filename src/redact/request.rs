@@ -3,6 +3,7 @@
 //! A body is one JSON object of declared plain fields. Unknown fields, repeated fields, relations as nested objects
 //! (nested writes) and to-many lists are refused. The body that is sent is built from what was understood.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::parts::walk;
@@ -94,11 +95,7 @@ pub fn equals(raw: &[u8], value: &Value) -> bool {
 
 /// A JSON string's or number's text, for a key. `None` for other values.
 pub fn text(raw: &[u8]) -> Option<String> {
-    match text::string(raw) {
-        Some(text) => Some(text.into_owned()),
-        None if kind::is_number(raw) => std::str::from_utf8(raw).ok().map(str::to_owned),
-        None => None,
-    }
+    kind::written(raw).map(Cow::into_owned)
 }
 
 /// The value as JSON text.

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::wire::{Dialogue, Gate};
 use super::{answer, clean, contact, contact_answers, rep, request, setup, told, words};
 use crate::support::World;
+use crate::support::client::Response;
 use crate::support::world::Setup;
 
 fn rates(rates: &str) -> Setup {
@@ -39,6 +40,13 @@ async fn a_caller_beyond_the_rate_is_told_when_to_come_back_and_others_are_not_h
     clean(&world, 4).await;
 }
 
+/// The seconds after which an answer says that this rate, of which nothing is left, has something again.
+fn used_up(answer: &Response, rate: &str) -> u64 {
+    let told = answer.headers["ratelimit"].to_str().expect("text");
+    let wait = told.strip_prefix(&format!("\"{rate}\";r=0;t=")).expect("nothing is left");
+    wait.parse().expect("seconds")
+}
+
 /// What is told with the last one that is let in is what the next one is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_nothing_left_is_told_when_to_come_back_before_they_are_refused() {
@@ -50,9 +58,8 @@ async fn who_has_nothing_left_is_told_when_to_come_back_before_they_are_refused(
     let refused = ann.get("/contacts/1").await;
     assert_eq!((last.status, refused.status), (200, 429));
     for answer in [last, refused] {
-        let told = answer.headers["ratelimit"].to_str().expect("text").to_owned();
-        let wait = told.strip_prefix("\"principal\";r=0;t=").expect("nothing is left").parse::<u64>().expect("seconds");
-        assert!((1790..=1800).contains(&wait), "{told}");
+        let wait = used_up(&answer, "principal");
+        assert!((1790..=1800).contains(&wait), "{wait}");
     }
     clean(&world, 3).await;
 }
@@ -66,9 +73,8 @@ async fn of_two_rates_that_have_nothing_left_the_longer_wait_is_told() {
     contact_answers(&world);
     let last = rep(&world).get("/contacts/1").await;
     assert_eq!(last.status, 200);
-    let told = last.headers["ratelimit"].to_str().expect("text").to_owned();
-    let wait = told.strip_prefix("\"tenant\";r=0;t=").expect("the tenant's").parse::<u64>().expect("seconds");
-    assert!((10_700..=10_800).contains(&wait), "{told}");
+    let wait = used_up(&last, "tenant");
+    assert!((10_700..=10_800).contains(&wait), "{wait}");
     clean(&world, 1).await;
 }
 

@@ -29,6 +29,22 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, work).await.expect("in time")
 }
 
+async fn until(is_so: impl Fn() -> bool) {
+    in_time(async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// One that speaks TLS and HTTP/2, with these limits.
+async fn limited(identity: &Identity, limits: &str) -> World {
+    let mut setup = identity.setup("");
+    setup.limits = limits.to_owned();
+    setup.start().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_is_refused_long_before_its_end_and_nothing_more_of_it_is_read() {
     let world = setup("").start().await;
@@ -101,12 +117,7 @@ async fn a_client_that_never_reads_is_gone_with_its_time() {
             in_time(client).await.expect("no panic");
         }
         let metrics = world.gateway.metrics();
-        in_time(async {
-            while metrics.connections.get() > 0 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        until(|| metrics.connections.get() == 0).await;
         world.settled().await;
         let slow = world.audit().await.iter().filter(|line| line["reason"] == "client_slow").count();
         assert_eq!(slow, 4, "{length}");
@@ -164,9 +175,7 @@ fn window(size: u32) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_takes_no_refusal_keeps_nobody_from_being_served() {
     let identity = Identity::new();
-    let mut setup = identity.setup("");
-    setup.limits = "in_flight: 120, concurrent: 2".to_owned();
-    let world = setup.start().await;
+    let world = limited(&identity, "in_flight: 120, concurrent: 2").await;
     contact_answers(&world);
     let legitimate = client(&identity);
     let mut hoarders = Vec::new();
@@ -197,20 +206,13 @@ async fn whoever_takes_no_refusal_keeps_nobody_from_being_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_that_does_not_take_its_answers_yet_holds_no_turn() {
     let identity = Identity::new();
-    let mut setup = identity.setup("");
-    setup.limits = "in_flight: 8, concurrent: 1".to_owned();
-    let world = setup.start().await;
+    let world = limited(&identity, "in_flight: 8, concurrent: 1").await;
     contact_answers(&world);
     let token = world.identities.token("ann", &json!({ "roles": ["rep"] }));
     let mut hoarder = Windowless::open(&world, &identity).await;
     hoarder.ask(4, Some(&token)).await;
     let metrics = world.gateway.metrics();
-    in_time(async {
-        while metrics.delivering.get() < 4 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until(|| metrics.delivering.get() >= 4).await;
     // There is one turn, and it is free.
     assert_eq!(ask(&client(&identity), asks(&world, "GET", "/contacts/1", "")).await, (200, seen(1)));
     assert_eq!((metrics.in_flight.get() >= 4, metrics.delivering.get()), (true, 4));
@@ -234,9 +236,7 @@ async fn a_tenant_that_does_not_take_its_answers_yet_holds_no_turn() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_taken_byte_by_byte_has_an_end() {
     let identity = Identity::new();
-    let mut setup = identity.setup("");
-    setup.limits = "client_write_time: 500ms".to_owned();
-    let world = setup.start().await;
+    let world = limited(&identity, "client_write_time: 500ms").await;
     contact_answers(&world);
     let token = world.identities.token("ann", &json!({ "roles": ["rep"] }));
     for token in [Some(token.as_str()), None] {
@@ -265,20 +265,13 @@ async fn an_answer_that_is_taken_byte_by_byte_has_an_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_framing_holds_of_an_answer_is_short_however_wide_its_window() {
     let identity = Identity::new();
-    let mut setup = identity.setup("");
-    setup.limits = "client_write_time: 300ms, in_flight: 400, concurrent: 200".to_owned();
-    let world = setup.start().await;
+    let world = limited(&identity, "client_write_time: 300ms, in_flight: 400, concurrent: 200").await;
     world.upstream.on("GET /contacts/1", [Answer::json(200, contact(1).replace("Ada", &"a".repeat(200_000)))]);
     let token = world.identities.token("ann", &json!({ "roles": ["rep"] }));
     let mut hoarder = Windowless::open(&world, &identity).await;
     hoarder.send(&[window(0x7fff_ffff), frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes())].concat()).await;
     hoarder.ask(100, Some(&token)).await;
-    in_time(async {
-        while world.upstream.lines().len() < 100 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until(|| world.upstream.lines().len() >= 100).await;
     world.settled().await;
     // What the system's own buffers took was taken.
     let slow = world.audit().await.iter().filter(|line| line["reason"] == "client_slow").count();

@@ -236,11 +236,8 @@ def a_binary_search_of_a_hidden_value_learns_nothing(run):
         "$filter=account/contacts/any(c:c/national_id ge '{}')", "$apply=filter(national_id ge '{}')/aggregate($count as n)",
         "$compute=national_id ge '{}' as x&$select=x", "$search={}",
     ]:
-        answers = set()
-        for guess in guesses:
-            target = spell.format(guess).replace(" ", "%20").replace("'", "%27")
-            answers.add(str(plain(run.ask("ana", "GET", f"{ROOT}/contacts?{target}"))))
-        expect(len(answers) == 1, spell, "tells guesses apart:", answers)
+        say = lambda guess: spell.format(guess).replace(" ", "%20").replace("'", "%27")
+        hostile.tells_nothing(run, spell, [f"{ROOT}/contacts?{say(guess)}" for guess in guesses])
 
 
 @case("serving")

@@ -38,3 +38,9 @@ def add(reads, writes, database):
                 expect(database(run) == before, "it changed the upstream:", attack.name)
 
         harness.add("serving", f"refused: {attack.name}", attacked)
+
+
+def tells_nothing(run, spell, targets):
+    """Each asks the same with another guess of a hidden value: the answers are the same bytes."""
+    answers = {str(plain(run.ask("ana", "GET", target))) for target in targets}
+    expect(len(answers) == 1, spell, "tells guesses apart:", answers)

@@ -217,11 +217,8 @@ def a_binary_search_of_a_hidden_value_learns_nothing(run):
         'filter={{"accountId":{{"contacts":{{"_some":{{"national_id":{{"_eq":"{}"}}}}}}}}}}', "aggregate[count]=*&filter[national_id][_gt]={}",
         "groupBy=national_id&filter[national_id][_gt]={}", "version={}", 'filter={{"year(birthday)":{{"_eq":"{}"}}}}', "alias[x]={}",
     ]:
-        answers = set()
-        for guess in guesses:
-            target = quote(spell.format(guess), safe="=&[]")
-            answers.add(str(plain(run.ask("ana", "GET", f"/items/contacts?{target}"))))
-        expect(len(answers) == 1, spell, "tells guesses apart:", answers)
+        targets = [quote(spell.format(guess), safe="=&[]") for guess in guesses]
+        hostile.tells_nothing(run, spell, [f"/items/contacts?{target}" for target in targets])
 
 
 @case("serving")

@@ -77,14 +77,19 @@ async def slow_body(index, world):
     await trickle(reader, writer, b'{"name":"x"}')
 
 
-async def slow_read(index, world):
-    """Asks for much, and reads next to nothing of it."""
+async def open_narrow(index, world):
+    """A connection that holds next to nothing of what it doesn't read."""
     plain = socket.socket()
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     plain.bind((source(index), 0))
     plain.setblocking(False)
     await asyncio.get_running_loop().sock_connect(plain, world.address)
-    reader, writer = await asyncio.open_connection(sock=plain, ssl=tls(), server_hostname="localhost", limit=1024)
+    return await asyncio.open_connection(sock=plain, ssl=tls(), server_hostname="localhost", limit=1024)
+
+
+async def slow_read(index, world):
+    """Asks for much, and reads next to nothing of it."""
+    reader, writer = await open_narrow(index, world)
     try:
         line = f"GET /contacts?limit=2000 HTTP/1.1\r\nhost: localhost\r\nx-api-key: {world.keys['globex']}\r\n\r\n"
         writer.write(line.encode())
@@ -188,12 +193,7 @@ async def endless_head(index, world):
 
 async def never_read(index, world):
     """One request after the other, and nothing is read of any answer."""
-    plain = socket.socket()
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    plain.bind((source(index), 0))
-    plain.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(plain, world.address)
-    _, writer = await asyncio.open_connection(sock=plain, ssl=tls(), server_hostname="localhost", limit=1024)
+    _, writer = await open_narrow(index, world)
     line = f"GET /contacts?limit=50 HTTP/1.1\r\nhost: localhost\r\nx-api-key: {world.keys['globex']}\r\n\r\n"
     try:
         # The rest of what comes stays where it is: asyncio stops to read at its limit.

@@ -206,12 +206,9 @@ def a_binary_search_of_a_hidden_value_learns_nothing(run):
         {"filter": "name!='{}'", "fields": "national_id:excerpt(5)"}, {"filter": "name!='{}'", "expand": "accountId.internal_note"},
         {"scrim_cursor": "{}"}, {"filter": "national_id>='{}' &&"}, {"filter": "national_id>='{}' || 1"}, {"sort": "national_id,{}"},
     ]:
-        answers = set()
-        for guess in guesses:
-            target = lists(**{name: str(text).format(guess) for name, text in spell.items()})
-            answers.add(str(plain(run.ask("ana", "GET", target))))
+        say = lambda guess: {name: str(text).format(guess) for name, text in spell.items()}
         # An empty cursor is none, and so is an order by nothing: they name no field.
-        expect(len(answers) == 1, spell, "tells guesses apart:", answers)
+        hostile.tells_nothing(run, spell, [lists(**say(guess)) for guess in guesses])
 
 
 @case("serving")
