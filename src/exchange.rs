@@ -127,6 +127,11 @@ impl Exchange {
         self.quota.as_ref()
     }
 
+    /// Whether its credentials were good.
+    pub fn is_known(&self) -> bool {
+        self.intent.principal.is_some()
+    }
+
     /// The client is told what its next proof should repeat.
     pub fn tells(&mut self, nonce: Nonce) {
         self.nonce = Some(nonce);

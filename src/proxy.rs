@@ -146,7 +146,8 @@ impl Proxy {
         let ends = reply.is_live() && !session.is_http2();
         let delivered = match &snapshot {
             Some(snapshot) if reply.is_live() => {
-                live::deliver(self, snapshot, session, reply, &extras, &times, shutdown, &mut exchange).await
+                let work = live::deliver(self, snapshot, session, reply, &extras, &times, shutdown, &mut exchange);
+                Box::pin(work).await
             }
             _ => deliver(session, reply, &extras, to_head, &times, &mut exchange).await,
         };

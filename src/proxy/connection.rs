@@ -198,9 +198,10 @@ mod tests {
     use crate::config::{Audit, Fsync};
     use crate::metrics::Metrics;
 
-    /// What a connection costs that waits for a request or for the rest of a head, beside its buffers and its TLS.
+    /// What a connection costs that waits for a request, for the rest of a head, or for a refusal to be taken, beside its buffers
+    /// and its TLS.
     #[tokio::test]
-    async fn a_connection_that_waits_holds_no_room_for_an_exchange() {
+    async fn a_connection_that_waits_holds_no_room_for_what_is_yet_to_come() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("audit.jsonl");
         let log =
@@ -214,9 +215,11 @@ mod tests {
         };
         let (_stop, stopping) = tokio::sync::watch::channel(false);
         let idle = Arc::new(Connections(Arc::clone(&proxy)));
-        let (first, second) = (open().await, open().await);
+        let (first, second, third) = (open().await, open().await, open().await);
         let idle = std::mem::size_of_val(&*idle.process_new(first, &stopping));
         let reads = std::mem::size_of_val(&proxy.request(ServerSession::new_http1(second), &stopping));
-        assert!(idle < 3 * 1024 && reads < 8 * 1024, "{idle} and {reads} bytes");
+        let mut asked = ServerSession::new_http1(third);
+        let serves = std::mem::size_of_val(&proxy.exchange(&mut asked, &stopping));
+        assert!(idle < 3 * 1024 && reads < 8 * 1024 && serves < 6 * 1024, "{idle}, {reads} and {serves} bytes");
     }
 }

@@ -13,6 +13,7 @@ use super::reply::{Content, Reply};
 use super::{client, unless_panicked, until_client_leaves};
 use crate::config::Limits;
 use crate::exchange::Exchange;
+use crate::metrics::Metrics;
 use crate::model::Reason;
 use crate::snapshot::Snapshot;
 
@@ -21,6 +22,8 @@ const SHORT: usize = 16 * 1024;
 /// For a refusal of somebody who had no turn, and where as many are waited for as may be.
 const REFUSAL: Duration = Duration::from_secs(2);
 const HURRY: Duration = Duration::from_millis(50);
+/// For a client to take anything of a longer answer, which holds its turn, while others wait for theirs.
+const PRESSED: Duration = Duration::from_secs(2);
 
 /// How long an exchange, a streamed answer and a single write to the client may take.
 pub(super) struct Times {
@@ -44,22 +47,30 @@ impl Times {
     }
 
     /// How long all of an answer may take that is there as a whole. A client that does not take it keeps nobody else from being
-    /// served, and one that nobody knows is not waited for long.
+    /// served; one that had no turn may take a part of the places of those who had one, and one that nobody knows is not waited
+    /// for long.
     fn for_all(&self, reply: &Reply<'_>, to_head: bool, exchange: &mut Exchange) -> Duration {
-        let is_short = match &reply.content {
-            Content::Nothing => true,
-            Content::Whole(body) => to_head || body.len() <= SHORT,
-            Content::Flow(_) => to_head,
-            Content::Live(..) => false,
-        };
-        if !is_short {
+        if !reply.content.is_short(to_head) {
             return self.stream;
         }
-        let (had_turn, has_room) = (exchange.has_its_turn(), exchange.gives_way(self.waited_for));
-        match (had_turn, has_room) {
-            (true, _) => self.write,
-            (false, true) => self.write.min(REFUSAL),
-            (false, false) => self.write.min(HURRY),
+        let (time, without_room, share) = match (exchange.has_its_turn(), exchange.is_known()) {
+            (true, _) => (self.write, self.write, 1),
+            (false, true) => (self.write, HURRY, 2),
+            (false, false) => (REFUSAL, HURRY, 4),
+        };
+        let has_room = exchange.gives_way(self.waited_for.div_ceil(share));
+        if has_room { time } else { without_room }.min(self.write)
+    }
+}
+
+impl Content<'_> {
+    /// Whether it holds no place while its client takes it.
+    fn is_short(&self, to_head: bool) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Whole(body) => to_head || body.len() <= SHORT,
+            Self::Flow(_) => to_head,
+            Self::Live(..) => false,
         }
     }
 }
@@ -96,16 +107,23 @@ pub(super) async fn deliver(
         Content::Live(..) => Err(Reason::Internal),
         Content::Nothing => Ok(()),
         Content::Whole(body) => {
-            let length = body.len();
+            let (length, is_short) = (body.len(), body.len() <= SHORT);
+            let metrics = exchange.metrics();
             let writing = async {
                 client::write_head(session, head, times.write).await?;
-                client::write_whole(session, body, times.write).await
+                let mut rest = body;
+                while rest.len() > client::QUEUED {
+                    taken(client::write(session, rest.split_to(client::QUEUED), false), metrics).await?;
+                }
+                let last = client::write_last(session, rest, times.write);
+                if is_short { last.await } else { taken(last, metrics).await }
             };
             tokio::time::timeout(for_all, writing).await.unwrap_or(Err(Reason::ClientSlow))?;
             exchange.passes(length);
             Ok(())
         }
-        Content::Flow(flow) => pass(session, head, Underway { flow, exchange }, times).await,
+        // Apart from all other answers, which would take its memory too.
+        Content::Flow(flow) => Box::pin(pass(session, head, Underway { flow, exchange }, times)).await,
     }
 }
 
@@ -125,7 +143,7 @@ async fn pass(
             let Some(bytes) = until_client_leaves(session, pin!(flow.next())).await? else { break };
             writes = true;
             let length = bytes.len();
-            client::write(session, bytes, false).await?;
+            taken(client::write(session, bytes, false), flow.exchange.metrics()).await?;
             flow.exchange.passes(length);
         }
         writes = true;
@@ -136,6 +154,18 @@ async fn pass(
     let end = if passed.is_ok() { "complete" } else { "cut" };
     flow.exchange.metrics().streams.with_label_values(&[end]).inc();
     passed
+}
+
+/// Waits until a client has taken a part of a longer answer: not for long while others wait for the turn that it holds.
+async fn taken(writing: impl Future<Output = Result<(), Reason>>, metrics: &Metrics) -> Result<(), Reason> {
+    let mut writing = pin!(writing);
+    loop {
+        match tokio::time::timeout(PRESSED, &mut writing).await {
+            Ok(written) => return written,
+            Err(_) if metrics.waiting.get() > 0 => return Err(Reason::ClientSlow),
+            Err(_) => {}
+        }
+    }
 }
 
 /// A flow on its way: whatever becomes of it, the exchange learns what has left.

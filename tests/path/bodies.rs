@@ -59,6 +59,7 @@ async fn a_long_list_leaves_redacted_and_whole() {
         client.send(request(&world, LINE, "", "")).await;
         assert!(client.rest().await.text() == shown(5_000));
         assert_eq!(source.connections(), 1, "{framing:?}");
+        world.settled().await;
         assert_eq!(world.metric("scrim_streamed_answers_total{end=\"complete\"}").await, 2.0);
         assert_eq!(world.metric("scrim_upstream_requests_total{outcome=\"answered\"}").await, 2.0);
         clean(&world, 2).await;

@@ -215,7 +215,7 @@ async fn a_tenant_that_does_not_take_its_answers_yet_holds_no_turn() {
     until(|| metrics.delivering.get() >= 4).await;
     // There is one turn, and it is free.
     assert_eq!(ask(&client(&identity), asks(&world, "GET", "/contacts/1", "")).await, (200, seen(1)));
-    assert_eq!((metrics.in_flight.get() >= 4, metrics.delivering.get()), (true, 4));
+    until(|| (metrics.in_flight.get(), metrics.delivering.get()) == (4, 4)).await;
     // Once it has room for them, it has its answers.
     hoarder.send(&window(1000)).await;
     let (mut bodies, mut ended) = (Vec::new(), 0);
@@ -231,6 +231,28 @@ async fn a_tenant_that_does_not_take_its_answers_yet_holds_no_turn() {
     clean(&world, 5).await;
     assert_eq!((metrics.delivering.get(), metrics.floods.get()), (0, 0));
     assert!(world.audit().await.iter().all(|line| line["kind"] == "intent" || line["result"] == "allowed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_answers_that_nobody_takes_hold_no_turn_for_which_others_wait() {
+    let identity = Identity::new();
+    let world = limited(&identity, "concurrent: 2, queue_time: 60s, client_write_time: 10m").await;
+    let long = contact(1).replace("Ada", &"a".repeat(40_000));
+    world.upstream.on("GET /contacts/1", [Answer::json(200, long)]);
+    world.upstream.on("GET /contacts/2", [Answer::json(200, contact(2))]);
+    let token = world.identities.token("ann", &json!({ "roles": ["rep"] }));
+    let mut hoarder = Windowless::open(&world, &identity).await;
+    hoarder.ask(2, Some(&token)).await;
+    let metrics = world.gateway.metrics();
+    until(|| world.upstream.lines().len() >= 2).await;
+    // Alone it may take its time.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!((metrics.in_flight.get(), metrics.delivering.get(), metrics.floods.get()), (2, 0, 0));
+    assert_eq!(in_time(ask(&client(&identity), asks(&world, "GET", "/contacts/2", ""))).await, (200, seen(2)));
+    drop(hoarder);
+    world.settled().await;
+    let slow = world.audit().await.iter().filter(|line| line["reason"] == "client_slow").count();
+    assert!(slow > 0, "they were given up");
 }
 
 #[tokio::test(flavor = "multi_thread")]
