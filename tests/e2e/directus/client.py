@@ -240,6 +240,13 @@ def validators_and_ranges_of_the_upstream_are_no_oracle(run):
                     {"Range": "bytes=0-9"}, {"Cache-Control": "no-store"}]:
         answer = run.ask("ana", "GET", "/items/contacts/1", headers=headers)
         expect(plain(answer) == plain(whole), answer.status_code, answer.headers)
+    # A tag tells its reader's own view: it stays as it is whatever happens to what they don't see.
+    stored = run.server.client.get("/items/contacts/1").json()["data"]
+    for guess in ["SECRET-ID-000", "SECRET-ID-019", "SECRET-", stored["national_id"]]:
+        run.server.client.patch("/items/contacts/1", json={"national_id": guess}).raise_for_status()
+        known = run.ask("ana", "GET", "/items/contacts/1", headers={"If-None-Match": whole.headers["etag"]})
+        expect((known.status_code, known.content) == (304, b""), guess, known.status_code)
+    expect(run.server.client.get("/items/contacts/1").json()["data"] == stored, "it changed the upstream")
 
 
 # Clients that others wrote.
