@@ -337,10 +337,11 @@ impl<'a> Case<'a> {
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
         let query = dialect::parse_record(language, table, pairs)?;
-        check_key(table, route, variables)?;
         query::check(&query, table, Some(&residual), false)?;
         let frame = Frame::Record(language.envelope().record.clone());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), &query)?);
+        // Only now, or what is hidden would be told from what isn't there.
+        check_key(table, route, variables)?;
         let sent = query::complete(&query, table, &residual, language);
         let printed = language.print(table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
