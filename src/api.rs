@@ -9,6 +9,7 @@ mod guard;
 mod names;
 mod odata;
 mod raw;
+mod reach;
 mod route;
 pub mod template;
 
@@ -23,6 +24,7 @@ pub use directus::Directus;
 pub use guard::{Otherwise, Race};
 use names::Names;
 pub use odata::{Odata, Search};
+pub use reach::{Reach, Related};
 pub use route::{Document, Form, Live, Route, RouteKind, Sent};
 pub use template::Template;
 
@@ -63,13 +65,9 @@ impl Catalog {
     /// A catalog of parts that are known to fit together: ids are positions, names are unique.
     pub fn from_parts(apis: Vec<Api>, mut tables: Vec<Table>) -> Self {
         let own = |table: &Table| Related { key: table.key, fields: Arc::clone(&table.fields) };
-        let known: Vec<Related> = tables.iter().map(own).collect();
+        let known: Arc<[Related]> = tables.iter().map(own).collect();
         for table in &mut tables {
-            let related = |field: &Field| match field.shape {
-                Shape::One { table, .. } => known.get(usize::from(table.0)).cloned(),
-                Shape::Plain(_) | Shape::Many { .. } => None,
-            };
-            table.related = table.fields.iter().map(related).collect();
+            table.related = Arc::clone(&known);
         }
         let by_name = tables.iter().map(|table| (Name::clone(&table.name), table.id)).collect();
         let names = |table: &Table| Names::new(table.fields.iter().map(|field| Name::clone(&field.name)));
@@ -130,7 +128,7 @@ pub struct Api {
 
 #[derive(Debug)]
 pub enum Dialect {
-    Rest(Rest),
+    Rest(Box<Rest>),
     Odata(Odata),
     Pocketbase(Pocketbase),
     Directus(Directus),
@@ -399,8 +397,8 @@ pub struct Table {
     /// Members of a body by which the upstream is told whose a record is, none of them a field: (place, dimension).
     pub tenant_body: Vec<(Place, Name)>,
     pub fields: Arc<[Field]>,
-    /// By field, the table that a to-one relation leads to. Made by the catalog.
-    pub related: Vec<Option<Related>>,
+    /// The fields of all tables, by table: what relations lead to. Made by the catalog.
+    pub related: Arc<[Related]>,
     /// Whether a declared field that is missing means null; otherwise it is an error.
     pub absent_is_null: bool,
     /// Whether an empty text in a nullable field means null.
@@ -431,7 +429,15 @@ impl Table {
 
     /// What a to-one relation leads to.
     pub fn related(&self, relation: FieldId) -> Option<&Related> {
-        self.related.get(usize::from(relation.0))?.as_ref()
+        match self.fields.get(usize::from(relation.0))?.shape {
+            Shape::One { table, .. } => self.related.get(usize::from(table.0)),
+            Shape::Plain(_) | Shape::Many { .. } => None,
+        }
+    }
+
+    /// Its fields, and from there those of the tables that its relations lead to.
+    pub fn reach(&self) -> Reach<'_> {
+        Reach::new(self.key, &self.fields, &self.related)
     }
 
     /// A field of its own or, with a relation before it, one of the record that it leads to. `None`: there is none.
@@ -483,22 +489,12 @@ impl Table {
 
     /// The to-one relation whose key is in a column.
     pub fn relation_by(&self, column: &str) -> Option<FieldId> {
-        self.field_ids().find(|field| match self.field(*field).shape {
-            Shape::One { by, .. } => *self.field(by).name == *column,
-            Shape::Plain(_) | Shape::Many { .. } => false,
-        })
+        self.reach().relation_by(column)
     }
 
     pub fn field_ids(&self) -> impl Iterator<Item = FieldId> + use<> {
         (0..self.fields.len() as u16).map(FieldId)
     }
-}
-
-/// The columns of a related record, and which of them is its key.
-#[derive(Clone, Debug)]
-pub struct Related {
-    pub key: FieldId,
-    pub fields: Arc<[Field]>,
 }
 
 fn position(fields: &[Field], name: &str) -> Option<FieldId> {

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod described;
 mod directus;
+pub mod expand;
 pub mod figures;
 mod kind;
 mod odata;
@@ -16,6 +17,7 @@ mod search;
 mod sieve;
 mod value;
 
+pub use expand::{Expansion, Expansions};
 pub use figures::Figures;
 pub(crate) use value::{is_scalar, is_spelled};
 
@@ -62,8 +64,13 @@ pub trait Language {
 
     fn paging(&self) -> Paging;
 
-    /// Whether relations can be asked for.
-    fn expands(&self) -> bool;
+    /// How many relations, one behind the other, can be asked for.
+    fn expands(&self) -> usize;
+
+    /// Whether the upstream can be asked for what a query expands.
+    fn spells(&self, _table: &Table, _query: &Query) -> bool {
+        true
+    }
 
     /// Whether a parameter of a client's query chooses what the answer to a write tells of a record, and nothing else. What the
     /// upstream would have to tell besides is none where it may not do so.
@@ -184,7 +191,7 @@ pub enum PagedBy {
 /// The language that an API speaks.
 pub fn of(api: &Api) -> &dyn Language {
     match &api.dialect {
-        Dialect::Rest(rest) => rest,
+        Dialect::Rest(rest) => &**rest,
         Dialect::Odata(odata) => odata,
         Dialect::Pocketbase(pocketbase) => pocketbase,
         Dialect::Directus(directus) => directus,
@@ -195,8 +202,7 @@ pub fn of(api: &Api) -> &dyn Language {
 pub fn parse_record(language: &dyn Language, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
     let query = language.parse(table, pairs)?;
     let nothing = language.parse(table, &[])?;
-    let about_one =
-        Query { fields: query.fields.clone(), expand: query.expand.clone(), chosen: query.chosen.clone(), ..nothing };
+    let about_one = Query { fields: query.fields.clone(), expand: query.expand.clone(), ..nothing };
     if query == about_one { Ok(query) } else { Err(Reason::QueryNotAllowed) }
 }
 
@@ -209,10 +215,8 @@ pub struct Query {
     /// Those whose records without a value stand at the other end than the upstream puts them.
     pub nulls: Vec<FieldId>,
     pub fields: Option<Vec<FieldId>>,
-    /// To-one or to-many relations to expand, one level deep.
-    pub expand: Vec<FieldId>,
-    /// What is asked for of the records of expanded relations, where that is not all.
-    pub chosen: Vec<(FieldId, Vec<FieldId>)>,
+    /// Related records, and what of them.
+    pub expand: Expansions,
     pub limit: Option<u64>,
     pub offset: Option<u64>,
     /// From 1.

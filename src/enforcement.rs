@@ -25,7 +25,7 @@ use crate::cursor::Cursors;
 use crate::dialect::{self, Comparison, Condition, Query, Scope};
 use crate::model::{Action, Name, Reason, RequestFacts, RequestId, TenantScope, Trace};
 use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
-use crate::redact::{Frame, Lens, Plan, Relations};
+use crate::redact::{Frame, Plan};
 use crate::secret::Secret;
 use query::Scoped;
 pub use walk::{Next, Onward, Walk};
@@ -230,27 +230,11 @@ impl<'a> Case<'a> {
 
     /// How an answer with the records that a client asked for is redacted.
     fn plan(&self, frame: Frame, residual: Arc<Residual>, query: &Query) -> Result<Plan, Reason> {
-        let table = self.catalog.table(residual.table());
-        let mut relations = Relations::new();
-        for field in &query.expand {
-            let (related, action) = match table.field(*field).shape {
-                Shape::One { table, .. } => (table, Action::Read),
-                Shape::Many { table } => (table, Action::List),
-                Shape::Plain(_) => return Err(Reason::QueryNotAllowed),
-            };
-            let residual = self.residual(related, &action).ok_or(Reason::QueryNotAllowed)?;
-            let chosen = query.chosen.iter().find(|(of, _)| of == field).map(|(_, chosen)| chosen);
-            if !chosen.into_iter().flatten().all(|field| residual.may_show(*field)) {
-                return Err(Reason::QueryNotAllowed);
-            }
-            let fields = chosen.map(|chosen| chosen.iter().copied().collect());
-            relations.insert(*field, Arc::new(Lens { residual, fields, relations: Relations::new() }));
-        }
-        let fields = query.fields.as_ref().map(|fields| fields.iter().chain(&query.expand).copied().collect());
+        let root = query::lens(self, residual, query.fields.as_deref(), &query.expand)?;
         Ok(Plan {
             catalog: Arc::clone(self.catalog),
             frame,
-            root: Lens { residual, fields, relations },
+            root,
             tenant: self.tenant.clone(),
             masking_key: self.masking_key.cloned(),
             depth: self.depth,
@@ -271,7 +255,8 @@ impl<'a> Case<'a> {
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
         let (cursor, pairs) = walk::named(language, pairs);
-        let query = language.parse(table, &pairs)?;
+        let mut query = language.parse(table, &pairs)?;
+        query::every(self, &residual, &mut query)?;
         // Which of two places is meant?
         if cursor.is_some() && (query.offset.is_some() || query.page.is_some()) {
             return Err(Reason::QueryNotAllowed);
@@ -306,7 +291,7 @@ impl<'a> Case<'a> {
         };
         let accept = HeaderValue::from_static(frame.media_type());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), &query)?);
-        let mut sent = query::complete(&query, table, &residual, language);
+        let mut sent = query::complete(self, &query, &residual, language)?;
         sent.filter = sent.filter.and(added);
         // Nobody would read it.
         sent.count &= exact && !exports;
@@ -336,13 +321,14 @@ impl<'a> Case<'a> {
         let table = self.catalog.table(residual.table());
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
-        let query = dialect::parse_record(language, table, pairs)?;
+        let mut query = dialect::parse_record(language, table, pairs)?;
+        query::every(self, &residual, &mut query)?;
         query::check(&query, table, Some(&residual), false)?;
         let frame = Frame::Record(language.envelope().record.clone());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), &query)?);
+        let sent = query::complete(self, &query, &residual, language)?;
         // Only now, or what is hidden would be told from what isn't there.
         check_key(table, route, variables)?;
-        let sent = query::complete(&query, table, &residual, language);
         let printed = language.print(table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, variables, &printed).ok_or(Reason::RecordHidden)?;
         // A record that was named may be of any tenant.

@@ -34,6 +34,7 @@ mod live;
 mod live_http2;
 mod metadata;
 mod mixed;
+mod nested;
 mod odata;
 mod own_certificates;
 mod pages;

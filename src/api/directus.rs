@@ -1,9 +1,6 @@
-//! Directus, whose routes, envelope and parameters are known: what is left to say of one, and of its tables' columns.
+//! Directus, whose routes, envelope and parameters are known: what is left to say of one.
 
-use std::collections::HashMap;
-
-use super::{FieldId, Place, Records, TableId};
-use crate::model::Name;
+use super::{Place, Records};
 
 /// Directus' items API.
 #[derive(Debug)]
@@ -16,8 +13,6 @@ pub struct Directus {
     pub max_page: u64,
     /// Whether clients may ask for `aggregate` and `groupBy`.
     pub aggregates: bool,
-    /// Columns by table, to ask for those of a related record.
-    columns: HashMap<TableId, Vec<(Name, FieldId)>>,
 }
 
 impl Directus {
@@ -25,7 +20,7 @@ impl Directus {
     pub const PAGE: u64 = 100;
     pub const MAX_PAGE: u64 = 1000;
 
-    pub fn new(page: u64, max_page: u64, columns: HashMap<TableId, Vec<(Name, FieldId)>>) -> Self {
+    pub fn new(page: u64, max_page: u64) -> Self {
         let data = || Place(vec!["data".into()]);
         Self {
             list: Records::Array(data()),
@@ -35,12 +30,6 @@ impl Directus {
             page,
             max_page,
             aggregates: false,
-            columns,
         }
-    }
-
-    /// The columns of one of its tables; relations are none.
-    pub fn columns(&self, table: TableId) -> &[(Name, FieldId)] {
-        self.columns.get(&table).map_or(&[], Vec::as_slice)
     }
 }

@@ -7,6 +7,7 @@
 //! `$CURRENT_USER`.
 
 mod aggregate;
+mod fields;
 mod filter;
 mod own;
 mod print;
@@ -18,6 +19,7 @@ mod value;
 use http::StatusCode;
 
 use crate::api::{Directus, Field, FieldId, Operator, Parameters, Push, Shape, Table, Tenancy};
+use crate::dialect::expand::MAX_LEVELS;
 use crate::dialect::figures::{Columns, Figures};
 use crate::dialect::pairs::number;
 use crate::dialect::{
@@ -77,8 +79,12 @@ impl Language for Directus {
         Paging { limit: Some(PageSize { default: self.page, max: self.max_page }), by: Some(PagedBy::Offset) }
     }
 
-    fn expands(&self) -> bool {
-        true
+    fn expands(&self) -> usize {
+        MAX_LEVELS
+    }
+
+    fn spells(&self, table: &Table, query: &Query) -> bool {
+        print::aliases(table.reach(), query).is_some()
     }
 
     /// The names of `fields[0]` and `fields[]` are in brackets.
@@ -171,67 +177,11 @@ impl Directus {
             return plain.then_some(query);
         }
         query.sort = sorted(table, &sort.names()?)?;
-        self.choose(table, &fields.names()?, &mut query)?;
+        if let Some((fields, expand)) = fields::chosen(table.reach(), &fields.names()?)? {
+            (query.fields, query.expand) = (fields, expand);
+        }
         Some(query)
     }
-
-    /// What is chosen of a record: columns by name, or all with `*`; of a related record `*` or its columns, one level deep.
-    fn choose(&self, table: &Table, names: &[&str], query: &mut Query) -> Option<()> {
-        if names.is_empty() {
-            return Some(());
-        }
-        let (mut fields, mut all): (Vec<FieldId>, bool) = (Vec::new(), false);
-        for name in names {
-            let Some((relation, column)) = name.split_once('.') else {
-                if *name == "*" {
-                    all = true;
-                    continue;
-                }
-                // A to-many relation alone would come as the keys of its records, seen by nobody.
-                let field = table.field_named(name).filter(|id| matches!(table.field(*id).shape, Shape::Plain(_)))?;
-                if fields.contains(&field) {
-                    return None;
-                }
-                fields.push(field);
-                continue;
-            };
-            let field = related(table, relation)?;
-            let of = match table.field(field).shape {
-                Shape::One { table, .. } | Shape::Many { table } => table,
-                Shape::Plain(_) => return None,
-            };
-            let is_known = query.expand.contains(&field);
-            let known = query.chosen.iter_mut().find(|(of, _)| *of == field);
-            match (column, known) {
-                ("*", None) if !is_known => query.expand.push(field),
-                // Beside a `*`, a name would be chosen without being judged.
-                ("*", _) => return None,
-                (_, None) if is_known => return None,
-                (column, known) => {
-                    let (_, column) = self.columns(of).iter().find(|(known, _)| **known == *column)?;
-                    match known {
-                        Some((_, columns)) if columns.contains(column) => return None,
-                        Some((_, columns)) => columns.push(*column),
-                        None => {
-                            query.expand.push(field);
-                            query.chosen.push((field, vec![*column]));
-                        }
-                    }
-                }
-            }
-        }
-        if all && !fields.is_empty() {
-            return None;
-        }
-        query.fields = (!all).then_some(fields);
-        Some(())
-    }
-}
-
-/// A relation as a client names it: a to-one by its column, a to-many by itself.
-fn related(table: &Table, name: &str) -> Option<FieldId> {
-    let many = |field: &FieldId| matches!(table.field(*field).shape, Shape::Many { .. });
-    table.relation_by(name).or_else(|| table.field_named(name).filter(many))
 }
 
 fn sorted(table: &Table, names: &[&str]) -> Option<Vec<(FieldId, bool)>> {

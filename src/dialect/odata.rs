@@ -1,12 +1,13 @@
 //! The `odata` dialect: OData V4's system query options, read by a parser and written by a printer of our own.
 //!
-//! Only what can be judged is understood: comparisons of the table's own properties with literals, one level of plain
-//! `$expand`, paging by numbers, `$search` for words, and of `$apply` sums and the like. Longer property paths, lambdas,
+//! Only what can be judged is understood: comparisons of the table's own properties with literals, `$expand` with `$select` and
+//! `$expand` in it, paging by numbers, `$search` for words, and of `$apply` sums and the like. Longer property paths, lambdas,
 //! arithmetic, other functions, `$compute` and parameter aliases are refused like anything unknown. Source: OData 4.01,
 //! part 2, URL conventions.
 
 mod add;
 mod apply;
+mod expand;
 mod filter;
 mod print;
 #[cfg(test)]
@@ -15,7 +16,8 @@ mod token;
 
 use std::collections::HashMap;
 
-use crate::api::{FieldId, Odata, Operator, Search, Shape, Table, Tenancy};
+use crate::api::{FieldId, Odata, Operator, Search, Table, Tenancy};
+use crate::dialect::expand::MAX_LEVELS;
 use crate::dialect::figures::{Columns, Figures};
 use crate::dialect::pairs::number;
 use crate::dialect::{
@@ -72,8 +74,8 @@ impl Language for Odata {
         Paging { limit: Some(limit), by: Some(PagedBy::Offset) }
     }
 
-    fn expands(&self) -> bool {
-        true
+    fn expands(&self) -> usize {
+        MAX_LEVELS
     }
 
     /// Services are free to expand nothing in the answer to a write, and some do.
@@ -113,8 +115,8 @@ impl Odata {
                 // Of figures, it is by what they are called.
                 "$orderby" if named.contains_key("$apply") => {}
                 "$orderby" => query.sort = sort(table, text)?,
-                "$select" => query.fields = select(table, text)?,
-                "$expand" => query.expand = names(table, text, |shape| !matches!(shape, Shape::Plain(_)))?,
+                "$select" => query.fields = expand::select(table.reach(), text)?,
+                "$expand" => query.expand = expand::parse(table.reach(), text)?,
                 "$top" => query.limit = Some(number(text).filter(|n| *n <= self.max)?),
                 "$skip" => query.offset = Some(number(text).filter(|n| *n <= MAX_SKIP)?),
                 "$count" => query.count = truth(text)?,
@@ -165,27 +167,6 @@ impl Odata {
         }
         self.takes(table, &query.filter).then_some(())
     }
-}
-
-/// `*` is all there is, as nothing is.
-fn select(table: &Table, text: &str) -> Option<Option<Vec<FieldId>>> {
-    if text == "*" {
-        return Some(None);
-    }
-    names(table, text, |shape| matches!(shape, Shape::Plain(_))).map(Some)
-}
-
-/// A list of distinct declared fields of a shape.
-fn names(table: &Table, text: &str, of: impl Fn(&Shape) -> bool) -> Option<Vec<FieldId>> {
-    let mut fields = Vec::new();
-    for name in text.split(',').map(|name| name.trim_matches(' ')) {
-        let field = table.field_named(name).filter(|field| of(&table.field(*field).shape))?;
-        if fields.contains(&field) || fields.len() == MAX_NAMES {
-            return None;
-        }
-        fields.push(field);
-    }
-    Some(fields)
 }
 
 fn sort(table: &Table, text: &str) -> Option<Vec<(FieldId, bool)>> {

@@ -5,6 +5,7 @@
 //! instants as texts in whole milliseconds, and has no null: what is empty is the empty text. One step
 //! along a to-one relation is understood in a filter; in a sort it is refused, as modifiers and macros are everywhere.
 
+mod expand;
 pub mod grammar;
 mod own;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 mod value;
 
 use crate::api::{FieldId, Lent, Operator, Parameters, Parent, Pocketbase, Shape, Table, Tenancy};
+use crate::dialect::expand::MAX_LEVELS;
 use crate::dialect::pairs::{self, Pairs};
 use crate::dialect::{
     Added, Batches, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption,
@@ -58,14 +60,10 @@ impl Language for Pocketbase {
                 out.pair("skipTotal", "1");
             }
         }
-        let expanded: Vec<&str> = query.expand.iter().filter_map(|field| expansion(table, *field)).collect();
-        if let Some(fields) = &query.fields {
-            let plain = |field: &&FieldId| matches!(table.field(**field).shape, Shape::Plain(_));
-            let mut names: Vec<String> =
-                fields.iter().filter(plain).map(|field| table.field(*field).name.to_string()).collect();
-            names.extend(expanded.iter().map(|name| format!("{}.{name}", Pocketbase::CONTAINER)));
+        if let Some(names) = expand::chosen(table.reach(), query.fields.as_deref(), &query.expand) {
             out.pair("fields", &names.join(","));
         }
+        let expanded = expand::paths(table.reach(), &query.expand);
         if !expanded.is_empty() {
             out.pair("expand", &expanded.join(","));
         }
@@ -84,8 +82,8 @@ impl Language for Pocketbase {
         Paging { limit: Some(PageSize { default: self.page, max: self.max_page }), by: Some(PagedBy::Page) }
     }
 
-    fn expands(&self) -> bool {
-        true
+    fn expands(&self) -> usize {
+        MAX_LEVELS
     }
 
     fn chooses(&self, parameter: &str) -> bool {
@@ -111,10 +109,7 @@ impl Language for Pocketbase {
 
 /// By which name a to-one relation is asked for: that of its column.
 fn expansion(table: &Table, relation: FieldId) -> Option<&str> {
-    match table.field(relation).shape {
-        Shape::One { by, .. } => Some(&table.field(by).name),
-        Shape::Plain(_) | Shape::Many { .. } => None,
-    }
+    table.reach().column_of(relation)
 }
 
 /// A filter that no record passes: none is without a key.
@@ -242,7 +237,7 @@ impl Reading<'_> {
                 "filter" | "sort" | "expand" | "fields" if text.is_empty() => {}
                 "filter" => query.filter = self.filter(text)?,
                 "sort" => query.sort = self.sort(text)?,
-                "expand" => query.expand = self.expand(text)?,
+                "expand" => query.expand = expand::parse(self.table.reach(), text)?,
                 "fields" => chosen = Some(text),
                 "page" => query.page = Some(pairs::number(text).filter(|page| (1..=MAX_PAGE).contains(page))?),
                 "perPage" => query.limit = Some(pairs::number(text).filter(|size| (1..=self.most).contains(size))?),
@@ -257,7 +252,7 @@ impl Reading<'_> {
             }
         }
         if let Some(text) = chosen {
-            self.fields(text, &mut query)?;
+            query.fields = expand::choose(self.table.reach(), text, &mut query.expand)?;
         }
         Some(query)
     }
@@ -310,7 +305,7 @@ impl Reading<'_> {
     /// A field by its name or, behind the name of a relation's column and a dot, one of the related record.
     fn column(&self, path: &str) -> Option<(Option<FieldId>, FieldId)> {
         let Some((column, name)) = path.split_once('.') else { return Some((None, self.table.field_named(path)?)) };
-        let relation = &self.table.field(self.relation(column)?).name;
+        let relation = &self.table.field(self.table.relation_by(column)?).name;
         self.table.column(&[Name::clone(relation), name.into()])
     }
 
@@ -329,54 +324,6 @@ impl Reading<'_> {
             sort.push((field, descending));
         }
         Some(sort)
-    }
-
-    /// Relations by the names of their columns, one level deep.
-    fn expand(&self, text: &str) -> Option<Vec<FieldId>> {
-        let mut expand = Vec::new();
-        for name in text.split(',') {
-            let field = self.relation(name.trim_matches(' '))?;
-            if expand.contains(&field) {
-                return None;
-            }
-            expand.push(field);
-        }
-        Some(expand)
-    }
-
-    fn relation(&self, name: &str) -> Option<FieldId> {
-        self.table.field_ids().find(|field| expansion(self.table, *field) == Some(name))
-    }
-
-    /// What is chosen of a record: plain fields by name, or all with `*`. Expansions that are asked for are always chosen, so
-    /// that each of them is judged.
-    fn fields(&self, text: &str, query: &mut Query) -> Option<()> {
-        let (mut fields, mut all) = (Vec::new(), false);
-        for name in text.split(',').map(|name| name.trim_matches(' ')) {
-            match name.strip_prefix(Pocketbase::CONTAINER) {
-                _ if name == "*" && !all => all = true,
-                Some("") => {}
-                Some(rest) if rest.starts_with('.') => {
-                    let relation = self.relation(rest.strip_prefix('.')?)?;
-                    // Of what isn't expanded there is nothing to choose.
-                    query.expand.contains(&relation).then_some(())?;
-                }
-                _ => {
-                    let field = self.table.field_named(name)?;
-                    let plain = matches!(self.table.field(field).shape, Shape::Plain(_));
-                    if !plain || fields.contains(&field) {
-                        return None;
-                    }
-                    fields.push(field);
-                }
-            }
-        }
-        // Beside a `*`, a name would be chosen without being judged.
-        if all && !fields.is_empty() {
-            return None;
-        }
-        query.fields = (!all).then_some(fields);
-        Some(())
     }
 }
 

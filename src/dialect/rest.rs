@@ -93,8 +93,9 @@ impl Language for Rest {
         }
     }
 
-    fn expands(&self) -> bool {
-        self.parameters.expand.is_some()
+    /// What a parameter says is one level deep.
+    fn expands(&self) -> usize {
+        usize::from(self.parameters.expand.is_some())
     }
 
     fn scope(&self, table: &Table, filter: &Condition, tenant: &TenantScope) -> Option<Scope> {
@@ -148,8 +149,8 @@ pub fn print(rest: &Rest, table: &Table, query: &Query, tenant: &TenantScope, li
     if let (Some(list), Some(fields)) = (&parameters.fields, &query.fields) {
         listed(&mut out, list, table, fields);
     }
-    if let (Some(list), false) = (&parameters.expand, query.expand.is_empty()) {
-        listed(&mut out, list, table, &query.expand);
+    if let (Some(list), false) = (&parameters.expand, query.expand.named.is_empty()) {
+        listed(&mut out, list, table, &query.expand.relations().collect::<Vec<_>>());
     }
     if list {
         if let Some(limit) = &parameters.limit {
@@ -230,7 +231,8 @@ impl Reading<'_> {
             query.fields = Some(self.fields(list, text, |_| true)?);
         }
         if let Some((list, text)) = parameters.expand.as_ref().and_then(|l| Some((l, named.get(&*l.name)?))) {
-            query.expand = self.fields(list, text, |shape| !matches!(shape, Shape::Plain(_)))?;
+            let relations = self.fields(list, text, |shape| !matches!(shape, Shape::Plain(_)))?;
+            query.expand = relations.into_iter().collect();
         }
         if let Some(sort) = &parameters.sort {
             query.sort = self.sort(sort, &named)?;

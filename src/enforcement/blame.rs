@@ -3,9 +3,9 @@
 //! A client is told the same of whatever it may not name. The operator, who wonders why somebody's query fails, is told what it
 //! was, but never in the client's own words.
 
-use super::{Case, walk};
+use super::{Case, query, walk};
 use crate::api::{FieldId, Shape, Table, Tenancy};
-use crate::dialect::{self, Query};
+use crate::dialect::{self, Expansions, Query};
 use crate::model::{Action, Reason};
 use crate::policy::Residual;
 use crate::redact::parts;
@@ -48,16 +48,35 @@ impl Case<'_> {
     fn in_query(&self, table: &Table, residual: Option<&Residual>, pairs: &[(String, String)]) -> Option<String> {
         let language = dialect::of(self.catalog.api(table.api));
         let (_, pairs) = walk::named(language, pairs);
+        let hidden = |query: &Query| {
+            hidden(table, residual, query).or_else(|| self.hidden_behind(table, residual, &query.expand))
+        };
         if let Ok(query) = language.parse(table, &pairs) {
-            return hidden(table, residual, &query);
+            return hidden(&query);
         }
         pairs.iter().find_map(|pair| match language.parse(table, std::slice::from_ref(pair)) {
-            Ok(query) => hidden(table, residual, &query),
+            Ok(query) => hidden(&query),
             Err(_) => {
                 let words = pair.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
                 let declared = words.filter(|word| table.field_named(word).is_some()).map(str::to_owned).next();
                 Some(declared.unwrap_or_else(|| self.kind(table, &pair.0)))
             }
+        })
+    }
+
+    /// The first field or relation that may not show of related records, behind the relations that lead to it. Recursion is
+    /// bounded by the parsers.
+    fn hidden_behind(&self, table: &Table, residual: Option<&Residual>, expand: &Expansions) -> Option<String> {
+        expand.named.iter().find_map(|one| {
+            let name = &table.field(one.relation).name;
+            residual.filter(|residual| residual.may_show(one.relation))?;
+            let (of, action) = query::related(table, one.relation)?;
+            let (table, residual) = (self.catalog.table(of), self.residual(of, &action));
+            let Some(residual) = residual else { return Some(name.to_string()) };
+            let mut shown = one.fields.iter().flatten().copied().chain(one.below.relations());
+            let own = shown.find(|field| !residual.may_show(*field)).map(|field| table.field(field).name.to_string());
+            let hidden = own.or_else(|| self.hidden_behind(table, Some(&residual), &one.below))?;
+            Some(format!("{name}.{hidden}"))
         })
     }
 
@@ -117,7 +136,7 @@ fn hidden(table: &Table, residual: Option<&Residual>, query: &Query) -> Option<S
     let figures = figures.flat_map(|of| of.groups.iter().chain(of.measures.iter().filter_map(|one| one.of.as_ref())));
     let sorted = query.sort.iter().map(|(field, _)| field).chain(&query.searched).chain(figures).copied();
     let sorted = sorted.into_iter().find(|field| !is_clear(*field));
-    let shown = query.fields.iter().flatten().chain(&query.expand).copied();
+    let shown = query.fields.iter().flatten().copied().chain(query.expand.relations());
     let other = sorted.or_else(|| shown.into_iter().find(|field| !may_show(*field)));
     compared.or_else(|| other.map(|field| table.field(field).name.to_string()))
 }

@@ -4,13 +4,16 @@
 //! rows, their order or their number would tell its values. One that is clear on some rows may be filtered by on these:
 //! [`guard`] sees to that. Hidden, unreadable and unknown fields are refused with one and the same answer.
 
+mod expand;
 pub(super) mod guard;
+
+pub(super) use expand::{complete, every, helpers, lens, related};
 
 use super::{Case, pushdown};
 use crate::api::{FieldId, InexactPaging, Parent, Shape, Table, Tenancy};
-use crate::dialect::{Added, Condition, Language, PagedBy, Query};
+use crate::dialect::{Added, Condition, Expansion, Language, PagedBy, Query};
 use crate::model::Reason;
-use crate::policy::{Layout, Residual};
+use crate::policy::Residual;
 
 /// A client's query beside what is asked for so that it finds what the caller may see.
 pub(super) struct Scoped {
@@ -46,11 +49,11 @@ pub(super) fn scoped(
     Ok(Scoped { query, added: added.condition, pushed, tenant, exact })
 }
 
-/// Checks all of a client's query but its filter under a residual; under none, no field may be named. `whole`: the upstream's
+/// Checks all of a client's query but its filter, and what it asks of related records ([`lens`]), under a residual; under none, no field may be named. `whole`: the upstream's
 /// pages hold no rows that will be dropped.
 pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>, whole: bool) -> Result<(), Reason> {
     let tells_order = query.compares();
-    let shown = query.fields.iter().flatten().chain(&query.expand);
+    let shown = query.fields.iter().flatten().copied().chain(query.expand.relations());
     let allowed = match residual {
         None => !tells_order && shown.count() == 0,
         Some(residual) => {
@@ -59,54 +62,10 @@ pub(super) fn check(query: &Query, table: &Table, residual: Option<&Residual>, w
             silent
                 && query.sort.iter().all(|(f, _)| residual.is_clear_everywhere(*f))
                 && query.searched.iter().all(|f| residual.is_clear_everywhere(*f) && !table.field(*f).is_secret())
-                && shown.into_iter().all(|f| residual.may_show(*f))
+                && shown.into_iter().all(|f| residual.may_show(f))
         }
     };
     if allowed { Ok(()) } else { Err(Reason::QueryNotAllowed) }
-}
-
-/// The query to send: what the client asked, and what the rules need to read. Helpers are removed from the answer, because
-/// the plan shows only what the client asked for.
-pub(super) fn complete(query: &Query, table: &Table, residual: &Residual, language: &dyn Language) -> Query {
-    let mut sent = query.clone();
-    if language.selects() && sent.fields.is_none() {
-        let may_show =
-            |field: &FieldId| residual.may_show(*field) && matches!(table.field(*field).shape, Shape::Plain(_));
-        sent.fields = Some(table.field_ids().filter(may_show).collect());
-    }
-    for field in helpers(table, residual.layout(), language).expand {
-        if !sent.expand.contains(&field) {
-            sent.expand.push(field);
-        }
-    }
-    if let Some(fields) = &mut sent.fields {
-        let read = residual.layout().fields().filter_map(|name| table.field_named(name));
-        let expanded = sent.expand.iter().flat_map(|field| match table.field(*field).shape {
-            Shape::One { by, .. } => vec![*field, by],
-            _ => vec![*field],
-        });
-        for field in read.chain([table.key]).chain(expanded) {
-            if !fields.contains(&field) {
-                fields.push(field);
-            }
-        }
-    }
-    sent
-}
-
-/// A query for whatever the rules of a table read in related records.
-pub(super) fn helpers(table: &Table, layout: &Layout, language: &dyn Language) -> Query {
-    let mut query = Query::default();
-    if language.expands() {
-        let related = |field: &FieldId| !matches!(table.field(*field).shape, Shape::Plain(_));
-        query.expand = layout.fields().filter_map(|name| table.field_named(name)).filter(related).collect();
-        if let Tenancy::Via(Parent { relation: field, .. }) = table.tenant
-            && !query.expand.contains(&field)
-        {
-            query.expand.push(field);
-        }
-    }
-    query
 }
 
 /// A query for one page, from 0, of who is managed by whom. `None`: there is no way to ask for more than the first.
@@ -116,7 +75,7 @@ pub(super) fn people(language: &dyn Language, table: &Table, manager: FieldId, p
     match &table.tenant {
         Tenancy::Columns(columns) => wanted.extend(columns.iter().map(|(_, column)| *column)),
         Tenancy::Via(Parent { relation, .. }) => {
-            query.expand.push(*relation);
+            query.expand.named.push(Expansion::of(*relation));
             wanted.push(*relation);
             if let Shape::One { by, .. } = table.field(*relation).shape {
                 wanted.push(by);

@@ -97,7 +97,7 @@ fn nowhere() -> Table {
         tenant_filter: Vec::new(),
         tenant_body: Vec::new(),
         fields: [].into(),
-        related: Vec::new(),
+        related: std::sync::Arc::default(),
         absent_is_null: false,
         empty_is_null: false,
         container: None,

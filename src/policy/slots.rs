@@ -96,9 +96,15 @@ impl Layout {
         self.nodes.get(usize::from(of.0)).is_some_and(|node| !node.members.all.is_empty())
     }
 
+    /// The members of a node, in the order of their making.
+    pub fn members(&self, of: NodeId) -> impl Iterator<Item = (&Name, NodeId)> {
+        let node = self.nodes.get(usize::from(of.0));
+        node.into_iter().flat_map(|node| node.members.all.iter().map(|(name, next)| (name, *next)))
+    }
+
     /// First member names of all paths: the fields that must be in a record for it to be judged.
     pub fn fields(&self) -> impl Iterator<Item = &Name> {
-        self.nodes.first().into_iter().flat_map(|root| root.members.all.iter().map(|(name, _)| name))
+        self.members(NodeId::ROOT).map(|(name, _)| name)
     }
 
     pub fn len(&self) -> usize {

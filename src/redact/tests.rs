@@ -93,7 +93,7 @@ fn table(id: TableId, name: &str, fields: Vec<(String, Shape)>) -> Table {
         tenant_filter: Vec::new(),
         tenant_body: Vec::new(),
         fields: fields.into_iter().map(field).collect(),
-        related: Vec::new(),
+        related: Arc::default(),
         absent_is_null: false,
         empty_is_null: false,
         container: None,

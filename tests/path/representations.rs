@@ -95,8 +95,8 @@ fn spoken() -> [Spoken; 4] {
             rest: "directus: { page: { default: 5, max: 50 }, texts: exact }\n",
             chosen: "fields=name,accountId.region",
             told: json!({ "data": { "name": "Ann", "accountId": { "region": "north" } } }),
-            asked: "?fields=id,organization_id,app_id,name,phone,ssn,accountId,account.id,account.organization_id,account.app_id,\
-                    account.region,account.secret&alias={\"account\":\"accountId\"}",
+            asked: "?fields=id,organization_id,app_id,name,phone,ssn,accountId,account.region,account.organization_id,account.app_id,\
+                    account.id&alias={\"account\":\"accountId\"}",
             name: "fields=name",
             plain: "?fields=id,organization_id,app_id,name,phone,ssn,accountId",
             hidden: ["fields=ssn", "fields=name,nothing", "fields=accountId.secret"],

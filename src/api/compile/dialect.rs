@@ -14,7 +14,7 @@ use crate::yaml::{Reader, Text};
 
 pub(super) fn dialect(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -> Option<Dialect> {
     match api.dialect? {
-        raw::Dialect::Rest => rest(api, known, reader).map(Dialect::Rest),
+        raw::Dialect::Rest => rest(api, known, reader).map(|rest| Dialect::Rest(Box::new(rest))),
         raw::Dialect::Odata => super::odata::odata(api, reader).map(Dialect::Odata),
         raw::Dialect::Pocketbase => Some(Dialect::Pocketbase(pocketbase(api, reader))),
         raw::Dialect::Directus => Some(Dialect::Directus(super::directus::directus(api, known, reader))),

@@ -2,7 +2,7 @@
 
 use super::Known;
 use super::tables::plain;
-use crate::api::{Directus, FieldId, raw};
+use crate::api::{Directus, raw};
 use crate::model::Action;
 use crate::yaml::{Reader, Text};
 
@@ -29,14 +29,9 @@ pub(super) fn directus(api: &raw::Api, known: &Known<'_>, reader: &mut Reader) -
             reader.error("bad-tenant", &parameter.span, message).help = Some("leave `tenant_filter` out".to_owned());
         }
     }
-    let columns = api.tables.iter().filter_map(|(name, table)| {
-        let fields = (0..).map(FieldId).zip(&table.fields).filter(|(_, field)| plain(field).is_some());
-        let columns = fields.map(|(id, field)| (field.name.value.as_str().into(), id)).collect();
-        Some((known.tables.get(name.value.as_str())?.id, columns))
-    });
     let page = api.directus.as_ref().and_then(|raw| raw.page);
     let (page, max_page) = page.unwrap_or((Directus::PAGE, Directus::MAX_PAGE));
-    let mut directus = Directus::new(page, max_page, columns.collect());
+    let mut directus = Directus::new(page, max_page);
     directus.aggregates = api.directus.as_ref().is_some_and(|raw| raw.aggregates);
     directus
 }

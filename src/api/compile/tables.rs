@@ -40,7 +40,7 @@ pub(super) fn table(
         tenant_filter: tenant_filter.collect(),
         tenant_body: bodies::tenant_body(known, raw, reader),
         fields: fields.into_iter().collect::<Option<_>>()?,
-        related: Vec::new(),
+        related: std::sync::Arc::default(),
         absent_is_null: raw.absent_is_null,
         empty_is_null: is_pocketbase,
         container: is_pocketbase.then(|| Pocketbase::CONTAINER.into()),

@@ -2,10 +2,10 @@
 
 use super::raw::Node;
 use super::{aggregate, filter, value};
-use crate::api::{Directus, FieldId, Operator, Parent, Shape, Table, Tenancy};
+use crate::api::{Directus, FieldId, Operator, Parent, Reach, Shape, Table, Tenancy};
 use crate::dialect::figures::By;
 use crate::dialect::pairs::Pairs;
-use crate::dialect::{Comparison, Condition, Figures, Query};
+use crate::dialect::{Comparison, Condition, Expansion, Expansions, Figures, Query};
 use crate::model::{Name, TenantScope};
 
 /// `tenant`: for a list.
@@ -18,7 +18,7 @@ pub(super) fn query(directus: &Directus, table: &Table, query: &Query, tenant: O
         grouped(&mut out, directus, table, query, figures);
         return out.0;
     }
-    projection(&mut out, directus, table, query);
+    projection(&mut out, table, query);
     if tenant.is_some() {
         // Rows that are alike would change their pages between two requests.
         let key = (!query.sort.iter().any(|(field, _)| *field == table.key)).then_some((table.key, false));
@@ -75,36 +75,87 @@ fn pages(out: &mut Pairs, directus: &Directus, query: &Query) {
 
 /// Every column that is to move. A to-one relation comes under its own name beside its column, as rules read them; of a
 /// to-many one all records are asked for, or those that are hidden would take places.
-fn projection(out: &mut Pairs, directus: &Directus, table: &Table, query: &Query) {
-    let plain = |field: &FieldId| matches!(table.field(*field).shape, Shape::Plain(_));
-    let mut fields: Vec<String> = match &query.fields {
-        Some(fields) => fields.iter().copied().filter(plain).map(|field| name(table, field).to_owned()).collect(),
-        None => table.field_ids().filter(plain).map(|field| name(table, field).to_owned()).collect(),
-    };
-    let (mut aliases, mut deep) = (Vec::new(), Vec::new());
-    for relation in &query.expand {
-        let known = name(table, *relation);
-        let related = match table.field(*relation).shape {
-            Shape::One { table: related, by } => {
-                aliases.push((known.to_owned(), Node::Text(name(table, by).to_owned())));
-                related
-            }
-            Shape::Many { table: related } => {
-                let all = Node::Object(vec![("_limit".to_owned(), Node::Number("-1".to_owned()))]);
-                deep.push((known.to_owned(), all));
-                related
-            }
-            Shape::Plain(_) => continue,
-        };
-        fields.extend(directus.columns(related).iter().map(|(column, _)| format!("{known}.{column}")));
-    }
+fn projection(out: &mut Pairs, table: &Table, query: &Query) {
+    let mut fields = Vec::new();
+    columns(&mut fields, "", table.reach(), query.fields.as_deref(), &query.expand);
     out.pair("fields", &fields.join(","));
+    let aliases = aliases(table.reach(), query).unwrap_or_default();
     if !aliases.is_empty() {
-        out.pair("alias", &Node::Object(aliases).to_string());
+        let said = |(known, column): (&str, &str)| (known.to_owned(), Node::Text(column.to_owned()));
+        out.pair("alias", &Node::Object(aliases.into_iter().map(said).collect()).to_string());
     }
+    let deep = deep(table.reach(), &query.expand);
     if !deep.is_empty() {
         out.pair("deep", &Node::Object(deep).to_string());
     }
+}
+
+/// The columns of a record, and then those of its related ones. Recursion is bounded by the parser, and by the rules of tables.
+fn columns(out: &mut Vec<String>, before: &str, table: Reach<'_>, fields: Option<&[FieldId]>, expand: &Expansions) {
+    let mut column = |field: FieldId| {
+        let name = table.field(field).filter(|_| table.is_plain(field)).map(|field| &field.name);
+        out.extend(name.map(|name| format!("{before}{name}")));
+    };
+    match fields {
+        Some(fields) => fields.iter().copied().for_each(&mut column),
+        None => table.plain().for_each(&mut column),
+    }
+    for one in &expand.named {
+        if let Some((field, related)) = table.field(one.relation).zip(table.beyond(one.relation)) {
+            columns(out, &format!("{before}{}.", field.name), related, one.fields.as_deref(), &one.below);
+        }
+    }
+}
+
+/// The columns that stand behind the names of to-one relations. The server takes a name for its column wherever it stands, on
+/// whatever level. `None`: one would stand for two columns, or in the place of something else that is asked for.
+pub(super) fn aliases<'t>(table: Reach<'t>, query: &Query) -> Option<Vec<(&'t str, &'t str)>> {
+    let mut aliases = Vec::new();
+    collect(&mut aliases, table, &query.expand)?;
+    let is_free = |name: &str| !aliases.iter().any(|(alias, _)| *alias == name);
+    are_free(table, query.fields.as_deref(), &query.expand, &is_free).then_some(aliases)
+}
+
+fn collect<'t>(aliases: &mut Vec<(&'t str, &'t str)>, table: Reach<'t>, expand: &Expansions) -> Option<()> {
+    for one in &expand.named {
+        let name = &*table.field(one.relation)?.name;
+        if let Some(column) = table.column_of(one.relation) {
+            match aliases.iter().find(|(alias, _)| *alias == name) {
+                Some((_, known)) if *known != column => return None,
+                Some(_) => {}
+                None => aliases.push((name, column)),
+            }
+        }
+        if let Some(related) = table.beyond(one.relation) {
+            collect(aliases, related, &one.below)?;
+        }
+    }
+    Some(())
+}
+
+/// Whether none of these is the name of a column or of a to-many relation that is asked for.
+fn are_free(table: Reach<'_>, fields: Option<&[FieldId]>, expand: &Expansions, is_free: &dyn Fn(&str) -> bool) -> bool {
+    let is_own = |field: FieldId| table.field(field).is_none_or(|field| is_free(&field.name));
+    let mut columns = table.plain().filter(|field| fields.is_none_or(|fields| fields.contains(field)));
+    let mut many = expand.relations().filter(|relation| table.column_of(*relation).is_none());
+    let below = |one: &Expansion| {
+        let related = table.beyond(one.relation);
+        related.is_none_or(|related| are_free(related, one.fields.as_deref(), &one.below, is_free))
+    };
+    columns.all(is_own) && many.all(is_own) && expand.named.iter().all(below)
+}
+
+/// That all records of to-many relations are to come.
+fn deep(table: Reach<'_>, expand: &Expansions) -> Vec<(String, Node)> {
+    let level = |one: &Expansion| {
+        let mut inside = table.beyond(one.relation).map(|related| deep(related, &one.below)).unwrap_or_default();
+        if table.column_of(one.relation).is_none() {
+            inside.insert(0, ("_limit".to_owned(), Node::Number("-1".to_owned())));
+        }
+        let name = table.field(one.relation).map(|field| field.name.to_string())?;
+        (!inside.is_empty()).then_some((name, Node::Object(inside)))
+    };
+    expand.named.iter().filter_map(level).collect()
 }
 
 fn name(table: &Table, field: FieldId) -> &str {

@@ -1,6 +1,6 @@
 //! A query in OData's words: every name declared, every literal of its property's type, every alternative in parentheses.
 
-use super::apply;
+use super::{apply, expand};
 use crate::api::{FieldId, Lent, Odata, Operator, Shape, Table, Tenancy};
 use crate::dialect::pairs::Pairs;
 use crate::dialect::{Comparison, Condition, Query, value};
@@ -33,14 +33,11 @@ pub(super) fn query(table: &Table, query: &Query, of: Option<(&Odata, &TenantSco
             out.pair("$orderby", &query.sort.iter().map(by).collect::<Vec<_>>().join(","));
         }
     }
-    let names = |fields: &[FieldId]| fields.iter().map(|field| name(table, *field)).collect::<Vec<_>>().join(",");
     if let Some(fields) = &query.fields {
-        // What is expanded comes whether it is selected or not.
-        let plain = |field: &&FieldId| matches!(table.field(**field).shape, Shape::Plain(_));
-        out.pair("$select", &names(&fields.iter().filter(plain).copied().collect::<Vec<_>>()));
+        out.pair("$select", &expand::selected(table.reach(), fields));
     }
-    if !query.expand.is_empty() {
-        out.pair("$expand", &names(&query.expand));
+    if !query.expand.named.is_empty() {
+        out.pair("$expand", &expand::print(table.reach(), &query.expand));
     }
     if let Some((odata, _)) = of {
         out.pair("$top", &query.limit.unwrap_or(odata.default).min(odata.max).to_string());

@@ -42,20 +42,25 @@ impl Case<'_> {
         if !pairs.iter().all(|(name, _)| language.chooses(name)) {
             return Err(Reason::QueryNotAllowed);
         }
-        let chosen = match pairs {
+        let mut chosen = match pairs {
             [] => Query::default(),
             pairs => dialect::parse_record(language, declared, pairs)?,
         };
         let residual = self.residual(table, &Action::Read);
+        if let Some(residual) = &residual {
+            query::every(self, residual, &mut chosen)?;
+        }
         query::check(&chosen, declared, residual.as_deref(), false)?;
         let Some(residual) = residual else {
             return Ok(Representation { plan: None, chosen, sent: Query::default() });
         };
         let frame = Frame::Record(language.envelope().record.clone());
-        let plan = Some(Arc::new(self.plan(frame, residual, &chosen)?));
-        let mut sent = query::helpers(declared, self.policies.layout(table), language);
-        let more = chosen.expand.iter().filter(|field| !sent.expand.contains(field)).copied().collect::<Vec<_>>();
-        sent.expand.extend(more);
+        let plan = Some(Arc::new(self.plan(frame, Arc::clone(&residual), &chosen)?));
+        let expand = query::complete(self, &chosen, &residual, language)?.expand;
+        let sent = Query { expand, ..Query::default() };
+        if !language.spells(declared, &sent) {
+            return Err(Reason::QueryNotAllowed);
+        }
         Ok(Representation { plan, chosen, sent })
     }
 

@@ -106,7 +106,7 @@ fn catalog() -> Catalog {
             tenant_filter: Vec::new(),
             tenant_body: Vec::new(),
             fields: fields.collect(),
-            related: Vec::new(),
+            related: Arc::default(),
             absent_is_null: *name == "tickets",
             empty_is_null: false,
             container: None,
@@ -130,13 +130,13 @@ fn catalog() -> Catalog {
     let api = Api {
         name: "crm".into(),
         upstream: "crm".into(),
-        dialect: Dialect::Rest(Rest {
+        dialect: Dialect::Rest(Box::new(Rest {
             list: crate::api::Records::Array(Place::default()),
             record: Place::default(),
             total: None,
             keep: Vec::new(),
             parameters: Parameters::default(),
-        }),
+        })),
         routes: vec![close],
         tenant_headers: Vec::new(),
         idempotent: false,

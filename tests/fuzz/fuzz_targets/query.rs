@@ -2,8 +2,6 @@
 //! Directus, beside whatever else is asked.
 #![no_main]
 
-use std::collections::HashMap;
-
 use libfuzzer_sys::fuzz_target;
 use scrim::api::{Directus, Odata};
 use scrim::dialect::{Condition, Language, rest};
@@ -64,7 +62,7 @@ fn odata(text: &str) {
 /// A text as a filter, or as any parameters.
 fn directus(text: &str) {
     let world = &*WORLD;
-    let (mut server, table) = (Directus::new(50, 100, HashMap::new()), world.contacts());
+    let (mut server, table) = (Directus::new(50, 100), world.contacts());
     server.aggregates = true;
     for asked in [vec![("filter".to_owned(), text.to_owned())], pairs(text)] {
         let Ok(query) = server.parse(table, &asked) else { continue };

@@ -39,8 +39,8 @@ fn the_tenant_counts_as_asked_for_only_where_the_database_tells_texts_apart() {
 fn a_parents_tenant_is_asked_for_below_the_column_that_leads_to_it() {
     let with = |column: &str, push| {
         let mut table = table();
-        let related = table.related[usize::from(RELATION)].as_mut().expect("it is known");
-        let fields = Arc::get_mut(&mut related.fields).expect("nobody else has it");
+        let related = Arc::get_mut(&mut table.related).expect("nobody else has it");
+        let fields = Arc::get_mut(&mut related[1].fields).expect("nobody else has it");
         fields.iter_mut().for_each(|field| field.push = push);
         let lent = Lent { dimension: "organization_id".into(), column: column.into(), of: Type::String };
         let parent = Parent { relation: FieldId(RELATION), columns: vec![lent] };

@@ -155,7 +155,7 @@ impl Server {
             tenant_filter: vec![("organization_id".into(), "organization_id".into())],
             tenant_body: Vec::new(),
             fields,
-            related: Vec::new(),
+            related: Arc::default(),
             absent_is_null: table.absent_is_null,
             empty_is_null: false,
             container: None,
