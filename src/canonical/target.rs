@@ -1,7 +1,7 @@
 //! The request target, taken apart into decoded segments and query pairs (RFC 3986; WHATWG URL, form-urlencoded).
 //!
 //! Only origin-form. A path is decoded once, and refused if decoding it again, splitting it elsewhere, dropping an empty
-//! segment or a trailing dot would give another path. A query is read as a form: `+` is a space, `;` separates nothing.
+//! segment or a trailing dot would give another path. A query is read as a form: `+` is a space, `;` separates no pairs.
 
 use std::collections::HashSet;
 
@@ -50,7 +50,7 @@ fn segments(path: &str) -> Result<Vec<String>, Reason> {
 }
 
 fn pairs(query: &str) -> Result<Vec<(String, String)>, Reason> {
-    if query.contains([';', '\\']) {
+    if query.contains('\\') {
         return Err(Reason::AmbiguousQuery);
     }
     let mut pairs = Vec::new();
@@ -59,7 +59,7 @@ fn pairs(query: &str) -> Result<Vec<(String, String)>, Reason> {
         if pairs.len() == MAX_PAIRS {
             return Err(Reason::TargetTooLong);
         }
-        let (name, value) = raw.split_once('=').ok_or(Reason::AmbiguousQuery)?;
+        let (name, value) = raw.split_once('=').filter(|_| !separates(raw)).ok_or(Reason::AmbiguousQuery)?;
         let name = decode(name, true).ok_or(Reason::AmbiguousQuery)?;
         let value = decode(value, true).ok_or(Reason::AmbiguousQuery)?;
         // A name that still holds `%` means another one to whoever decodes twice.
@@ -77,6 +77,26 @@ fn pairs(query: &str) -> Result<Vec<(String, String)>, Reason> {
         pairs.push((name, value));
     }
     Ok(pairs)
+}
+
+/// Whether a pair holds a `;` that some take for the end of it. Of an `$expand` it may stand in parentheses, between options, as
+/// OData's clients send it (OData 4.01, part 2, section 5.1.3): who splits there has parts of which none is whole.
+fn separates(raw: &str) -> bool {
+    if !raw.contains(';') {
+        return false;
+    }
+    let Some(value) = raw.strip_prefix("$expand=") else { return true };
+    let mut depth = 0_usize;
+    for byte in value.bytes() {
+        match byte {
+            b'(' => depth += 1,
+            b')' if depth > 0 => depth -= 1,
+            b')' => return true,
+            b';' if depth == 0 => return true,
+            _ => {}
+        }
+    }
+    depth > 0
 }
 
 /// Percent-decodes once. `None`: a broken escape, invalid UTF-8 (overlong forms are) or a control character.

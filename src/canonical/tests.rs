@@ -147,6 +147,17 @@ fn a_target_with_two_readings_is_refused() {
         (b"/c?a[]=1&a%5B%5D=2", AmbiguousQuery),
         (b"/c?a+b=1&a%20b=2", AmbiguousQuery),
         (b"/c?a=1;b=2", AmbiguousQuery),
+        (b"/c?a=(1;b=2)", AmbiguousQuery),
+        (b"/c?$expand=a;b=2", AmbiguousQuery),
+        (b"/c?$expand=a($select=b);c=2", AmbiguousQuery),
+        (b"/c?$expand=a($select=b;c=2", AmbiguousQuery),
+        (b"/c?$expand=a);b=(2", AmbiguousQuery),
+        (b"/c?$expand=a(b;c))", AmbiguousQuery),
+        (b"/c?$expand=a(b;c)&d=1;e=2", AmbiguousQuery),
+        (b"/c?;$expand=a(b;c)", AmbiguousQuery),
+        (b"/c?%24expand=a(b;c)", AmbiguousQuery),
+        (b"/c?$expand=a%28b;c%29", AmbiguousQuery),
+        (b"/c?$filter=f(a;b)", AmbiguousQuery),
         (b"/c?a=1\\b", AmbiguousQuery),
         (b"/c?a", AmbiguousQuery),
         (b"/c?=1", AmbiguousQuery),
@@ -333,6 +344,11 @@ fn a_plain_request_passes_with_its_one_meaning() {
         ("/c?%24select=id", "/c", "%24select=id"),
         ("/c?amount[gt]=1&amount[lt]=5&amount=3", "/c", "amount%5Bgt%5D=1&amount%5Blt%5D=5&amount=3"),
         ("/c?a=1%3Bb", "/c", "a=1%3Bb"),
+        (
+            "/c?$expand=a($select=b;$expand=c(d;e)),f",
+            "/c",
+            "%24expand=a%28%24select%3Db%3B%24expand%3Dc%28d%3Be%29%29%2Cf",
+        ),
     ];
     for (text, path, query) in cases {
         let read = target(text.as_bytes()).unwrap_or_else(|reason| panic!("{text}: {reason:?}"));
