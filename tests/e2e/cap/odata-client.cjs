@@ -18,12 +18,14 @@ async function main() {
   const found = await contacts.query(client.newOptions().filter(filter).select(['id', 'region']).orderby('id', 'asc').top(100))
   const count = await contacts.count()
   const expanded = await contacts.query(client.newOptions().expand('account').orderby('id', 'asc').top(5))
+  const inside = 'account($select=name;$expand=contacts($select=id))'
+  const nested = await contacts.query(client.newOptions().expand(inside).orderby('id', 'asc').top(5))
   const one = await contacts.retrieve(pages[0].id)
   const made = await contacts.create({ name: 'By a client', email: 'c@c.example', region: 'EMEA', stage: 'lead', accountId: 1 })
   await contacts.update(made.id, { name: 'Renamed' })
   const changed = await contacts.retrieve(made.id)
   await contacts.delete(made.id)
-  console.log(JSON.stringify({ pages, found, count, expanded, one, made, changed }))
+  console.log(JSON.stringify({ pages, found, count, expanded, nested, one, made, changed }))
 }
 
 main().catch(error => { console.error(error); process.exit(1) })

@@ -90,7 +90,12 @@ READS = [
     Attack("a choice of a hidden relation", f"{CONTACTS}?fields=accountId.name", 400, "query_not_allowed", "auditor",
            same_as=f"{CONTACTS}?fields=nothing.name"),
     # U4, U6: other names, deeper paths, functions and versions.
-    *queries("fields=*,national_id", "fields=*.*", "fields=*.*.*", "fields=*.name", "fields=accountId.*.*", "fields=accountId.contacts.*",
+    *queries("fields=*,national_id", "fields=*.*.*.*.*.*", "fields=*.national_id", "fields=*.name", "fields=accountId.*.internal_note", "fields=*.*,national_id",
+             "fields=accountId.contacts.nothing", "fields=accountId.contacts.accountId.internal_note", "fields=accountId.contacts",
+             "fields=accountId.contacts.accountId.contacts.accountId.name", "fields=accountId.contacts.*,accountId.contacts.national_id",
+             "fields=accountId.name,accountId.name", "fields=accountId.deals.margin", "fields=accountId.contacts.account.name",
+             "fields=*.*,accountId.internal_note", "fields=accountId%252Ename", "deep[accountId][contacts][_limit]=1&fields=accountId.contacts.id",
+             "deep[accountId][_alias][x]=internal_note&fields=accountId.x", "alias[owner_id]=national_id&fields=accountId.owner_id",
              "fields=accountId.contacts.national_id", "fields=account.name", "fields=account", "fields=national_id,name", "fields[]=national_id",
              "fields[0]=name&fields[1]=national_id", "fields=name&fields[]=national_id", "fields=accountId.owner_id.password_hash",
              "fields=count(accountId)", "fields=year(birthday)", "fields=accountId:accounts.internal_note", "fields=user_created.email",
@@ -104,9 +109,9 @@ READS = [
              "aggregate[min]=national_id", "aggregate={\"max\":\"national_id\"}", "groupBy=national_id",
              "groupBy[]=national_id&aggregate[count]=*", "search=SECRET", "search=globex", "export=csv", "export=json",
              "version=main", "versionRaw=true", "access_token=x", "backlink=false", "concurrentIndexCreation=1"),
-    *queries("fields=contacts", "fields=contacts.national_id", "fields=contacts.accountId.internal_note", "fields=*,contacts.*.*",
+    *queries("fields=contacts", "fields=contacts.national_id", "fields=contacts.accountId.internal_note", "fields=*,contacts.*.national_id",
              "deep[contacts][_sort]=national_id", "sort=contacts.national_id", "sort=count(contacts)", target="/items/accounts"),
-    *queries("fields=dealId.margin", "fields=dealId.accountId.name", target="/items/activities"),
+    *queries("fields=dealId.margin", "fields=dealId.accountId.internal_note", "fields=dealId.activities.nothing", "fields=dealId.*.margin", target="/items/activities"),
     *queries("aggregate[sum]=amount", "aggregate[max]=amount", "groupBy=amount", "groupBy=owner_id", "groupBy=margin", "search=Deal",
              "aggregate[count]=*&filter[amount][_gt]=100", target="/items/deals", who="auditor"),
     *queries("search[]=Deal", "search[x]=Deal", "search=$CURRENT_USER", "aggregate[max]=margin", "groupBy=margin&aggregate[count]=*",
@@ -115,7 +120,7 @@ READS = [
     *queries("nonsense=1", "Filter={}", "_filter={}", "filters={}", "Limit=5", "q=SECRET", "skip=1", "top=1", "$filter=id eq 1"),
     *queries("limit=1&limit=2", "sort=name&sort=id", "fields=name&Fields=id", "sort=name;filter={}", "filter", "%=1", code="ambiguous_query"),
     # One record takes no filter.
-    *queries("filter={}x", "filter[id][_gt]=0", "sort=name", "page=1", "limit=1", "meta=*", "fields=national_id", "fields=*.*", "version=x",
+    *queries("filter={}x", "filter[id][_gt]=0", "sort=name", "page=1", "limit=1", "meta=*", "fields=national_id", "fields=*.x", "version=x",
              target=f"{CONTACTS}/1"),
     # U10: side doors.
     *absent("/graphql", "/graphql/system", "/utils/export/contacts", "/utils/random/string", "/utils/hash/generate", "/revisions",
@@ -171,7 +176,7 @@ WRITES = [
         Attack(f"{query} on a write of {target}", f"{target}?{query}", 400, "query_not_allowed", method=method, body=body,
                same_as=f"{target}?fields=unknown")
         for method, target, body in [("PATCH", f"{CONTACTS}/1", {"name": "x"}), ("POST", CONTACTS, NEW), ("PATCH", f"{CONTACTS}/99999", {"name": "x"})]
-        for query in ["fields=national_id", "fields=*,national_id", "fields=nothing", "fields=accountId.internal_note", "fields=accountId.*.*",
+        for query in ["fields=national_id", "fields=*,national_id", "fields=nothing", "fields=accountId.internal_note", "fields=accountId.contacts.national_id",
                       "fields[]=national_id", "sort=name", "meta=*", "alias[x]=national_id&fields=x", "deep[accountId][_limit]=1&fields=accountId.*"]
     ],
     Attack("a choice on a deletion", f"{CONTACTS}/1?fields=id", 400, "query_not_allowed", "marta", "DELETE"),

@@ -38,6 +38,11 @@ const whole = await client.request(readItem('contacts', expanded.find((one) => o
 assert.ok(whole.accountId.name && whole.name && !('internal_note' in whole.accountId) && !('account' in whole));
 const accounts = await list({ fields: ['id', { contacts: ['id', 'name'] }] }, 'accounts');
 assert.ok(accounts.some((one) => one.contacts.length > 1));
+const nested = await list({ fields: ['id', { dealId: ['title', { accountId: ['name', { contacts: ['id'] }] }] }], limit: 200 }, 'activities');
+assert.ok(nested.every((one) => one.dealId.title && !('margin' in one.dealId) && !('body' in one)));
+assert.ok(nested.some((one) => one.dealId.accountId?.contacts.length > 1) && nested.some((one) => one.dealId.accountId === null));
+const every = await list({ fields: ['*.*.*'], limit: 200 });
+assert.ok(every.some((one) => one.accountId?.contacts.length > 1) && every.every((one) => !('national_id' in one)));
 const one = await client.request(readItem('contacts', all[0].id, { fields: ['id', 'name'] }));
 assert.deepEqual(one, { id: all[0].id, name: all[0].name });
 

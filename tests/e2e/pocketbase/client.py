@@ -141,6 +141,31 @@ def expansions_follow_the_other_tables_policy(run):
 
 
 @case("serving")
+def expansions_within_expansions_follow_each_tables_policy(run):
+    accounts, deals = keyed(run.rows.views("accounts", "ana")), keyed(run.rows.views("deals", "ana"))
+
+    def inside(view, choose=lambda table, row: row):
+        deal = deals[view["dealId"]]
+        account = accounts.get(deal["accountId"])
+        inner = {"expand": {"accountId": choose("accounts", account)}} if account else {}
+        return {"expand": {"dealId": choose("deals", deal) | inner}}
+
+    found, _ = run.pages("ana", "activities", "&expand=dealId.accountId")
+    views = run.rows.views("activities", "ana")
+    same(found, [view | inside(view) for view in views])
+    expect({"expand" in row["expand"]["dealId"] for row in found} == {True, False}, "the case shows both")
+    # Some fields of each, in any spelling of the path.
+    choose = lambda table, row: {name: row[name] for name in {"accounts": ["name"], "deals": ["id", "title"]}[table]}
+    fields = "fields=id,expand.dealId.title,expand.dealId.id,expand.dealId.expand.accountId.name"
+    for expand in ["dealId.accountId", "dealId,dealId.accountId"]:
+        found, _ = run.pages("ana", "activities", f"&expand={expand}&{fields}", size=200)
+        same(found, [{"id": view["id"]} | inside(view, choose) for view in views])
+    # All of one level, and some of the next one.
+    found = run.get("ana", f"{path('activities', views[0]['id'])}?expand=dealId.accountId&fields=*,expand.dealId.*,expand.dealId.expand.accountId.name")
+    expect(found == views[0] | inside(views[0], lambda table, row: row if table == "deals" else {"name": row["name"]}), found)
+
+
+@case("serving")
 def a_filter_with_characters_of_the_upstreams_syntax_is_a_value(run):
     for text in ["EMEA' || '1'='1", "EMEA') || (id!='", 'EMEA" || id!="', "EMEA' //", "@request.auth.id", "{:x}", "[[id]]", "%"]:
         written = queries.literal(text, random.Random(1))

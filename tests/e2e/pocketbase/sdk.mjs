@@ -30,6 +30,9 @@ assert.equal((await contacts.getFirstListItem(client.filter('id={:id}', { id: al
 
 const expanded = await contacts.getFullList({ expand: 'accountId' });
 assert.ok(expanded.some((one) => one.expand?.accountId?.name));
+const nested = await client.collection('activities').getFullList({ expand: 'dealId.accountId', fields: 'id,expand.dealId.title,expand.dealId.expand.accountId.name' });
+assert.ok(nested.length > 5 && nested.every((one) => one.expand.dealId.title && !one.body && !one.expand.dealId.margin));
+assert.ok(nested.some((one) => one.expand.dealId.expand?.accountId.name) && nested.some((one) => !one.expand.dealId.expand));
 const one = await contacts.getOne(all[0].id, { fields: 'id,name' });
 assert.deepEqual(Object.keys(one).filter((name) => !name.startsWith('collection')).sort(), ['id', 'name']);
 
