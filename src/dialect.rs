@@ -27,6 +27,7 @@ pub use kind::kind;
 
 use crate::api::{Api, Dialect, Field, FieldId, Operator, Place, Records, Table};
 use crate::model::filter::Sieve;
+use crate::model::value::Type;
 use crate::model::{Reason, TenantScope};
 
 /// One upstream's way to ask and to answer.
@@ -76,9 +77,14 @@ pub trait Language {
     /// upstream would have to tell besides is none where it may not do so.
     fn chooses(&self, parameter: &str) -> bool;
 
-    /// Whether fields are always asked for one by one, so that nothing moves that nobody will see.
-    fn selects(&self) -> bool {
-        false
+    /// What is always asked for by name, so that nothing moves that nobody will see.
+    fn selects(&self) -> Selects {
+        Selects::Nothing
+    }
+
+    /// Whether values of a type come as they are stored where fields are asked for by name.
+    fn keeps(&self, _of: &Type) -> bool {
+        true
     }
 
     /// How an answer says where the next page is, to clients that leave the size of pages to the server.
@@ -111,6 +117,17 @@ pub trait Language {
     fn lead(&self, _query: &Query) -> Vec<(&'static str, i64)> {
         Vec::new()
     }
+}
+
+/// What a dialect asks for by name where a client names no fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selects {
+    /// Records come with all that they have.
+    Nothing,
+    /// Of the records of lists and reads, their own fields; what they lead to comes whole.
+    Read,
+    /// The same of related records, of what is looked at before a write, and of what a write answers.
+    Everywhere,
 }
 
 /// Of which records a write is.

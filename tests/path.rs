@@ -42,6 +42,7 @@ mod parents;
 mod pocketbase;
 mod postgrest;
 mod process;
+mod projection;
 mod proxies;
 mod pushdown;
 mod reload;

@@ -23,8 +23,8 @@ use crate::dialect::expand::MAX_LEVELS;
 use crate::dialect::figures::{Columns, Figures};
 use crate::dialect::pairs::number;
 use crate::dialect::{
-    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption, Scope, search,
-    value as spelling,
+    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption, Scope, Selects,
+    search, value as spelling,
 };
 use crate::model::filter::Sieve;
 use crate::model::value::Type;
@@ -97,8 +97,8 @@ impl Language for Directus {
         Some(Resumption { parameter: Parameters::CURSOR, in_place_of: [Some("offset"), Some("page")], in_head: true })
     }
 
-    fn selects(&self) -> bool {
-        true
+    fn selects(&self) -> Selects {
+        Selects::Read
     }
 
     fn scope(&self, table: &Table, filter: &Condition, tenant: &TenantScope) -> Option<Scope> {

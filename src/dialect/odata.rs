@@ -22,7 +22,7 @@ use crate::dialect::figures::{Columns, Figures};
 use crate::dialect::pairs::number;
 use crate::dialect::{
     Added, Batches, Comparison, Condition, Continuation, Envelope, Language, PageSize, PagedBy, Paging, Query,
-    Resumption, search, value,
+    Resumption, Selects, search, value,
 };
 use crate::model::filter::Sieve;
 use crate::model::value::Type;
@@ -83,8 +83,8 @@ impl Language for Odata {
         parameter == "$select"
     }
 
-    fn selects(&self) -> bool {
-        true
+    fn selects(&self) -> Selects {
+        Selects::Read
     }
 
     fn batches(&self) -> Option<Batches> {

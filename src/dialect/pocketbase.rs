@@ -16,9 +16,10 @@ use crate::api::{FieldId, Lent, Operator, Parameters, Parent, Pocketbase, Shape,
 use crate::dialect::expand::MAX_LEVELS;
 use crate::dialect::pairs::{self, Pairs};
 use crate::dialect::{
-    Added, Batches, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption,
+    Added, Batches, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption, Selects,
 };
 use crate::model::filter::Sieve;
+use crate::model::value::Type;
 use crate::model::{Name, Reason, TenantScope};
 use grammar::{Expression, Literal, Sign};
 
@@ -26,6 +27,8 @@ use grammar::{Expression, Literal, Sign};
 const MAX_PAGE: u64 = 1_000_000_000;
 /// The server takes eight, one of which the gateway adds.
 const MAX_SORT: usize = 7;
+/// Bytes of a query that names fields: with its path, what servers in between take in one line. A longer one names none.
+const MAX_SELECTING: usize = 7_000;
 
 impl Language for Pocketbase {
     fn parse(&self, table: &Table, pairs: &[(String, String)]) -> Result<Query, Reason> {
@@ -61,7 +64,11 @@ impl Language for Pocketbase {
             }
         }
         if let Some(names) = expand::chosen(table.reach(), query.fields.as_deref(), &query.expand) {
+            let before = out.0.len();
             out.pair("fields", &names.join(","));
+            if out.0.len() > MAX_SELECTING {
+                out.0.truncate(before);
+            }
         }
         let expanded = expand::paths(table.reach(), &query.expand);
         if !expanded.is_empty() {
@@ -88,6 +95,19 @@ impl Language for Pocketbase {
 
     fn chooses(&self, parameter: &str) -> bool {
         matches!(parameter, "fields" | "expand")
+    }
+
+    fn selects(&self) -> Selects {
+        Selects::Everywhere
+    }
+
+    /// The server makes 64-bit floats of the numbers inside a column of JSON that it is asked for by name.
+    fn keeps(&self, of: &Type) -> bool {
+        match of {
+            Type::Json => false,
+            Type::List(of) | Type::Map(of) => !matches!(**of, Type::Int | Type::Decimal) && self.keeps(of),
+            _ => true,
+        }
     }
 
     /// Its own clients count; whoever reads `Link` gets on behind a page that is cut.

@@ -18,8 +18,8 @@ use crate::api::{
 };
 use crate::dialect::pairs::{Pairs, number};
 use crate::dialect::{
-    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption, Scope, search,
-    value,
+    Added, Comparison, Condition, Envelope, Language, PageSize, PagedBy, Paging, Query, Resumption, Scope, Selects,
+    search, value,
 };
 use crate::model::filter::Sieve;
 use crate::model::{Name, Reason, TenantScope};
@@ -43,8 +43,8 @@ impl Language for Rest {
         self.parameters.style == Style::Declared || postgrest::takes(table, filter)
     }
 
-    fn selects(&self) -> bool {
-        self.parameters.style == Style::Postgrest
+    fn selects(&self) -> Selects {
+        if self.parameters.style == Style::Postgrest { Selects::Read } else { Selects::Nothing }
     }
 
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {

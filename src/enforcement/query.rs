@@ -6,8 +6,10 @@
 
 mod expand;
 pub(super) mod guard;
+mod projection;
 
-pub(super) use expand::{complete, every, helpers, lens, related};
+pub(super) use expand::{complete, every, lens, related};
+pub(super) use projection::{before_write, read_by_rules};
 
 use super::{Case, pushdown};
 use crate::api::{FieldId, InexactPaging, Parent, Shape, Table, Tenancy};

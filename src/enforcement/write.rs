@@ -90,7 +90,7 @@ impl Case<'_> {
         let language = dialect::of(api);
         let (route, variables) = self.route(table, &Action::Read, key)?;
         super::check_key(table, route, &variables)?;
-        let sent = query::helpers(table, self.policies.layout(table.id), language);
+        let sent = query::before_write(self, table, language);
         let printed = language.print(table, &sent, self.tenant, false);
         let outgoing = self.outgoing(api, route, &variables, &printed).ok_or(Reason::RecordHidden)?;
         Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: Probe })

@@ -117,9 +117,10 @@ fn spoken() -> [Spoken; 4] {
             rest: "pocketbase: { page: { default: 5, max: 50 } }\nbatch: { most: 4 }\n",
             chosen: "fields=name,expand.accountId&expand=accountId",
             told: json!({ "name": "Ann", "expand": { "accountId": named } }),
-            asked: "?expand=accountId",
+            asked: "?fields=name,organization_id,app_id,id,accountId,expand.accountId.id,expand.accountId.organization_id,\
+                    expand.accountId.app_id,expand.accountId.region&expand=accountId",
             name: "fields=name",
-            plain: "",
+            plain: "?fields=name,organization_id,app_id,id",
             hidden: ["fields=ssn", "fields=name,nothing", "expand=nothing"],
             other: ["perPage=1", "sort=", "filter=name%3D'Ann'", "filter=", "skipTotal=0"],
         },

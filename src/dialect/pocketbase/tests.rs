@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::grammar;
 use crate::api::*;
 use crate::dialect::described::contacts;
-use crate::dialect::{Added, Language, Query, parse_record};
+use crate::dialect::{Added, Expansion, Expansions, Language, Query, parse_record};
 use crate::model::filter::{Filter, Part, Sieve, Sign, Test};
 use crate::model::value::Type;
 use crate::model::{Name, Reason, TenantScope, Value};
@@ -195,6 +195,70 @@ fn one_record_takes_fields_and_expansions_alone() {
     assert_eq!(server().print(&table(), &of(&[]).expect("a query"), &tenant("acme"), false), "");
     for pairs in [("filter", "name='a'"), ("sort", "name"), ("page", "1"), ("perPage", "5"), ("skipTotal", "1")] {
         assert!(of(&[pairs]).is_err(), "{pairs:?}");
+    }
+}
+
+#[test]
+fn fields_are_named_as_long_as_the_query_is_no_longer_than_servers_take() {
+    let own = |name: String| (name, Shape::Plain(Type::String), false);
+    let wide = |count: usize| {
+        let relation = ("parent".to_owned(), Shape::One { table: TableId(1), by: FieldId(2) }, false);
+        let columns = (0..count).map(|number| own(format!("column_{number:03}")));
+        let first = ["id", "organization_id", "account"].map(|name| own(name.to_owned()));
+        let mut table = contacts(first.into_iter().chain(columns).chain([relation]));
+        let related = contacts(["id", "organization_id", "region"].map(|name| own(name.to_owned())));
+        let known = [&table, &related].map(|table| Related { key: FieldId(0), fields: Arc::clone(&table.fields) });
+        table.related = known.into();
+        table
+    };
+    let parent = |table: &Table| FieldId(table.fields.len() as u16 - 1);
+    let query = |table: &Table, related: &[u16]| Query {
+        fields: Some(table.field_ids().filter(|id| matches!(table.field(*id).shape, Shape::Plain(_))).collect()),
+        expand: Expansions {
+            named: vec![Expansion {
+                fields: Some(related.iter().copied().map(FieldId).collect()),
+                ..Expansion::of(parent(table))
+            }],
+            every: 0,
+        },
+        ..Query::default()
+    };
+    let print = |table: &Table, query: &Query, list| server().print(table, query, &tenant("acme"), list);
+    let small = wide(1);
+    let all = query(&small, &[0, 2]);
+    let expected =
+        "fields=id,organization_id,account,column_000,expand.account.id,expand.account.region&expand=account";
+    assert_eq!(decoded(&print(&small, &all, false)), expected);
+    // Whatever is not named is no less asked for.
+    let whole = |table: &Table| Query { expand: Expansions::from_iter([parent(table)]), ..Query::default() };
+    assert_eq!(decoded(&print(&small, &whole(&small), false)), "expand=account");
+    assert!(print(&wide(400), &query(&wide(400), &[]), false).contains("fields="));
+    for list in [false, true] {
+        let table = wide(600);
+        let all = query(&table, &[0]);
+        assert_eq!(print(&table, &all, list), print(&table, &whole(&table), list), "nothing else changes");
+    }
+}
+
+#[test]
+fn numbers_inside_of_json_are_not_asked_for_by_name() {
+    let list = |of| Type::List(Box::new(of));
+    let map = |of| Type::Map(Box::new(of));
+    for (of, kept) in [
+        (Type::Int, true),
+        (Type::Decimal, true),
+        (Type::String, true),
+        (Type::Timestamp, true),
+        (list(Type::String), true),
+        (map(list(Type::Bool)), true),
+        (list(Type::Double), true),
+        (Type::Json, false),
+        (list(Type::Int), false),
+        (map(Type::Decimal), false),
+        (list(map(Type::Json)), false),
+        (list(list(Type::Int)), false),
+    ] {
+        assert_eq!(server().keeps(&of), kept, "{of}");
     }
 }
 

@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
+use super::projection;
 use crate::api::{FieldId, Parent, Reach, Shape, Table, TableId, Tenancy};
 use crate::dialect::expand::MAX_EXPANSIONS;
-use crate::dialect::{Expansion, Expansions, Language, Query};
+use crate::dialect::{Expansion, Expansions, Language, Query, Selects};
 use crate::enforcement::Case;
 use crate::model::{Action, Reason};
 use crate::policy::slots::NodeId;
@@ -85,26 +86,28 @@ pub(in crate::enforcement) fn complete(
     residual: &Residual,
     language: &dyn Language,
 ) -> Result<Query, Reason> {
-    let completing = Completing { case, language };
     let level = Level { residual, fields: query.fields.as_deref(), expand: &query.expand };
     let table = case.catalog.table(residual.table());
     let levels = language.expands();
-    // What is read further on is left out where it has no words beside the rest: what can't be judged is not shown.
-    [levels, 1]
-        .into_iter()
-        .find_map(|helped| {
+    let sent = |selects| {
+        let completing = Completing { case, selects };
+        // What is read further on is left out where it has no words beside the rest: what can't be judged is not shown.
+        let mut sent = [levels, 1].into_iter().map(|helped| {
             let (fields, expand) = completing.asked(&level, levels, helped);
-            let sent = Query { fields, expand, ..query.clone() };
-            language.spells(table, &sent).then_some(sent)
-        })
-        .ok_or(Reason::QueryNotAllowed)
+            Query { fields, expand, ..query.clone() }
+        });
+        sent.find(|sent| language.spells(table, sent)).ok_or(Reason::QueryNotAllowed)
+    };
+    let by_name = sent(language.selects() != Selects::Nothing)?;
+    let is_fit = query.fields.is_some() || projection::keeps(case.catalog, table.id, language, &by_name);
+    if is_fit { Ok(by_name) } else { sent(false) }
 }
 
-/// A query for whatever the rules of a table read in related records.
-pub(in crate::enforcement) fn helpers(table: &Table, layout: &Layout, language: &dyn Language) -> Query {
+/// A query for whatever the rules of a table read in related records. `selects`: of these, by name.
+pub(super) fn helpers(table: &Table, layout: &Layout, language: &dyn Language, selects: bool) -> Query {
     let of = |levels| {
         let mut expand = read(table, layout, levels);
-        if !language.selects() {
+        if !selects {
             widen(&mut expand, &Expansions::default());
         }
         Query { expand, ..Query::default() }
@@ -161,7 +164,8 @@ fn widen(helpers: &mut Expansions, chosen: &Expansions) {
 
 struct Completing<'a> {
     case: &'a Case<'a>,
-    language: &'a dyn Language,
+    /// Whether fields are asked for by name where the client names none.
+    selects: bool,
 }
 
 /// What a client asks for of the records of one place.
@@ -187,14 +191,13 @@ impl Completing<'_> {
             sent.named.push(Expansion { relation: one.relation, fields, below });
         }
         let mut helpers = read(table, residual.layout(), helped.min(levels));
-        if !self.language.selects() {
+        if !self.selects {
             widen(&mut helpers, &sent);
         }
         sent.merge(helpers);
-        let may_show = |field: &FieldId| residual.may_show(*field);
         let fields = match fields {
             Some(fields) => Some(fields.to_vec()),
-            None if self.language.selects() => Some(table.reach().plain().filter(may_show).collect()),
+            None if self.selects => Some(projection::shown(table, residual).collect()),
             None => None,
         };
         let fields = fields.map(|mut fields| {

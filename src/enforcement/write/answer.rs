@@ -1,14 +1,14 @@
 //! What a client asks to see of a record that it writes: fields and expansions, as in a read of that record.
 //!
 //! It is judged before anything is looked at, and decides nothing of what is written. The upstream is asked for what the rules
-//! read, and for related records that the client wants besides; of the rest it is told nothing, for what wasn't chosen is left
-//! out of its answer.
+//! read, and for related records that the client wants besides; of the rest most are told nothing, for what wasn't chosen is
+//! left out of their answer. One that can be asked for fields by name everywhere is asked for those that are left in it.
 
 use std::sync::Arc;
 
 use super::super::{Case, query};
 use crate::api::{Records, TableId};
-use crate::dialect::{self, Query};
+use crate::dialect::{self, Query, Selects};
 use crate::model::{Action, Reason};
 use crate::redact::{Frame, Plan};
 
@@ -51,13 +51,19 @@ impl Case<'_> {
             query::every(self, residual, &mut chosen)?;
         }
         query::check(&chosen, declared, residual.as_deref(), false)?;
+        let everywhere = language.selects() == Selects::Everywhere;
         let Some(residual) = residual else {
-            return Ok(Representation { plan: None, chosen, sent: Query::default() });
+            // Nobody will read it.
+            let fields = everywhere.then(|| vec![declared.key]);
+            return Ok(Representation { plan: None, chosen, sent: Query { fields, ..Query::default() } });
         };
         let frame = Frame::Record(language.envelope().record.clone());
         let plan = Some(Arc::new(self.plan(frame, Arc::clone(&residual), &chosen)?));
-        let expand = query::complete(self, &chosen, &residual, language)?.expand;
-        let sent = Query { expand, ..Query::default() };
+        let sent = query::complete(self, &chosen, &residual, language)?;
+        if everywhere {
+            return Ok(Representation { plan, chosen, sent });
+        }
+        let sent = Query { expand: sent.expand, ..Query::default() };
         if !language.spells(declared, &sent) {
             return Err(Reason::QueryNotAllowed);
         }

@@ -29,7 +29,7 @@ impl Case<'_> {
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
         let route = list_route(api, table).ok_or(Reason::UpstreamCannotGuard)?;
-        let mut query = query::helpers(table, self.policies.layout(table.id), language);
+        let mut query = query::read_by_rules(self, table, language);
         query.filter =
             Condition::Is(Comparison { through: None, field: by, operator: Operator::Equal, value: key.to_owned() });
         query.limit = language.paging().limit.map(|limit| limit.max);

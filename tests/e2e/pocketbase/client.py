@@ -122,6 +122,21 @@ def what_a_policy_lets_through_is_what_the_server_is_asked_for(run):
 
 
 @case("serving")
+def of_the_same_records_less_moves(run):
+    """No row is left out here: what doesn't move is fields that the caller may not see."""
+    claims, known = PEOPLE["support"], {}
+    scope = quote(f"organization_id='{claims['org_id']}' && app_id='{claims['app_id']}'", safe="")
+    for who, table, query in [("support", "contacts", ""), ("marta", "contacts", ""), ("ana", "deals", ""), ("ana", "contacts", "?expand=accountId")]:
+        one = path(table, known.setdefault((who, table), run.rows.views(table, who)[0]["id"])) + query
+        less = run.less_moves(who, one, one, {"Authorization": run.server.token})
+        print(f"{who} reads one of the {table}{query}: {less:.0%} of the bytes", flush=True)
+    listed = f"{path('contacts')}?perPage=200"
+    expect(len(run.get("support", listed)["items"]) == len(run.rows.of("contacts", "support")), "rows are left out")
+    less = run.less_moves("support", listed, f"{listed}&skipTotal=1&filter={scope}", {"Authorization": run.server.token})
+    print(f"support lists all contacts of the tenant: {less:.0%} of the bytes", flush=True)
+
+
+@case("serving")
 def expansions_follow_the_other_tables_policy(run):
     accounts = keyed(run.rows.views("accounts", "ana"))
     found, _ = run.pages("ana", "contacts", "&expand=accountId")
@@ -262,11 +277,13 @@ def validators_and_ranges_are_no_oracle(run):
     """A tag tells its reader's own view of a record: it stays as it is whatever happens to what they don't see."""
     target, key = path("contacts", "con000000000001"), "con000000000001"
     whole = run.ask("ana", "GET", target)
+    # The server puts the members into another order each time.
+    view = lambda answer: (*plain(answer)[:2], answer.json())
     others = run.ask("support", "GET", target).headers["etag"]
     for headers in [{"If-None-Match": '"1"'}, {"If-None-Match": others}, {"If-None-Match": f'W/"1", {others}'},
                     {"If-Modified-Since": "Wed, 21 Oct 2099 07:28:00 GMT"}, {"Range": "bytes=0-9"}, {"Range": "bytes=-1", "If-Range": others}]:
         answer = run.ask("ana", "GET", target, headers=headers)
-        expect(plain(answer) == plain(whole), headers, answer.status_code, answer.headers)
+        expect(view(answer) == view(whole), headers, answer.status_code, answer.headers)
     tag = {"If-None-Match": whole.headers["etag"]}
     stored = run.server.record("contacts", key)
     for guess in ["SECRET-ID-000", "SECRET-ID-019", "SECRET-", ""]:
