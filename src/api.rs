@@ -85,7 +85,7 @@ impl Catalog {
         self.apis.iter().flat_map(|api| &api.routes).any(|route| route.kind.is_websocket())
     }
 
-    pub fn apis(&self) -> impl Iterator<Item = (ApiId, &Api)> {
+    pub fn apis(&self) -> impl Iterator<Item = (ApiId, &Api)> + Clone {
         self.apis.iter().enumerate().map(|(index, api)| (ApiId(index as u16), api))
     }
 

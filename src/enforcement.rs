@@ -5,6 +5,7 @@
 
 mod blame;
 pub mod figures;
+mod property;
 pub(crate) mod pushdown;
 mod query;
 mod walk;
@@ -319,10 +320,22 @@ impl<'a> Case<'a> {
         pairs: &[(String, String)],
     ) -> Result<Permit<Fetch>, Reason> {
         let table = self.catalog.table(residual.table());
+        let mut query = dialect::parse_record(dialect::of(self.catalog.api(table.api)), table, pairs)?;
+        query::every(self, &residual, &mut query)?;
+        self.read_as(route, variables, residual, query)
+    }
+
+    /// One record, as far as a query asks for it.
+    fn read_as(
+        &self,
+        route: &Route,
+        variables: &[(Name, String)],
+        residual: Arc<Residual>,
+        query: Query,
+    ) -> Result<Permit<Fetch>, Reason> {
+        let table = self.catalog.table(residual.table());
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
-        let mut query = dialect::parse_record(language, table, pairs)?;
-        query::every(self, &residual, &mut query)?;
         query::check(&query, table, Some(&residual), false)?;
         let frame = Frame::Record(language.envelope().record.clone());
         let plan = Arc::new(self.plan(frame, Arc::clone(&residual), &query)?);

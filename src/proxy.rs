@@ -20,6 +20,7 @@ mod flow;
 mod form;
 mod live;
 mod negotiation;
+mod property;
 mod records;
 mod reply;
 mod scoped;
@@ -327,8 +328,13 @@ impl Proxy {
         };
         let headers = &session.req_header().headers;
         let counts = matches!(route.kind, RouteKind::Count { .. });
-        // What counts has one form, whatever is accepted (OData 4.01, part 1, section 11.2.10).
-        let format = if counts { Ok(Format::Json) } else { negotiation::format(headers, *action == Action::List) };
+        let property = target.property.as_ref();
+        let format = match property {
+            // What counts has one form, whatever is accepted (OData 4.01, part 1, section 11.2.10).
+            _ if counts => Ok(Format::Json),
+            Some(property) if property.raw => negotiation::text(headers).map(|()| Format::Json),
+            _ => negotiation::format(headers, *action == Action::List),
+        };
         let compression = negotiation::compression(headers, &config.compression);
         let action = if format == Ok(Format::Csv) { &Action::Export } else { action };
         exchange.about(&api.name, &snapshot.catalog.table(*table).name, action, key.as_deref());
@@ -370,7 +376,10 @@ impl Proxy {
             match (action, key) {
                 (Action::List, _) if counts => step.count(exchange).await,
                 (Action::List | Action::Export, _) => step.list(action, exchange).await,
-                (Action::Read, Some(key)) => step.read(key, exchange).await,
+                (Action::Read, Some(key)) => match property {
+                    Some(property) => step.property(key, property, exchange).await,
+                    None => step.read(key, exchange).await,
+                },
                 (Action::Read, None) => Err(Reason::RouteUnknown),
                 (action, key) => {
                     let written = step.write(action, key.as_deref(), &body, exchange).await;

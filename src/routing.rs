@@ -19,6 +19,16 @@ pub struct Target {
     /// Values of the path's variables.
     pub variables: Vec<(Name, String)>,
     pub kind: Kind,
+    /// What of the record is meant, if not all.
+    pub property: Option<Property>,
+}
+
+/// A property of a record, as a path names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Property {
+    pub name: String,
+    /// Its value alone.
+    pub raw: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -41,17 +51,33 @@ pub fn resolve(catalog: &Catalog, request: &Canonical, tenant: &TenantScope) -> 
 }
 
 fn only<'a>(
-    routes: impl Iterator<Item = (ApiId, usize, &'a Route)>,
+    routes: impl Iterator<Item = (ApiId, usize, &'a Route)> + Clone,
     request: &Canonical,
     tenant: &TenantScope,
 ) -> Option<Target> {
-    let mut matching = routes
-        .filter(|(_, _, route)| route.method == *request.judged_as())
-        .filter_map(|(api, at, route)| Some((api, at, route, route.path.matches(&request.segments, tenant)?)));
-    let (api, at, route, variables) = matching.next()?;
-    if matching.next().is_some() {
-        return None;
-    }
+    let matching = |implied: bool| {
+        let routes = routes.clone().filter(move |(_, _, route)| {
+            route.method == *request.judged_as() && matches!(route.kind, RouteKind::Property { .. }) == implied
+        });
+        routes.filter_map(|(api, at, route)| Some((api, at, route, route.path.matches(&request.segments, tenant)?)))
+    };
+    let mut declared = matching(false);
+    let (api, at, route, mut variables) = match declared.next() {
+        Some(_) if declared.next().is_some() => return None,
+        Some(found) => found,
+        // What is declared for a path is never a property.
+        None => {
+            let mut implied = matching(true);
+            implied.next().filter(|_| implied.next().is_none())?
+        }
+    };
+    let property = match route.kind {
+        RouteKind::Property { raw, .. } => {
+            let (_, name) = variables.pop().filter(|(_, name)| is_name(name))?;
+            Some(Property { name, raw })
+        }
+        _ => None,
+    };
     let kind = match &route.kind {
         RouteKind::Opaque { .. } => Kind::Opaque,
         RouteKind::Batch { .. } => Kind::Batch,
@@ -59,15 +85,28 @@ fn only<'a>(
         // It is a list of which nothing but its length is told.
         RouteKind::Count { table } => Kind::Table { table: *table, action: Action::List, key: None },
         RouteKind::Table { table, action } => {
-            let key = match variables.as_slice() {
-                [] => None,
-                [(_, key)] if !key.is_empty() && key.chars().count() <= MAX_KEY => Some(key.clone()),
-                _ => return None,
-            };
-            Kind::Table { table: *table, action: action.clone(), key }
+            Kind::Table { table: *table, action: action.clone(), key: key(&variables)? }
+        }
+        RouteKind::Property { table, .. } => {
+            Kind::Table { table: *table, action: Action::Read, key: Some(key(&variables)??) }
         }
     };
-    Some(Target { api, route: at, variables, kind })
+    Some(Target { api, route: at, variables, kind, property })
+}
+
+/// Whether a property may be called so (OData 4.01 CSDL, section 15.2, of ASCII): `$count` and the like are other things.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// The key that a path names, if any. `None`: it can be no table's.
+fn key(variables: &[(Name, String)]) -> Option<Option<String>> {
+    match variables {
+        [] => Some(None),
+        [(_, key)] if !key.is_empty() && key.chars().count() <= MAX_KEY => Some(Some(key.clone())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -86,6 +125,11 @@ mod tests {
             form: Form::Fields,
             sent: Sent::Alike,
         };
+        let property = |path: &str, raw| {
+            let kind = RouteKind::Property { table: TableId(0), raw };
+            let path = path.replace("{$property}", "{property}");
+            Route { kind, ..route(Method::GET, &path, Action::Read) }
+        };
         let opaque = RouteKind::Opaque { name: "logo".into(), roles: Vec::new(), media_types: Vec::new(), live: None };
         vec![
             route(Method::GET, "/v1/contacts", Action::List),
@@ -95,10 +139,19 @@ mod tests {
             route(Method::GET, "/twice/one", Action::List),
             Route { kind: opaque, ..route(Method::GET, "/logo/{size}", Action::Read) },
             Route { kind: RouteKind::Batch { most: 2 }, ..route(Method::POST, "/batch", Action::Create) },
+            property("/v1/contacts/{id}/{$property}", false),
+            property("/v1/contacts/{id}/{$property}/$value", true),
+            route(Method::GET, "/v1/contacts/{id}/close", Action::Read),
+            property("/odd/{id}/{$property}", false),
+            property("/odd/{id}/{$property}", false),
         ]
     }
 
     fn resolve(method: Method, path: &[&str]) -> Option<(usize, Kind)> {
+        target(method, path).map(|target| (target.route, target.kind))
+    }
+
+    fn target(method: Method, path: &[&str]) -> Option<Target> {
         let dimensions: [Name; 1] = ["organization_id".into()];
         let tenant = TenantScope::new(&dimensions, |_| Some("acme")).expect("a tenant");
         let segments = path.iter().map(|segment| (*segment).to_owned()).collect();
@@ -106,7 +159,7 @@ mod tests {
             Canonical { method, host: "a".to_owned(), segments, query: Vec::new(), has_body: false, websocket: false };
         let routes = routes();
         let all = routes.iter().enumerate().map(|(at, route)| (ApiId(0), at, route));
-        only(all, &request, &tenant).map(|target| (target.route, target.kind))
+        only(all, &request, &tenant)
     }
 
     fn table(action: Action, key: Option<&str>) -> Kind {
@@ -133,6 +186,36 @@ mod tests {
     }
 
     #[test]
+    fn a_property_is_one_of_a_record_where_nothing_is_declared() {
+        let found =
+            |path: &[&str]| target(Method::GET, path).map(|target| (target.kind, target.variables, target.property));
+        let of = |name: &str, raw| {
+            let variables = vec![("id".into(), "7".to_owned())];
+            Some((table(Action::Read, Some("7")), variables, Some(Property { name: name.to_owned(), raw })))
+        };
+        assert_eq!(found(&["v1", "contacts", "7", "name"]), of("name", false));
+        assert_eq!(found(&["v1", "contacts", "7", "name", "$value"]), of("name", true));
+        let declared = (table(Action::Read, Some("7")), vec![("id".into(), "7".to_owned())], None);
+        assert_eq!(found(&["v1", "contacts", "7", "close"]), Some(declared));
+        let long = "a".repeat(257);
+        for path in [
+            &["v1", "contacts", "7", "name", "x"][..],
+            &["v1", "contacts", "7", "$value"],
+            &["v1", "contacts", "7", "$count"],
+            &["v1", "contacts", "7", "crm.name"],
+            &["v1", "contacts", "7", "name(1)"],
+            &["v1", "contacts", "7", "1", "$value"],
+            &["v1", "contacts", &long, "name"],
+            &["odd", "7", "name"],
+        ] {
+            assert_eq!(found(path), None, "{path:?}");
+        }
+        for method in [Method::PUT, Method::PATCH, Method::DELETE, Method::POST] {
+            assert_eq!(target(method, &["v1", "contacts", "7", "name"]), None);
+        }
+    }
+
+    #[test]
     fn a_head_means_what_a_get_means() {
         for path in [&["v1", "contacts"][..], &["v1", "contacts", "7"], &["logo", "big"], &["nothing"]] {
             assert_eq!(resolve(Method::HEAD, path), resolve(Method::GET, path), "{path:?}");
@@ -146,7 +229,7 @@ mod tests {
             &[],
             &["v1"],
             &["V1", "contacts"],
-            &["v1", "contacts", "1", "x"],
+            &["v1", "contacts", "1", "x", "y"],
             &["v1", "contacts", &long],
             &["globex", "contacts", "7"],
             &["twice", "one"],

@@ -130,6 +130,7 @@ impl Shipped {
                 RouteKind::Table { table: of, action } if *of == table.id => Some(action.clone()),
                 RouteKind::Table { .. }
                 | RouteKind::Count { .. }
+                | RouteKind::Property { .. }
                 | RouteKind::Opaque { .. }
                 | RouteKind::Batch { .. }
                 | RouteKind::Metadata(_) => None,

@@ -43,6 +43,7 @@ mod pocketbase;
 mod postgrest;
 mod process;
 mod projection;
+mod properties;
 mod proxies;
 mod pushdown;
 mod reload;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderName;
 
-use super::{Api, ApiId, Catalog, Table, TableId, raw};
+use super::{Api, ApiId, Catalog, Dialect, Table, TableId, raw};
 use crate::diagnostic::{self, Diagnostic, Source, Span, nearest};
 use crate::files;
 use crate::model::Name;
@@ -126,6 +126,9 @@ fn check(apis: &[raw::Api], upstreams: &[Name], dimensions: &[Name], reader: &mu
     let tables: Vec<Table> = tables.into_iter().collect::<Option<_>>()?;
     for placed in placed {
         if let Some(api) = apis.get_mut(usize::from(placed.api.0)) {
+            if let Dialect::Odata(_) = api.dialect {
+                api.routes.extend(odata::properties(&placed.route));
+            }
             api.routes.push(placed.route);
         }
     }

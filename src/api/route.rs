@@ -54,6 +54,13 @@ pub enum RouteKind {
     Count {
         table: TableId,
     },
+    /// One property of a record, which the path names behind what names the record. The gateway's own, beside each route of
+    /// OData's that reads records: it answers where nothing is declared for the same path.
+    Property {
+        table: TableId,
+        /// As its value alone, and not as JSON.
+        raw: bool,
+    },
     /// Passed through unread: only for these roles, and named so in the audit log.
     Opaque {
         name: Name,

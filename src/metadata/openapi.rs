@@ -29,6 +29,11 @@ pub(super) fn write(seen: &Seen<'_>) -> Vec<u8> {
             let item = paths.entry(path(seen, &route.path)).or_insert_with(|| json!({}));
             item[route.method.as_str().to_ascii_lowercase()] = operation(seen, table, route, action, residual);
         }
+        if let Some((read, _, residual)) = table.operation(&Action::Read) {
+            for route in &seen.api.routes {
+                properties(seen, table, route, read, residual, &mut paths);
+            }
+        }
         if let (true, Some((_, _, residual))) = (table.figures, table.operation(&Action::List)) {
             for route in seen.api.routes.iter().filter(|route| counts(route, table)) {
                 paths.insert(path(seen, &route.path), json!({ "get": count(table, residual) }));
@@ -46,6 +51,53 @@ pub(super) fn write(seen: &Seen<'_>) -> Vec<u8> {
 
 fn counts(route: &Route, of: &SeenTable<'_>) -> bool {
     matches!(route.kind, RouteKind::Count { table } if table == of.table.id)
+}
+
+/// What a record's properties are asked for by, if the route is one of these: each of those that a read may show.
+fn properties(
+    seen: &Seen<'_>,
+    table: &SeenTable<'_>,
+    route: &Route,
+    read: &Route,
+    residual: &Residual,
+    paths: &mut Map<String, Value>,
+) {
+    let RouteKind::Property { table: of, raw } = route.kind else { return };
+    if of != table.table.id {
+        return;
+    }
+    let shown = || table.fields.iter().filter(|field| residual.may_show(field.id));
+    let plain = shown().filter(|field| match &table.table.field(field.id).shape {
+        Shape::Plain(of) => !raw || of.is_primitive(),
+        Shape::One { .. } | Shape::Many { .. } => false,
+    });
+    let names: Vec<&str> = plain.map(|field| field.name).collect();
+    let keys = keys(table, read);
+    if let (Some(property), false) = (route.path.variables().last(), names.is_empty()) {
+        let schema = json!({ "type": "string", "enum": names });
+        let named = json!({ "name": &**property, "in": "path", "required": true, "schema": schema });
+        let answer = match raw {
+            true => ("text/plain", text()),
+            false => ("application/json", json!({ "type": "object", "properties": { "value": {} } })),
+        };
+        let parameters = keys.iter().cloned().chain([named]).collect();
+        let id = if raw { "$value" } else { "$property" };
+        paths.insert(path(seen, &route.path), json!({ "get": part(table, id, parameters, answer) }));
+    }
+    for field in shown().filter(|_| !raw) {
+        let SeenKind::One { table: related, .. } = field.kind else { continue };
+        let Some(related) = seen.table(related) else { continue };
+        let answer = json!({ "$ref": format!("#/components/schemas/{}", related.table.name) });
+        let part = part(table, field.name, keys.clone(), ("application/json", answer));
+        paths.insert(format!("{}/{}", path(seen, &read.path), field.name), json!({ "get": part }));
+    }
+}
+
+/// What a property of a record answers: nothing where it is null.
+fn part(table: &SeenTable<'_>, id: &str, parameters: Vec<Value>, answer: (&str, Value)) -> Value {
+    let mut responses = responses(&Action::Read, Some(answer));
+    responses["204"] = json!({ "description": "null" });
+    json!({ "operationId": format!("{}.read.{id}", table.table.name), "parameters": parameters, "responses": responses })
 }
 
 /// How many records there are, as a number in plain text.
@@ -86,15 +138,7 @@ fn path(seen: &Seen<'_>, template: &Template) -> String {
 
 fn operation(seen: &Seen<'_>, table: &SeenTable<'_>, route: &Route, action: &Action, residual: &Residual) -> Value {
     let name = &table.table.name;
-    let key = match &table.table.field(table.table.key).shape {
-        Shape::Plain(of) => schema_of(of),
-        Shape::One { .. } | Shape::Many { .. } => json!({}),
-    };
-    let keys = route
-        .path
-        .variables()
-        .map(|variable| json!({ "name": &**variable, "in": "path", "required": true, "schema": key }));
-    let mut parameters: Vec<Value> = keys.collect();
+    let mut parameters = keys(table, route);
     if *action == Action::List {
         let all = query(seen, table, residual).into_iter();
         parameters.extend(all.map(|(name, schema)| json!({ "name": name, "in": "query", "schema": schema })));
@@ -121,6 +165,16 @@ fn operation(seen: &Seen<'_>, table: &SeenTable<'_>, route: &Route, action: &Act
         operation["requestBody"] = json!({ "content": { "application/json": { "schema": schema } } });
     }
     operation
+}
+
+/// The key that a path names.
+fn keys(table: &SeenTable<'_>, route: &Route) -> Vec<Value> {
+    let key = match &table.table.field(table.table.key).shape {
+        Shape::Plain(of) => schema_of(of),
+        Shape::One { .. } | Shape::Many { .. } => json!({}),
+    };
+    let keys = route.path.variables();
+    keys.map(|variable| json!({ "name": &**variable, "in": "path", "required": true, "schema": key })).collect()
 }
 
 fn responses(action: &Action, answer: Option<(&str, Value)>) -> Value {

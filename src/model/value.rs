@@ -70,6 +70,11 @@ impl Type {
         }
     }
 
+    /// Whether a value has a form outside of JSON: it is neither a list nor an object.
+    pub fn is_primitive(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Map(_) | Self::Json)
+    }
+
     /// The words that [`parse`](Self::parse) knows, for hints.
     pub const WORDS: [&'static str; 9] =
         ["int", "double", "decimal", "string", "bool", "timestamp", "date", "duration", "json"];

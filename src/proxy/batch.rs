@@ -113,7 +113,8 @@ impl<'u, 'a> Outer<'u, 'a> {
         let request = canonical::part(self.request, &sent.method, &target, !sent.body.is_empty(), limits)?;
         let found = routing::resolve(&self.snapshot.catalog, &request, self.case.tenant)?;
         let routing::Kind::Table { table, action, key } = found.kind else { return Err(Reason::RouteUnknown) };
-        if found.api != self.api {
+        // Whoever batches asks for records.
+        if found.api != self.api || found.property.is_some() {
             return Err(Reason::RouteUnknown);
         }
         let route = self.api().routes.get(found.route);

@@ -56,6 +56,15 @@ pub(super) fn schema(headers: &HeaderMap) -> Result<Format, Reason> {
     }
 }
 
+/// Whether a value may be written as the text that it is. Errors: `NotAcceptable`.
+pub(super) fn text(headers: &HeaderMap) -> Result<(), Reason> {
+    let is_ours = |parameters: &[&str]| parameters.iter().all(|one| one.eq_ignore_ascii_case("charset=utf-8"));
+    match Accepted::of(headers) {
+        Some(accepted) if accepted.weight("text", "plain", &is_ours) == 0 => Err(Reason::NotAcceptable),
+        _ => Ok(()),
+    }
+}
+
 /// Whether an answer to a batch of several parts may be one. Errors: `NotAcceptable`.
 pub(super) fn mixed(headers: &HeaderMap) -> Result<(), Reason> {
     match Accepted::of(headers) {

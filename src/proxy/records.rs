@@ -97,24 +97,37 @@ impl<'u> Step<'u, '_> {
 
     pub(super) async fn read(&self, key: &str, exchange: &mut Exchange) -> Result<Reply<'u>, Reason> {
         let permit = self.case.read(self.route, self.variables, Arc::clone(self.residual), self.pairs)?;
-        let plan = &permit.purpose().plan;
-        let answer = self.fetch(&permit, exchange).await?;
+        let out = self.shown(&permit, key, exchange).await?;
+        let tag = self.tag(&out)?;
+        Ok(self.tagged(Reply::json(StatusCode::OK, out), tag))
+    }
+
+    /// The answer with a record as it is shown.
+    pub(super) async fn shown(
+        &self,
+        permit: &Permit<Fetch>,
+        key: &str,
+        exchange: &mut Exchange,
+    ) -> Result<Vec<u8>, Reason> {
+        let answer = self.fetch(permit, exchange).await?;
         if is_absent(answer.status) {
             return Err(Reason::RecordHidden);
         }
-        let (out, tally) = self.redact(plan, &ok_json(answer)?, exchange)?;
+        let (out, tally) = self.redact(&permit.purpose().plan, &ok_json(answer)?, exchange)?;
         match tally {
             // An upstream that takes `5abc` for 5 answers with another record than the one that was named.
             Tally { kept: 1.., ref keys, .. } if keys.iter().next() != Some(key) => Err(Reason::RecordHidden),
-            Tally { kept: 1.., .. } => {
-                let Some(tag) = self.tag(&out)? else { return Ok(Reply::json(StatusCode::OK, out)) };
-                match self.conditions.known(&tag) {
-                    Some(known) => Ok(Reply::unchanged(known)),
-                    None => Ok(Reply::json(StatusCode::OK, out).tells([("etag", tag)])),
-                }
-            }
+            Tally { kept: 1.., .. } => Ok(out),
             Tally { foreign: 1.., .. } => Err(Reason::RecordForeign),
             _ => Err(Reason::RecordHidden),
+        }
+    }
+
+    /// A reply under a tag, or the word that the client has it already.
+    pub(super) fn tagged(&self, reply: Reply<'u>, tag: Option<String>) -> Reply<'u> {
+        match tag.as_deref().map(|tag| self.conditions.known(tag)) {
+            Some(Some(known)) => Reply::unchanged(known),
+            _ => reply.tells(tag.map(|tag| ("etag", tag))),
         }
     }
 

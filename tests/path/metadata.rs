@@ -155,7 +155,19 @@ async fn an_openapi_document_has_the_granted_operations_alone() {
         });
         all.collect()
     };
-    assert_eq!(methods(&rep), ["get /svc/contacts", "get /svc/contacts({id})"]);
+    let expected = [
+        "get /svc/contacts",
+        "get /svc/contacts({id})",
+        "get /svc/contacts({id})/{$property}",
+        "get /svc/contacts({id})/{$property}/$value",
+    ];
+    assert_eq!(methods(&rep), expected);
+    let named =
+        |document: &Value, path: &str| document["paths"][path]["get"]["parameters"][1]["schema"]["enum"].clone();
+    for path in &expected[2..] {
+        let path = path.trim_start_matches("get ");
+        assert_eq!(named(&rep, path), json!(["id", "account_id", "name", "visits", "born"]), "{path}");
+    }
     let properties = &rep["components"]["schemas"]["contacts"]["properties"];
     assert_eq!(properties["visits"], json!({ "type": ["string", "null"] }), "a hash is a text");
     assert_eq!(properties["name"], json!({ "type": ["string", "null"] }));
@@ -165,9 +177,14 @@ async fn an_openapi_document_has_the_granted_operations_alone() {
     let expected = [
         "get /svc/accounts",
         "get /svc/accounts({id})",
+        "get /svc/accounts({id})/{$property}",
+        "get /svc/accounts({id})/{$property}/$value",
         "get /svc/contacts",
         "get /svc/contacts({id})",
         "patch /svc/contacts({id})",
+        "get /svc/contacts({id})/account",
+        "get /svc/contacts({id})/{$property}",
+        "get /svc/contacts({id})/{$property}/$value",
     ];
     assert_eq!(methods(&manager), expected);
     let written = &manager["components"]["schemas"]["contacts.update"]["properties"];

@@ -1,7 +1,8 @@
 //! The `odata` dialect: which names it can spell, and where a service has the records of a table.
 
 use super::tables::plain;
-use crate::api::{Odata, raw};
+use crate::api::template::Segment;
+use crate::api::{Form, Odata, Route, RouteKind, raw};
 use crate::model::Action;
 use crate::model::value::Type;
 use crate::yaml::{Reader, Text};
@@ -60,6 +61,29 @@ pub(super) fn route(api: &raw::Api, name: &Text, table: &raw::Table, word: &Text
         }
     };
     Some(word.meaning(format!("{method} {root}/{path}")))
+}
+
+/// Stands for a property's name in a path. No variable of an operator's can be called so.
+const PROPERTY: &str = "$property";
+
+/// The paths of a record's properties and of their values, beside the route that reads the record (OData 4.01, part 1,
+/// section 11.2.4). The upstream is asked for the record.
+pub(super) fn properties(read: &Route) -> Vec<Route> {
+    let RouteKind::Table { table, action: Action::Read } = read.kind else { return Vec::new() };
+    let route = |raw: bool| {
+        let mut path = read.path.clone();
+        path.segments.push(Segment::Variable(PROPERTY.into()));
+        path.segments.extend(raw.then(|| Segment::Literal("$value".into())));
+        Route {
+            method: read.method.clone(),
+            path,
+            upstream_path: read.upstream_path.clone(),
+            kind: RouteKind::Property { table, raw },
+            form: Form::Fields,
+            sent: read.sent.clone(),
+        }
+    };
+    vec![route(false), route(true)]
 }
 
 /// Whether a route is that of how many records there are.

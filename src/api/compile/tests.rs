@@ -1,7 +1,7 @@
 //! API descriptions: what compiles, and what is a mistake and where.
 
 use super::*;
-use crate::api::{Dialect, Sent, Style};
+use crate::api::{Dialect, Route, RouteKind, Sent, Style};
 
 const POCKETBASE: &str = include_str!("../../../config/apis/pocketbase.yaml");
 const DIRECTUS: &str = include_str!("../../../config/apis/directus.yaml");
@@ -46,9 +46,22 @@ fn the_routes_of_an_odata_service_are_known() {
         compile(description).unwrap_or_else(|errors| panic!("{}", diagnostic::render(&errors, false)));
     assert_eq!(warnings, []);
     let (_, api) = catalog.apis().next().expect("one");
-    let routes: Vec<String> = api.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    let (implied, declared): (Vec<&Route>, Vec<&Route>) =
+        api.routes.iter().partition(|route| matches!(route.kind, RouteKind::Property { .. }));
+    let spelled = |route: &&Route| format!("{} {}", route.method, route.path);
     assert_eq!(
-        routes,
+        implied.iter().map(spelled).collect::<Vec<_>>(),
+        [
+            "GET /odata/v4/crm/People('{id}')/{$property}",
+            "GET /odata/v4/crm/People('{id}')/{$property}/$value",
+            "GET /odata/v4/crm/contacts({id})/{$property}",
+            "GET /odata/v4/crm/contacts({id})/{$property}/$value",
+        ]
+    );
+    // The record is what the upstream is asked for.
+    assert!(implied.iter().all(|route| route.upstream_path.variables().count() == 1));
+    assert_eq!(
+        declared.iter().map(spelled).collect::<Vec<_>>(),
         [
             "GET /odata/v4/crm/People",
             "GET /odata/v4/crm/People('{id}')",

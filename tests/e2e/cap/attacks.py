@@ -140,11 +140,25 @@ READS = [
     # One record takes no list's options.
     *queries("/contacts(1)?$filter=id%20eq%201", "/contacts(1)?$top=1", "/contacts(1)?$select=national_id", "/contacts(1)?$expand=*"),
     # U5: properties, values, relations and casts as paths.
-    *absent("/contacts(1)/national_id", "/contacts(1)/national_id/$value", "/contacts(1)/name", "/contacts(1)/name/$value",
-            "/contacts(1)/account", "/contacts(1)/account/internal_note", "/contacts(1)/account/contacts", "/contacts(1)/$value",
+    *absent("/contacts(1)/national_id", "/contacts(1)/national_id/$value", "/contacts(1)/nation%61l_id", "/contacts(1)/name/$value/x",
+            "/contacts(1)/name/name", "/contacts(1)/NAME", "/contacts(1)/name,national_id", "/contacts(1)/*", "/contacts(1)/account/$value",
+            "/contacts(1)/account/internal_note", "/contacts(1)/account/contacts", "/contacts(1)/account/name", "/contacts(1)/$value",
             "/contacts(1)/$ref", "/contacts(1)/account/$ref", "/accounts(1)/contacts", "/accounts(1)/contacts/$count", "/contacts(1)/$count",
             "/contacts/1", "/contacts/1/national_id", "/contacts(1)/CrmService.contacts", "/contacts/CrmService.contacts",
             "/contacts/$each", "/contacts/$query", "/contacts/$filter(@f)"),
+    # The same of records of others and of nobody, through relations to others, and of what shows on other rows.
+    *absent("/contacts(3)/name", "/contacts(3)/name/$value", "/contacts(3)/account", "/contacts(7)/name", "/contacts(7)/phone/$value",
+            "/contacts(1,id=3)/name", "/contacts('1')/name", "/activities(1)/body", "/activities(3)/deal", "/deals(1)/margin",
+            same_as="/contacts(99999)/name"),
+    *absent("/contacts(1)/stage/x", "/contacts(1)/account", "/accounts(1)/internal_note", "/accounts(1)/owner_id", "/users('ana-acme-shop')/name",
+            who="support"),
+    *absent("/contacts(1)/name", "/contacts(1)/email/$value", "/accounts(1)/name", "/deals(1)/amount", who="auditor"),
+    *absent("/contacts(1)/name", "/accounts(1)/name", who="eve"),
+    *queries(*[f"/contacts(1)/{part}?{query}" for part in ["name", "name/$value", "account"]
+               for query in ["$select=national_id", "$select=name", "$expand=account", "$filter=true", "$compute=national_id%20as%20name", "$format=json"]],
+             same_as=f"{ROOT}/contacts(1)?$select=nothing"),
+    *[Attack(f"{accept} of {target}", f"{ROOT}{target}", 406, "not_acceptable", headers={"Accept": accept}) for target, accept in
+      [("/contacts(1)/name", "text/csv"), ("/contacts(1)/national_id", "text/csv"), ("/contacts(1)/name/$value", "application/json")]],
     # U10: side doors.
     *absent("/$metadata", "/$batch", "/$entity", "/$all", "/$crossjoin(contacts,accounts)", "/CONTACTS", "/Contacts(1)",
             "/contacts.csv"),
@@ -171,7 +185,8 @@ READS = [
     *[
         Attack(f"path {target}", at(target), 400, "ambiguous_path")
         for target in ["/contacts/", "//contacts", "/x/../contacts", "/x/%2e%2e/contacts", "/contacts(1)%2fnational_id",
-                       "/contacts(1);x=1", "/contacts%28%31%29%2fname", "/contacts(%20%31)", "/contacts(1)%00", "/contacts(1)."]
+                       "/contacts(1);x=1", "/contacts%28%31%29%2fname", "/contacts(%20%31)", "/contacts(1)%00", "/contacts(1).",
+                       "/contacts(1)/../contacts(3)/name", "/contacts(1)/name%2f$value", "/contacts(1)/name/", "/contacts(1)//name"]
     ],
     # Other answers than the redacted JSON.
     Attack("as a table", f"{ROOT}/contacts", 403, "forbidden", headers={"Accept": "text/csv"}),

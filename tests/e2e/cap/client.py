@@ -7,6 +7,7 @@ well), `gone` (CAP was killed), `residuals` (it was started again, and a table o
 
 import json
 import os
+import random
 import subprocess
 from pathlib import Path
 from urllib.parse import quote
@@ -29,6 +30,7 @@ from attacks import ROOT
 from harness import Failed, case, expect, plain, same
 from identity import PEOPLE
 from model import Rows
+from policed import keyed
 
 SEED = int(os.environ["E2E_SEED"])
 TABLES = ["users", "accounts", "contacts", "deals", "activities"]
@@ -231,6 +233,46 @@ def expansions_within_expansions_follow_each_tables_policy(run):
         for one in (account or {}).get("contacts", []):
             expect(one["account"] is not None and one["account"]["id"] == account["id"], row)
             expect([inner["id"] for inner in one["account"]["contacts"]] == [inner["id"] for inner in account["contacts"]], row)
+
+
+@case("serving")
+def properties_are_what_a_read_of_the_record_shows(run):
+    """Each by a path of its own, as JSON and alone; what is hidden, masked away and never was are one answer."""
+    chance, told, absent = random.Random(SEED), 0, 0
+    for who in ("ana", "marta", "support", "vic"):
+        views = keyed(run.rows.views("contacts", who))
+        related = keyed(run.rows.views("accounts", who))
+        nobody = plain(run.ask(who, "GET", f"{ROOT}/contacts(99999)/name"))
+        rows = run.rows.database["contacts"]
+        mine, others = ([row for row in rows if (row["id"] in views) is seen] for seen in (True, False))
+        for row in chance.sample(mine, min(8, len(mine))) + chance.sample(others, 6):
+            view, record = views.get(row["id"], {}), f"{ROOT}/contacts({row['id']})"
+            for name in [*row, "nothing"]:
+                for target in (f"{record}/{name}", f"{record}/{name}/$value"):
+                    answer = run.ask(who, "GET", target)
+                    if name not in view:
+                        expect(plain(answer) == nobody, who, target, answer.text)
+                        absent += 1
+                    elif view[name] is None:
+                        expect((answer.status_code, answer.content) == (204, b""), who, target, answer.status_code)
+                    elif target.endswith("$value"):
+                        value = answer.text if isinstance(view[name], str) else json.loads(answer.text)
+                        expect((answer.status_code, value) == (200, view[name]), who, target, answer.text)
+                        expect(answer.headers["content-type"] == "text/plain; charset=utf-8", answer.headers)
+                    else:
+                        expect((answer.status_code, answer.json()) == (200, {"value": view[name]}), who, target, answer.text)
+                    told += name in view
+            answer = run.ask(who, "GET", f"{record}/account")
+            if not view or who == "support":
+                expect(plain(answer) == nobody, who, record, answer.text)
+            elif row["accountId"] in related:
+                expect((answer.status_code, answer.json()) == (200, related[row["accountId"]]), who, record, answer.text)
+            else:
+                expect((answer.status_code, answer.content) == (204, b""), who, record, answer.text)
+    print(f"{told} properties told, {absent} not there, seed {SEED}: 0 differences", flush=True)
+    expect(told > 200 and absent > 200, told, absent)
+    outcome = run.outcome(run.ask("ana", "GET", f"{ROOT}/contacts(1)/email"))
+    expect((outcome["rows_returned"], outcome["keys"], outcome["upstream_requests"]) == (1, ["1"], 1), outcome)
 
 
 @case("serving")
