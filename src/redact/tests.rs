@@ -190,13 +190,16 @@ impl Judge for Rules {
     }
 }
 
-/// What a client asks for: fields of contacts (all if none are named) with their account, its contacts, and their notes.
+/// What a client asks for: fields of contacts (all if none are named) with their notes, and their account with its contacts and
+/// once more the account of these.
 fn root(catalog: &Catalog, fields: Option<&[&str]>) -> View {
     let judge = |id| -> Arc<dyn Judge> { Arc::new(Rules::new(catalog, id)) };
     let all = None::<std::iter::Empty<&FieldId>>;
     let leaf = |id| View::of(catalog, judge(id), all.clone(), Vec::new());
     let field = |table, name| catalog.table(table).field_named(name).expect("declared");
-    let account = View::of(catalog, judge(ACCOUNTS), all.clone(), vec![(field(ACCOUNTS, "contacts"), leaf(CONTACTS))]);
+    let accounts = vec![(field(CONTACTS, "account"), leaf(ACCOUNTS))];
+    let contacts = View::of(catalog, judge(CONTACTS), all.clone(), accounts);
+    let account = View::of(catalog, judge(ACCOUNTS), all.clone(), vec![(field(ACCOUNTS, "contacts"), contacts)]);
     let relations = vec![
         (field(CONTACTS, "account"), account),
         (field(CONTACTS, "notes"), leaf(NOTES)),

@@ -66,7 +66,7 @@ impl Dice {
     }
 
     fn page(&mut self) -> Json {
-        let records: Vec<Json> = (0..self.roll(5)).map(|_| self.record(CONTACTS, 3)).collect();
+        let records: Vec<Json> = (0..self.roll(5)).map(|_| self.record(CONTACTS, 4)).collect();
         let mut page = json!({ "data": records });
         for (name, value) in [("next", self.any(1)), ("debug", self.any(2))] {
             if self.roll(2) == 0 {
@@ -169,15 +169,16 @@ fn seen(record: &Json, table: TableId, depth: usize) -> Option<Json> {
             continue;
         }
         let value = match &catalog.table(table).field(field).shape {
-            // Expanded are the caller's account with its contacts, and notes; nothing below these.
-            Shape::One { table, .. } if depth == 0 => match value {
+            // Expanded are notes, and the account with its contacts and the account of these; nothing below.
+            Shape::One { table, .. } if depth == 0 || depth == 2 => match value {
                 Json::Null => Some(Json::Null),
-                Json::Object(_) => Some(seen(value, *table, 1).unwrap_or(Json::Null)),
+                Json::Object(_) => Some(seen(value, *table, depth + 1).unwrap_or(Json::Null)),
                 _ => None,
             },
             Shape::Many { table } if depth == 0 || depth == 1 && *table == CONTACTS => match value {
                 Json::Array(items) if items.iter().all(Json::is_object) => {
-                    Some(items.iter().filter_map(|item| seen(item, *table, 2)).collect())
+                    let below = if *table == CONTACTS { 2 } else { 4 };
+                    Some(items.iter().filter_map(|item| seen(item, *table, below)).collect())
                 }
                 _ => None,
             },
