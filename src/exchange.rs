@@ -260,7 +260,7 @@ impl Exchange {
         // A record that was changed and is in the answer too is one record.
         let again = outcome.keys.len() == 1 && outcome.keys.iter().eq(tally.keys.iter().take(1));
         let room = Tally::MAX_KEYS.saturating_sub(outcome.keys.len());
-        tally.keys.iter().skip(usize::from(again)).take(room).for_each(|key| outcome.keys.push(key.as_bytes()));
+        outcome.keys.extend(&tally.keys, usize::from(again), room);
         if asked.tenant {
             outcome.tenant_violations += tally.foreign;
             metrics.tenant_violations.inc_by(tally.foreign);
@@ -269,18 +269,19 @@ impl Exchange {
             outcome.pushdown_leaks += tally.root_dropped();
             metrics.pushdown_leaks.inc_by(tally.root_dropped());
         }
+        let (mut masked, mut removed, mut mismatched) = (0, 0, 0);
         for ((table, field), (change, count)) in &tally.fields {
             let table = plan.catalog.table(*table);
-            let name = format!("{}.{}", table.name, table.field(*field).name);
-            let (list, how) = match change {
-                FieldChange::Masked => (&mut outcome.fields_masked, "masked"),
-                FieldChange::Removed => (&mut outcome.fields_removed, "removed"),
-                FieldChange::Mismatched => (&mut outcome.fields_mismatched, "mismatched"),
+            let name = [&*table.name, ".", &*table.field(*field).name].concat();
+            let (list, sum) = match change {
+                FieldChange::Masked => (&mut outcome.fields_masked, &mut masked),
+                FieldChange::Removed => (&mut outcome.fields_removed, &mut removed),
+                FieldChange::Mismatched => (&mut outcome.fields_mismatched, &mut mismatched),
             };
             if !list.contains(&name) {
                 list.push(name);
             }
-            metrics.fields_redacted.with_label_values(&[how]).inc_by(*count);
+            *sum += count;
         }
         for rule in &tally.granted {
             outcome.rules_granted.push(rule.to_string());
@@ -288,7 +289,11 @@ impl Exchange {
         for rule in &tally.denied {
             outcome.rules_denied.push(rule.to_string());
         }
-        metrics.fields_redacted.with_label_values(&["undeclared"]).inc_by(tally.undeclared);
+        let sums =
+            [("masked", masked), ("removed", removed), ("mismatched", mismatched), ("undeclared", tally.undeclared)];
+        for (how, sum) in sums {
+            metrics.fields_redacted.with_label_values(&[how]).inc_by(sum);
+        }
         metrics.rows_returned.inc_by(tally.kept);
         metrics.rows_dropped.inc_by(tally.dropped + tally.foreign);
         metrics.policy_errors.inc_by(tally.errors);

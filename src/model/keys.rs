@@ -16,6 +16,16 @@ impl RecordKeys {
         self.ends.push(self.text.len());
     }
 
+    /// Adds some of others: so many, from the one of that number on.
+    pub fn extend(&mut self, others: &Self, skip: usize, take: usize) {
+        let ends = others.ends.iter().skip(skip).take(take);
+        let start = skip.checked_sub(1).map_or(0, |last| others.ends.get(last).copied().unwrap_or_default());
+        let end = ends.clone().next_back().copied().unwrap_or(start);
+        let before = self.text.len();
+        self.text.extend_from_slice(others.text.get(start..end).unwrap_or_default());
+        self.ends.extend(ends.map(|end| before + end - start));
+    }
+
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -50,6 +60,21 @@ mod tests {
             let all: RecordKeys = keys.iter().copied().collect();
             assert_eq!(all.iter().collect::<Vec<_>>(), keys);
             assert_eq!((all.len(), all.is_empty()), (keys.len(), keys.is_empty()));
+        }
+    }
+
+    #[test]
+    fn some_of_others_are_added_as_they_would_be_one_by_one() {
+        let others: RecordKeys = ["a", "", "é", "17", ""].into_iter().collect();
+        for before in [&[][..], &["x"], &["x", ""]] {
+            for skip in 0..7 {
+                for take in (0..7).chain([usize::MAX]) {
+                    let mut all: RecordKeys = before.iter().copied().collect();
+                    all.extend(&others, skip, take);
+                    let expected = before.iter().copied().chain(others.iter().skip(skip).take(take));
+                    assert_eq!(all, expected.collect(), "{skip} {take}");
+                }
+            }
         }
     }
 }

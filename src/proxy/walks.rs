@@ -251,10 +251,7 @@ impl<'p> Window<'p> {
         let keys = std::mem::take(&mut page.tally.keys);
         page.tally.kept = 0;
         let room = Tally::MAX_KEYS.saturating_sub(self.keys.len());
-        keys.iter()
-            .skip(on_page(skipped))
-            .take(on_page(shown).min(room))
-            .for_each(|key| self.keys.push(key.as_bytes()));
+        self.keys.extend(&keys, on_page(skipped), on_page(shown).min(room));
         let full = self.kept >= self.take;
         if let (true, Some(index)) = (full && shown > 0, (skipped + shown).checked_sub(1)) {
             let placed = |anchor| Place { page: number, position: self.behind, skip: 0, anchor: Some(anchor) };

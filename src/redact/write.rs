@@ -94,7 +94,8 @@ impl Writer {
     /// Notes the key of an outermost record that shows.
     pub(super) fn key(&mut self, raw: Option<&[u8]>) {
         let Some(raw) = raw.filter(|_| self.tally.keys.len() < Tally::MAX_KEYS) else { return };
-        if let Some(plain) = text::plain(raw) {
+        // A number is written as it stands.
+        if let Some(plain) = text::plain(raw).or_else(|| kind::is_number(raw).then_some(raw)) {
             self.tally.keys.push(plain);
         } else if let Some(text) = super::request::text(raw) {
             self.tally.keys.push(text.as_bytes());
