@@ -43,7 +43,7 @@ pub(super) fn scoped(
     let query = Query { filter: guarded.filter, ..query };
     let added = match guarded.is_visible {
         true => Added { condition: Condition::default(), exact: true },
-        false => language.add(table, &pushdown::narrow(residual.sieve(), table), &query),
+        false => language.add(table, residual.narrowed(|sieve| pushdown::narrow(sieve, table)), &query),
     };
     let pushed = guarded.names.into_iter().chain(added.names(table)).collect();
     let tenant = language.is_tenant_pushed(table);

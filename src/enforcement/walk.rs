@@ -264,7 +264,9 @@ impl Case<'_> {
 
     /// Where a walk begins that has something to skip: where its client says or, as far as it is known, not long before.
     pub fn begins(&self, walk: &Walk) -> Option<Place> {
-        walk.told.or_else(|| self.cursors.recalled(&walk.binding, walk.skip, self.now))
+        // No place is kept that is before the first record.
+        let kept = || if walk.skip > 0 { self.cursors.recalled(&walk.binding, walk.skip, self.now) } else { None };
+        walk.told.or_else(kept)
     }
 
     pub fn remember(&self, walk: &Walk, place: Place) {

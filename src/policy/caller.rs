@@ -30,7 +30,7 @@ impl<'p> Caller<'p> {
 
     /// Of all that a rule can read of the caller: for what is kept or made for one caller alone.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut written = Written::default();
+        let mut written = Written::new();
         for Fingerprint(part) in [self.identity(), self.reports()] {
             written.0.extend_from_slice(&part);
         }
@@ -53,7 +53,7 @@ impl<'p> Caller<'p> {
             overreaches: _,
         } = self.principal;
         *self.identity.get_or_init(|| {
-            let mut written = Written::default();
+            let mut written = Written::new();
             written.text(id);
             written.text(issuer);
             written.text(method.name());
@@ -76,7 +76,7 @@ impl<'p> Caller<'p> {
 
     pub(super) fn reports(&self) -> Fingerprint {
         *self.reports.get_or_init(|| {
-            let mut written = Written::default();
+            let mut written = Written::new();
             written.texts(&self.principal.reports);
             written.fingerprint()
         })
@@ -92,10 +92,14 @@ impl Deref for Caller<'_> {
 }
 
 /// What is hashed.
-#[derive(Default)]
 struct Written(Vec<u8>);
 
 impl Written {
+    /// With room for most callers.
+    fn new() -> Self {
+        Self(Vec::with_capacity(512))
+    }
+
     fn count(&mut self, count: usize) {
         self.0.extend_from_slice(&(count as u64).to_le_bytes());
     }

@@ -130,6 +130,11 @@ impl Residual {
         self.inner.sieve()
     }
 
+    /// What of its sieve the upstream of its table can be trusted with: `narrow` is asked once, for it depends on nothing else.
+    pub fn narrowed(&self, narrow: impl FnOnce(&Sieve) -> Sieve) -> &Sieve {
+        self.inner.narrowed(narrow)
+    }
+
     /// The grants that may hold, in the order of the policy file; for the audit log.
     pub fn rules(&self) -> Vec<Name> {
         self.inner.rules()

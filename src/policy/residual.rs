@@ -64,6 +64,7 @@ pub(super) struct Inner {
     hidden: Vec<bool>,
     plans: Plans,
     sieve: OnceLock<Sieve>,
+    narrowed: OnceLock<Sieve>,
 }
 
 /// A grant whose facts are known; `index` counts the grants of the policy file.
@@ -123,6 +124,10 @@ impl Inner {
             let denials = self.denials.iter().map(|(_, rows)| rows.expr());
             normal::sieve(denials, self.grants.iter().map(|live| live.rows.expr()))
         })
+    }
+
+    pub(super) fn narrowed(&self, narrow: impl FnOnce(&Sieve) -> Sieve) -> &Sieve {
+        self.narrowed.get_or_init(|| narrow(self.sieve()))
     }
 
     pub(super) fn rules(&self) -> Vec<Name> {

@@ -98,6 +98,7 @@ impl Asked<'_> {
             creations,
             hidden: Vec::new(),
             sieve: OnceLock::new(),
+            narrowed: OnceLock::new(),
         })
     }
 
