@@ -297,7 +297,8 @@ impl Peer {
     fn head_with(&self, outgoing: &Outgoing, credential: Option<(HeaderName, HeaderValue)>) -> Option<RequestHeader> {
         let path = format!("{}{}", self.base_path, outgoing.target);
         let mut head =
-            RequestHeader::build(outgoing.method.clone(), path.as_bytes(), Some(outgoing.headers.len() + 4)).ok()?;
+            RequestHeader::build_no_case(outgoing.method.clone(), path.as_bytes(), Some(outgoing.headers.len() + 4))
+                .ok()?;
         head.insert_header(header::HOST, self.host_header.clone()).ok()?;
         head.insert_header(header::ACCEPT_ENCODING, self.accept_encoding.clone()).ok()?;
         for (name, value) in &outgoing.headers {

@@ -167,7 +167,7 @@ impl<'u> Reply<'u> {
 
     /// Its head. `to_head`: no body will follow, whatever it says.
     pub(super) fn head(&self, exchange: &Exchange, to_head: bool) -> pingora::Result<ResponseHeader> {
-        let mut head = ResponseHeader::build(self.status, Some(12))?;
+        let mut head = ResponseHeader::build_no_case(self.status, Some(12))?;
         let length = match &self.content {
             Content::Nothing | Content::Live(..) => None,
             Content::Whole(body) => Some(body.len() as u64),
