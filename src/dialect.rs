@@ -124,9 +124,9 @@ pub trait Language {
 pub enum Selects {
     /// Records come with all that they have.
     Nothing,
-    /// Of the records of lists and reads, their own fields; what they lead to comes whole.
+    /// The fields of the records of lists and reads, and of those that they lead to.
     Read,
-    /// The same of related records, of what is looked at before a write, and of what a write answers.
+    /// The same of what is looked at before a write, and of what a write answers.
     Everywhere,
 }
 

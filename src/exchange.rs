@@ -45,6 +45,8 @@ pub struct Exchange {
     turn: Option<Turn>,
     /// Whether it has no end of its own, and is not counted in flight.
     live: bool,
+    /// Whether its credentials were good.
+    known: bool,
     /// Whether it has given up its place among those in flight.
     delivers: bool,
 }
@@ -78,6 +80,7 @@ impl Exchange {
             nonce: None,
             turn: None,
             live: false,
+            known: false,
             delivers: false,
         }
     }
@@ -93,6 +96,7 @@ impl Exchange {
     }
 
     pub fn by(&mut self, principal: &Principal) {
+        self.known = true;
         self.intent.principal = Some(principal.id.to_string());
         self.intent.issuer = Some(principal.issuer.to_string());
         self.intent.authenticated_by = Some(principal.method.name());
@@ -129,7 +133,7 @@ impl Exchange {
 
     /// Whether its credentials were good.
     pub fn is_known(&self) -> bool {
-        self.intent.principal.is_some()
+        self.known
     }
 
     /// The client is told what its next proof should repeat.

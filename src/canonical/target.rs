@@ -79,24 +79,25 @@ fn pairs(query: &str) -> Result<Vec<(String, String)>, Reason> {
     Ok(pairs)
 }
 
-/// Whether a pair holds a `;` that some take for the end of it. Of an `$expand` it may stand in parentheses, between options, as
-/// OData's clients send it (OData 4.01, part 2, section 5.1.3): who splits there has parts of which none is whole.
+/// Whether a pair holds a `;` that some take for the end of it. Of an `$expand` one may stand in each pair of parentheses,
+/// between its two options, as OData's clients send it (OData 4.01, part 2, section 5.1.3): who splits there has parts of which none
+/// is whole.
 fn separates(raw: &str) -> bool {
     if !raw.contains(';') {
         return false;
     }
     let Some(value) = raw.strip_prefix("$expand=") else { return true };
-    let mut depth = 0_usize;
+    // Whether each of the open parentheses has had its one.
+    let mut open: Vec<bool> = Vec::new();
     for byte in value.bytes() {
         match byte {
-            b'(' => depth += 1,
-            b')' if depth > 0 => depth -= 1,
-            b')' => return true,
-            b';' if depth == 0 => return true,
+            b'(' => open.push(false),
+            b')' if open.pop().is_none() => return true,
+            b';' if open.last_mut().is_none_or(|had| std::mem::replace(had, true)) => return true,
             _ => {}
         }
     }
-    depth > 0
+    !open.is_empty()
 }
 
 /// Percent-decodes once. `None`: a broken escape, invalid UTF-8 (overlong forms are) or a control character.

@@ -89,6 +89,13 @@ impl Expansions {
         }
     }
 
+    /// The same relations with all fields of their records. Recursion is bounded by the parsers.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        let named = self.named.into_iter().map(|one| Expansion { fields: None, below: one.below.whole(), ..one });
+        Self { named: named.collect(), every: self.every }
+    }
+
     /// Levels of relations one behind the other. Recursion is bounded by the parsers.
     pub fn depth(&self) -> usize {
         let below = self.named.iter().map(|one| 1 + one.below.depth());

@@ -82,14 +82,22 @@ fn properties(
         };
         let parameters = keys.iter().cloned().chain([named]).collect();
         let id = if raw { "$value" } else { "$property" };
-        paths.insert(path(seen, &route.path), json!({ "get": part(table, id, parameters, answer) }));
+        add(paths, path(seen, &route.path), part(table, id, parameters, answer));
     }
     for field in shown().filter(|_| !raw) {
         let SeenKind::One { table: related, .. } = field.kind else { continue };
         let Some(related) = seen.table(related) else { continue };
         let answer = json!({ "$ref": format!("#/components/schemas/{}", related.table.name) });
         let part = part(table, field.name, keys.clone(), ("application/json", answer));
-        paths.insert(format!("{}/{}", path(seen, &read.path), field.name), json!({ "get": part }));
+        add(paths, format!("{}/{}", path(seen, &read.path), field.name), part);
+    }
+}
+
+/// Adds a read, unless one is declared for that path.
+fn add(paths: &mut Map<String, Value>, path: String, read: Value) {
+    let item = paths.entry(path).or_insert_with(|| json!({}));
+    if let Some(item) = item.as_object_mut() {
+        item.entry("get").or_insert(read);
     }
 }
 
@@ -340,4 +348,21 @@ fn text() -> Value {
 
 fn number() -> Value {
     json!({ "type": "integer", "minimum": 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_declared_for_a_path_stays_beside_or_in_place_of_a_property() {
+        let mut paths = Map::new();
+        paths.insert("/a".to_owned(), json!({ "post": 1 }));
+        paths.insert("/b".to_owned(), json!({ "get": 1 }));
+        for path in ["/a", "/b", "/c"] {
+            add(&mut paths, path.to_owned(), json!(2));
+        }
+        let expected = json!({ "/a": { "post": 1, "get": 2 }, "/b": { "get": 1 }, "/c": { "get": 2 } });
+        assert_eq!(Value::Object(paths), expected);
+    }
 }

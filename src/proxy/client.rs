@@ -222,14 +222,18 @@ pub(super) async fn write(session: &mut ServerSession, bytes: Bytes, last: bool)
 /// Bytes of each HTTP/2 answer that may wait for their client, though they count as written.
 pub(super) const QUEUED: usize = 32 * 1024;
 
-/// Sends the last part of a body, of at most [`QUEUED`] bytes, and its end. Of what pingora holds back until then it knows no
-/// deadline for HTTP/1.
-pub(super) async fn write_last(session: &mut ServerSession, part: Bytes, limit: Duration) -> Result<(), Reason> {
+/// Sends a body that is there as a whole, and its end. Of what pingora holds back until then it knows no deadline for HTTP/1.
+pub(super) async fn write_whole(session: &mut ServerSession, body: Bytes, limit: Duration) -> Result<(), Reason> {
     if session.is_http2() {
-        // Where it waits, it would keep all of the body in memory.
-        return write(session, Bytes::copy_from_slice(&part), true).await;
+        // The last that waits there would keep all of the body in memory.
+        let (first, last) = body.split_at_checked(body.len().saturating_sub(QUEUED)).unwrap_or((&body, &[]));
+        let last = Bytes::copy_from_slice(last);
+        if !first.is_empty() {
+            write(session, body.slice_ref(first), false).await?;
+        }
+        return write(session, last, true).await;
     }
-    write(session, part, false).await?;
+    write(session, body, false).await?;
     finish(session, limit).await
 }
 

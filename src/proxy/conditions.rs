@@ -136,21 +136,54 @@ fn read(text: &str) -> Option<Tags> {
 
 /// The tag of a record as a caller is shown it. `None`: it is no record.
 pub(super) fn tag(case: &Case<'_>, table: &str, shown: &[u8]) -> Option<String> {
-    let mut members = parts::members(shown, case.depth).ok()?;
-    members.sort_unstable();
+    parts::members(shown, case.depth).ok()?;
+    let mut ordered = Vec::with_capacity(shown.len());
+    order(shown, case.depth, &mut ordered)?;
     // Without a key of the gateway's own, it is still a tag; who knows what it is of could make it then.
     let key = case.masking_key.map_or(&b""[..], |key| key.expose());
     let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     let who =
         [&b"the tag of a record"[..], case.principal.issuer.as_bytes(), case.principal.id.as_bytes(), table.as_bytes()];
     let tenant = case.tenant.dimensions().map(|(_, value)| value.as_bytes());
-    let record = members.iter().flat_map(|(name, raw)| [name.as_ref(), *raw]);
-    for part in who.into_iter().chain(tenant).chain(record) {
+    for part in who.into_iter().chain(tenant).chain([&*ordered]) {
         // Each with its length: no two lists of parts are the same bytes.
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);
     }
     Some(format!("\"{}\"", URL_SAFE_NO_PAD.encode(mac.sign())))
+}
+
+/// Writes a value with the members of its objects in one order, and all that it is made of with its length. Recursion is bounded
+/// by the depth that was allowed when it was read.
+fn order(value: &[u8], depth: usize, out: &mut Vec<u8>) -> Option<()> {
+    let part = |bytes: &[u8], out: &mut Vec<u8>| {
+        out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        out.extend_from_slice(bytes);
+    };
+    match value.first() {
+        Some(b'{') => {
+            let mut members = parts::members(value, depth).ok()?;
+            members.sort_unstable();
+            out.push(b'{');
+            for (name, value) in members {
+                part(&name, out);
+                order(value, depth, out)?;
+            }
+            out.push(b'}');
+        }
+        Some(b'[') => {
+            out.push(b'[');
+            for element in parts::elements(value, usize::MAX, depth).ok()? {
+                order(element, depth, out)?;
+            }
+            out.push(b']');
+        }
+        _ => {
+            out.push(b'=');
+            part(value, out);
+        }
+    }
+    Some(())
 }
 
 /// The tag of the same in a coding: a strong one is of bytes.
@@ -210,6 +243,28 @@ mod tests {
         }
         assert_eq!(Conditions::default().check(None), Ok(()));
         assert_eq!(Conditions::default().check_absent(), Ok(()));
+    }
+
+    #[test]
+    fn the_order_of_members_is_no_part_of_a_tag_on_any_level_and_all_else_is() {
+        let ordered = |text: &str| {
+            let mut out = Vec::new();
+            order(text.as_bytes(), 96, &mut out).map(|()| out).expect("JSON")
+        };
+        let one = ordered(r#"{"a":1,"b":{"x":[{"c":1,"d":"e"},2],"y":null}}"#);
+        assert_eq!(ordered(r#"{ "b":{"y":null, "x":[{"d":"e","c":1},2]},"a":1}"#), one);
+        for other in [
+            r#"{"a":1,"b":{"x":[2,{"c":1,"d":"e"}],"y":null}}"#,
+            r#"{"a":1,"b":{"x":[{"c":1,"d":"e"},2]},"y":null}"#,
+            r#"{"a":1,"b":{"x":[{"c":1,"d":"e"}],"y":null}}"#,
+            r#"{"a":1,"b":{"x":[{"c":1},{"d":"e"},2],"y":null}}"#,
+            r#"{"a":1,"b":{"x":[{"c":1,"d":"e"},2],"y":"null"}}"#,
+            r#"{"a":1,"b":"{\"x\":[{\"c\":1,\"d\":\"e\"},2],\"y\":null}"}"#,
+        ] {
+            assert_ne!(ordered(other), one, "{other}");
+        }
+        assert_ne!(ordered(r#"[[],[]]"#), ordered(r#"[[[]]]"#));
+        assert_ne!(ordered(r#"["a","b"]"#), ordered(r#"["a\",\"b"]"#));
     }
 
     #[test]

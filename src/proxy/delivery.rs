@@ -13,7 +13,6 @@ use super::reply::{Content, Reply};
 use super::{client, unless_panicked, until_client_leaves};
 use crate::config::Limits;
 use crate::exchange::Exchange;
-use crate::metrics::Metrics;
 use crate::model::Reason;
 use crate::snapshot::Snapshot;
 
@@ -22,8 +21,6 @@ const SHORT: usize = 16 * 1024;
 /// For a refusal of somebody who had no turn, and where as many are waited for as may be.
 const REFUSAL: Duration = Duration::from_secs(2);
 const HURRY: Duration = Duration::from_millis(50);
-/// For a client to take anything of a longer answer, which holds its turn, while others wait for theirs.
-const PRESSED: Duration = Duration::from_secs(2);
 
 /// How long an exchange, a streamed answer and a single write to the client may take.
 pub(super) struct Times {
@@ -107,16 +104,10 @@ pub(super) async fn deliver(
         Content::Live(..) => Err(Reason::Internal),
         Content::Nothing => Ok(()),
         Content::Whole(body) => {
-            let (length, is_short) = (body.len(), body.len() <= SHORT);
-            let metrics = exchange.metrics();
+            let length = body.len();
             let writing = async {
                 client::write_head(session, head, times.write).await?;
-                let mut rest = body;
-                while rest.len() > client::QUEUED {
-                    taken(client::write(session, rest.split_to(client::QUEUED), false), metrics).await?;
-                }
-                let last = client::write_last(session, rest, times.write);
-                if is_short { last.await } else { taken(last, metrics).await }
+                client::write_whole(session, body, times.write).await
             };
             tokio::time::timeout(for_all, writing).await.unwrap_or(Err(Reason::ClientSlow))?;
             exchange.passes(length);
@@ -143,7 +134,7 @@ async fn pass(
             let Some(bytes) = until_client_leaves(session, pin!(flow.next())).await? else { break };
             writes = true;
             let length = bytes.len();
-            taken(client::write(session, bytes, false), flow.exchange.metrics()).await?;
+            client::write(session, bytes, false).await?;
             flow.exchange.passes(length);
         }
         writes = true;
@@ -154,18 +145,6 @@ async fn pass(
     let end = if passed.is_ok() { "complete" } else { "cut" };
     flow.exchange.metrics().streams.with_label_values(&[end]).inc();
     passed
-}
-
-/// Waits until a client has taken a part of a longer answer: not for long while others wait for the turn that it holds.
-async fn taken(writing: impl Future<Output = Result<(), Reason>>, metrics: &Metrics) -> Result<(), Reason> {
-    let mut writing = pin!(writing);
-    loop {
-        match tokio::time::timeout(PRESSED, &mut writing).await {
-            Ok(written) => return written,
-            Err(_) if metrics.waiting.get() > 0 => return Err(Reason::ClientSlow),
-            Err(_) => {}
-        }
-    }
 }
 
 /// A flow on its way: whatever becomes of it, the exchange learns what has left.

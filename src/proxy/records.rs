@@ -109,18 +109,18 @@ impl<'u> Step<'u, '_> {
         key: &str,
         exchange: &mut Exchange,
     ) -> Result<Vec<u8>, Reason> {
+        let Redacted { body, tally, .. } = self.found(permit, exchange).await?;
+        exchange.redacted(&tally, &permit.purpose().plan, &Asked::default());
+        is_shown(&tally, key).map(|()| body)
+    }
+
+    /// The same, whatever it is, without putting on record yet what was done.
+    pub(super) async fn found(&self, permit: &Permit<Fetch>, exchange: &mut Exchange) -> Result<Redacted, Reason> {
         let answer = self.fetch(permit, exchange).await?;
         if is_absent(answer.status) {
             return Err(Reason::RecordHidden);
         }
-        let (out, tally) = self.redact(&permit.purpose().plan, &ok_json(answer)?, exchange)?;
-        match tally {
-            // An upstream that takes `5abc` for 5 answers with another record than the one that was named.
-            Tally { kept: 1.., ref keys, .. } if keys.iter().next() != Some(key) => Err(Reason::RecordHidden),
-            Tally { kept: 1.., .. } => Ok(out),
-            Tally { foreign: 1.., .. } => Err(Reason::RecordForeign),
-            _ => Err(Reason::RecordHidden),
-        }
+        self.judge(&permit.purpose().plan, &ok_json(answer)?, exchange)
     }
 
     /// A reply under a tag, or the word that the client has it already.
@@ -198,6 +198,17 @@ impl<'u> Step<'u, '_> {
         let done = redact::answer(plan, body, body.len());
         timer.observe_duration();
         done.map_err(|unreadable| broken(unreadable, exchange))
+    }
+}
+
+/// Whether an answer shows the record of a key. Errors: why it doesn't.
+pub(super) fn is_shown(tally: &Tally, key: &str) -> Result<(), Reason> {
+    match tally {
+        // An upstream that takes `5abc` for 5 answers with another record than the one that was named.
+        Tally { kept: 1.., keys, .. } if keys.iter().next() != Some(key) => Err(Reason::RecordHidden),
+        Tally { kept: 1.., .. } => Ok(()),
+        Tally { foreign: 1.., .. } => Err(Reason::RecordForeign),
+        _ => Err(Reason::RecordHidden),
     }
 }
 

@@ -291,9 +291,7 @@ impl<'v> Reading<'_, '_, 'v> {
                 // Of what isn't declared, only a container is looked into.
                 let holds = || self.catalog.table(view.table).container.is_some();
                 end = match known.field() {
-                    None if !known.is_simple() && holds() => {
-                        self.container(view, notes, &mut place.seen, first, around)?
-                    }
+                    None if !known.is_simple() && holds() => self.container(view, notes, &mut place.seen, first)?,
                     field => self.value(view, field, first, around, name)?,
                 };
                 if is_told {
@@ -369,14 +367,7 @@ impl<'v> Reading<'_, '_, 'v> {
 
     /// A record's container: to-one relations, each by the name of its column. They are members of the record itself.
     #[inline(never)]
-    fn container(
-        &mut self,
-        view: &'v View,
-        notes: &mut Notes,
-        seen: &mut u64,
-        first: u8,
-        around: usize,
-    ) -> Result<usize, Unreadable> {
+    fn container(&mut self, view: &'v View, notes: &mut Notes, seen: &mut u64, first: u8) -> Result<usize, Unreadable> {
         if first != b'{' {
             return self.scan.value_from(first).map(|value| value.end);
         }
@@ -400,7 +391,10 @@ impl<'v> Reading<'_, '_, 'v> {
                         return Err(Unreadable::Duplicate);
                     }
                     *seen |= bit;
-                    self.named(view, table.field(FieldId(of)).name.as_bytes(), field, byte, around)?
+                    // Rules of records around this one read nothing in its container: what they would find there depends on
+                    // what is asked for besides.
+                    let alone = self.tracks.len();
+                    self.named(view, table.field(FieldId(of)).name.as_bytes(), field, byte, alone)?
                 }
             };
             self.close(child, end);

@@ -167,7 +167,10 @@ async fn to_many_lists_are_asked_for_whole_and_lose_what_may_not_be_seen() {
     let got = client.get("/items/accounts?fields=id,contacts.id").await;
     assert_eq!(got.json()["data"], json!([{ "id": 1, "contacts": [{ "id": 7 }, { "id": 9 }] }]), "{}", got.text());
     let seen = world.upstream.seen();
-    assert_eq!(parameter(&seen[0], "deep").as_deref(), Some(r#"{"contacts":{"_limit":-1}}"#));
+    assert_eq!(
+        parameter(&seen[0], "deep").as_deref(),
+        Some(r#"{"contacts":{"_limit":-1,"_alias":{"account":"accountId"}}}"#)
+    );
     for keys in ["[7,8,9]", "[7,{\"id\":8}]", "8", "{\"id\":8}", "null"] {
         let answer = format!(
             r#"{{"data":[{{"id":1,"organization_id":"acme","app_id":"shop","region":"north","contacts":{keys}}}]}}"#

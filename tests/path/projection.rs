@@ -322,3 +322,28 @@ async fn numbers_that_would_be_rounded_when_asked_for_by_name_are_not() {
     }
     world.gateway.shutdown().await;
 }
+
+/// Where rules read what comes changed once fields are named, a client can't have it so by naming others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rules_read_comes_as_it_is_stored_whatever_a_client_names() {
+    let files = FILES.replacen("rows: all", "rows: '!(7 in record.sizes)'", 1);
+    let setup = Setup { api: API.to_owned(), ..Setup::default() };
+    let world = setup.policy("files", &files).start().await;
+    world.upstream.answers(move |seen| Some(answer(seen)));
+    let rep = world.person("ana", &json!({ "roles": ["rep"] }));
+    for path in ["/api/collections/files/records", "/api/collections/files/records/f1"] {
+        for (query, told) in [
+            ("", json!({ "id": "f1", "name": "F", "tags": ["a"] })),
+            ("?fields=name", json!({ "name": "F" })),
+            ("?fields=id,name", json!({ "id": "f1", "name": "F" })),
+        ] {
+            world.upstream.forget();
+            let got = rep.get(&format!("{path}{query}")).await;
+            let record = if path.ends_with("f1") { got.json() } else { got.json()["items"][0].clone() };
+            assert_eq!((got.status, record), (200, told), "{path}{query}: {}", got.text());
+            let sent = world.upstream.lines();
+            assert!(sent.len() == 1 && !sent[0].contains("fields="), "{path}{query}: {sent:?}");
+        }
+    }
+    world.gateway.shutdown().await;
+}

@@ -280,6 +280,10 @@ async fn what_is_hidden_is_what_is_not_there() {
     ] {
         assert_eq!(asks(&world, &rep, path).await.told(), nothing, "{path}");
     }
+    // Of a record that shows, but for this property, nobody was told anything.
+    asks(&world, &rep, "/svc/contacts(5)/phone").await;
+    let (_, outcome) = world.last_audit().await;
+    assert_eq!((&outcome["rows_returned"], outcome.get("keys")), (&json!(0), None), "{outcome}");
     // Nothing is asked where there is no such property, whatever the record.
     for path in [
         "/svc/contacts(1)/ssn",

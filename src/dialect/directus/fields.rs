@@ -129,7 +129,13 @@ mod tests {
         let expected = [
             ("fields", "name,account.name,account.owner.name,account.contacts.id"),
             ("alias", r#"{"account":"account_id","owner":"owner_id"}"#),
-            ("deep", r#"{"account":{"contacts":{"_limit":-1}}}"#),
+            (
+                "deep",
+                concat!(
+                    r#"{"account":{"_alias":{"account":"account_id","owner":"owner_id"},"#,
+                    r#""contacts":{"_limit":-1}}}"#
+                ),
+            ),
         ];
         assert_eq!(printed(&related(), &query), expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
         for (names, expected) in [

@@ -80,11 +80,12 @@ fn projection(out: &mut Pairs, table: &Table, query: &Query) {
     columns(&mut fields, "", table.reach(), query.fields.as_deref(), &query.expand);
     out.pair("fields", &fields.join(","));
     let aliases = aliases(table.reach(), query).unwrap_or_default();
+    let said = |(known, column): (&str, &str)| (known.to_owned(), Node::Text(column.to_owned()));
+    let aliases: Vec<(String, Node)> = aliases.into_iter().map(said).collect();
     if !aliases.is_empty() {
-        let said = |(known, column): (&str, &str)| (known.to_owned(), Node::Text(column.to_owned()));
-        out.pair("alias", &Node::Object(aliases.into_iter().map(said).collect()).to_string());
+        out.pair("alias", &Node::Object(aliases.clone()).to_string());
     }
-    let deep = deep(table.reach(), &query.expand);
+    let deep = deep(table.reach(), &query.expand, &aliases);
     if !deep.is_empty() {
         out.pair("deep", &Node::Object(deep).to_string());
     }
@@ -107,8 +108,8 @@ fn columns(out: &mut Vec<String>, before: &str, table: Reach<'_>, fields: Option
     }
 }
 
-/// The columns that stand behind the names of to-one relations. The server takes a name for its column wherever it stands, on
-/// whatever level. `None`: one would stand for two columns, or in the place of something else that is asked for.
+/// The columns that stand behind the names of to-one relations. Older servers take a name for its column wherever it stands,
+/// on whatever level. `None`: one would stand for two columns, or in the place of something else that is asked for.
 pub(super) fn aliases<'t>(table: Reach<'t>, query: &Query) -> Option<Vec<(&'t str, &'t str)>> {
     let mut aliases = Vec::new();
     collect(&mut aliases, table, &query.expand)?;
@@ -145,10 +146,15 @@ fn are_free(table: Reach<'_>, fields: Option<&[FieldId]>, expand: &Expansions, i
     columns.all(is_own) && many.all(is_own) && expand.named.iter().all(below)
 }
 
-/// That all records of to-many relations are to come.
-fn deep(table: Reach<'_>, expand: &Expansions) -> Vec<(String, Node)> {
+/// That all records of to-many relations are to come, and the aliases once more wherever one is used: newer servers know of an
+/// alias only the level that it is said for.
+fn deep(table: Reach<'_>, expand: &Expansions, aliases: &[(String, Node)]) -> Vec<(String, Node)> {
     let level = |one: &Expansion| {
-        let mut inside = table.beyond(one.relation).map(|related| deep(related, &one.below)).unwrap_or_default();
+        let related = table.beyond(one.relation);
+        let mut inside = related.map(|related| deep(related, &one.below, aliases)).unwrap_or_default();
+        if related.is_some_and(|related| one.below.relations().any(|below| related.column_of(below).is_some())) {
+            inside.insert(0, ("_alias".to_owned(), Node::Object(aliases.to_vec())));
+        }
         if table.column_of(one.relation).is_none() {
             inside.insert(0, ("_limit".to_owned(), Node::Number("-1".to_owned())));
         }

@@ -99,8 +99,11 @@ pub(in crate::enforcement) fn complete(
         sent.find(|sent| language.spells(table, sent)).ok_or(Reason::QueryNotAllowed)
     };
     let by_name = sent(language.selects() != Selects::Nothing)?;
-    let is_fit = query.fields.is_some() || projection::keeps(case.catalog, table.id, language, &by_name);
-    if is_fit { Ok(by_name) } else { sent(false) }
+    if projection::keeps(case.catalog, table.id, language, &by_name) {
+        return Ok(by_name);
+    }
+    // Also where the client names fields: rules would judge what comes changed.
+    sent(false).map(|sent| Query { fields: None, expand: sent.expand.whole(), ..sent })
 }
 
 /// A query for whatever the rules of a table read in related records. `selects`: of these, by name.

@@ -144,6 +144,31 @@ fn a_child_is_of_its_parents_tenant_and_of_none_without_one() {
     assert_eq!(word(&judge(residual(&decision), r#"{"id":1}"#).verdict), "foreign");
 }
 
+#[test]
+fn what_is_absent_is_null_in_the_record_itself_and_unknown_in_related_ones() {
+    let denied = |rows: &str, members: &str| {
+        let text = granting("visits", "list", "all", "read: { clear: all }");
+        let set = set(&[&format!("{text}denials:\n  - {{ name: d, actions: [list], rows: {rows} }}\n")]);
+        word(&judge(residual(&ask(&set, &rep(), "visits", "list")), &ours(members)).verdict)
+    };
+    for (rows, members, expected) in [
+        ("record.embargo == true", r#""id":1"#, "visible"),
+        ("record.embargo == true", r#""embargo":true"#, "denied"),
+        ("record.boss.embargo == true", r#""boss":{"embargo":false}"#, "visible"),
+        ("record.boss.embargo == true", r#""boss":{"embargo":null}"#, "visible"),
+        ("record.boss.embargo == true", r#""boss":{"embargo":true}"#, "denied"),
+        // Perhaps it wasn't asked for.
+        ("record.boss.embargo == true", r#""id":1"#, "denied"),
+        ("record.boss.embargo == true", r#""boss":{"id":2}"#, "denied"),
+        ("record.boss.boss.embargo == true", r#""boss":{"id":2}"#, "denied"),
+        ("record.boss.boss.embargo == true", r#""boss":{"boss":{"embargo":false}}"#, "visible"),
+        ("record.boss != null", r#""boss":null"#, "visible"),
+        ("record.boss != null", r#""id":1"#, "denied"),
+    ] {
+        assert_eq!(denied(rows, members), expected, "{rows} on {members}");
+    }
+}
+
 fn shown(set: &PolicySet, record: &str, name: &str) -> Visibility {
     match judge(residual(&ask(set, &rep(), "contacts", "list")), &ours(record)).verdict {
         Verdict::Visible(plan) => plan.fields[usize::from(field("contacts", name).0)].clone(),

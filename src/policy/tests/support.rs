@@ -13,7 +13,7 @@ use crate::policy::*;
 use crate::yaml::Text;
 
 /// `name:type`, `?` for nullable, `!` for secret; `name>table:by` is to-one, `name*table` to-many.
-const TABLES: [(&str, &str, &str); 11] = [
+const TABLES: [(&str, &str, &str); 12] = [
     (
         "users",
         "",
@@ -57,6 +57,7 @@ const TABLES: [(&str, &str, &str); 11] = [
         "owner_id",
         "id:int organization_id:string app_id:string owner_id:int subject:string? qty:int price:double",
     ),
+    ("visits", "", "id:int organization_id:string app_id:string embargo:bool? boss_id:int? boss>visits:boss_id"),
 ];
 
 pub(super) static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(catalog()));
@@ -107,7 +108,7 @@ fn catalog() -> Catalog {
             tenant_body: Vec::new(),
             fields: fields.collect(),
             related: Arc::default(),
-            absent_is_null: *name == "tickets",
+            absent_is_null: ["tickets", "visits"].contains(name),
             empty_is_null: false,
             container: None,
             in_place: false,

@@ -291,7 +291,7 @@ impl Checker<'_, '_> {
                         names,
                         of,
                         declared.nullable,
-                        table.absent_is_null,
+                        table.absent_is_null && by.is_none(),
                         table.empty_is_null,
                         by,
                         rest.as_slice(),
@@ -310,7 +310,7 @@ impl Checker<'_, '_> {
                 Shape::One { table: related, by: column } => {
                     by = by.or(Some(*column));
                     if rest.as_slice().is_empty() {
-                        let field = self.field(subject, names, Type::Json, true, table.absent_is_null, by);
+                        let field = self.field(subject, names, Type::Json, true, false, by);
                         return Some(End { field, kind: Kind::Relation(*related), open: false });
                     }
                     table = catalog.table(*related);
