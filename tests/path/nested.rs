@@ -270,7 +270,7 @@ async fn what_rules_of_related_tables_read_is_asked_for_and_leaves_no_trace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_reads_through_two_relations_can_be_judged() {
-    for spoken in [Odata, Directus] {
+    for spoken in ALL {
         let world = spoken.world().await;
         let row = |id: u32, name: &str| {
             let owner = spoken.person(id, "globex", name);
@@ -279,8 +279,15 @@ async fn a_rule_that_reads_through_two_relations_can_be_judged() {
         };
         let page = spoken.page(&[row(1, "Ann"), row(2, "SECRET")]);
         world.upstream.answers(move |_| Some(Answer::json(200, page.clone())));
-        let got = get(&world, "manager", spoken.list()).await;
-        assert_eq!((got.status, spoken.rows(&got)), (200, json!([{ "id": 1 }])), "{spoken:?}");
+        // Where one container lies in another it fails, whatever a client asks for besides.
+        let (queries, rows) = match spoken {
+            Pocketbase => (&["", "?expand=account_id"][..], json!([])),
+            Odata | Directus => (&[""][..], json!([{ "id": 1 }])),
+        };
+        for query in queries {
+            let got = get(&world, "manager", &format!("{}{query}", spoken.list())).await;
+            assert_eq!((got.status, spoken.rows(&got)), (200, rows.clone()), "{spoken:?} {query}");
+        }
         world.gateway.shutdown().await;
     }
 }

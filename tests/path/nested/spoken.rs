@@ -74,7 +74,7 @@ const POLICIES: [(&str, &str); 5] = [
         "table: contacts
 grants:
   - { name: all, roles: [rep], actions: [list, read, update], rows: all, read: { clear: all }, write: [name] }
-  - { name: anns, roles: [manager], actions: [list, read], rows: record.account.owner.name == 'Ann', read: { clear: [id] } }
+  - { name: anns, roles: [manager], actions: [list, read], rows: record.account.owner.name == 'Ann', read: { clear: [id, account] } }
   - { name: names, roles: [support], actions: [list, read], rows: all, read: { clear: [id, name, account_id, account] } }
 ",
     ),
