@@ -3,6 +3,7 @@
 //! What no description declares has no target and is refused exactly as a hidden table is. So is what two routes match:
 //! the catalog refuses overlapping routes, and nothing here depends on their order. Pure.
 
+use crate::api::template::is_identifier;
 use crate::api::{ApiId, Catalog, Document, Route, RouteKind, TableId};
 use crate::canonical::Canonical;
 use crate::model::{Action, Name, Reason, TenantScope};
@@ -73,7 +74,8 @@ fn only<'a>(
     };
     let property = match route.kind {
         RouteKind::Property { raw, .. } => {
-            let (_, name) = variables.pop().filter(|(_, name)| is_name(name))?;
+            // `$count` and the like are other things (OData 4.01 CSDL, section 15.2).
+            let (_, name) = variables.pop().filter(|(_, name)| is_identifier(name))?;
             Some(Property { name, raw })
         }
         _ => None,
@@ -92,12 +94,6 @@ fn only<'a>(
         }
     };
     Some(Target { api, route: at, variables, kind, property })
-}
-
-/// Whether a property may be called so (OData 4.01 CSDL, section 15.2, of ASCII): `$count` and the like are other things.
-fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// The key that a path names, if any. `None`: it can be no table's.

@@ -159,3 +159,14 @@ async fn every_exchange_is_whole(world: &World) -> usize {
     assert!(pairs.values().all(|kinds| kinds == &["intent", "outcome"]), "{pairs:?}");
     pairs.len()
 }
+
+/// A target with its escapes resolved.
+fn unescaped(target: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = target.bytes();
+    while let Some(byte) = rest.next() {
+        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16)).expect("a digit") as u8;
+        bytes.push(if byte == b'%' { digit() << 4 | digit() } else { byte });
+    }
+    String::from_utf8(bytes).expect("UTF-8")
+}

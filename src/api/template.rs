@@ -210,7 +210,8 @@ fn bare_key(key: &str) -> Option<&str> {
     (!key.is_empty() && key.bytes().all(is_plain)).then_some(key)
 }
 
-fn is_identifier(text: &str) -> bool {
+/// Whether a text is a name of ASCII letters, digits and `_`.
+pub(crate) fn is_identifier(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

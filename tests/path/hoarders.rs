@@ -157,6 +157,20 @@ impl Windowless {
         self.send(&heads.collect::<Vec<_>>()).await;
     }
 
+    /// The bodies of so many answers, none of which is given up.
+    async fn answers(&mut self, count: usize) -> String {
+        let (mut bodies, mut ended) = (Vec::new(), 0);
+        while ended < count {
+            let (kind, flags, payload) = in_time(self.frame()).await.expect("a frame");
+            assert_ne!(kind, RST_STREAM);
+            if kind == DATA {
+                bodies.extend(payload);
+                ended += usize::from(flags & END_STREAM != 0);
+            }
+        }
+        String::from_utf8(bodies).expect("text")
+    }
+
     /// Kind, flags and payload of the next frame; `None` at the end.
     async fn frame(&mut self) -> Option<(u8, u8, Vec<u8>)> {
         let mut head = [0; 9];
@@ -218,16 +232,7 @@ async fn a_tenant_that_does_not_take_its_answers_yet_holds_no_turn() {
     until(|| (metrics.in_flight.get(), metrics.delivering.get()) == (4, 4)).await;
     // Once it has room for them, it has its answers.
     hoarder.send(&window(1000)).await;
-    let (mut bodies, mut ended) = (Vec::new(), 0);
-    while ended < 4 {
-        let (kind, flags, payload) = in_time(hoarder.frame()).await.expect("a frame");
-        assert_ne!(kind, RST_STREAM);
-        if kind == DATA {
-            bodies.extend(payload);
-            ended += usize::from(flags & END_STREAM != 0);
-        }
-    }
-    assert_eq!(String::from_utf8(bodies).expect("text").matches("\"Ada\"").count(), 4);
+    assert_eq!(hoarder.answers(4).await.matches("\"Ada\"").count(), 4);
     clean(&world, 5).await;
     assert_eq!((metrics.delivering.get(), metrics.floods.get()), (0, 0));
     assert!(world.audit().await.iter().all(|line| line["kind"] == "intent" || line["result"] == "allowed"));
@@ -248,16 +253,7 @@ async fn a_known_caller_may_take_its_time_for_a_refusal_that_came_before_its_tur
     until(|| metrics.delivering.get() == 2).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     slow.send(&window(1000)).await;
-    let (mut told, mut ended) = (Vec::new(), 0);
-    while ended < 2 {
-        let (kind, flags, payload) = in_time(slow.frame()).await.expect("a frame");
-        assert_ne!(kind, RST_STREAM);
-        if kind == DATA {
-            told.extend(payload);
-            ended += usize::from(flags & END_STREAM != 0);
-        }
-    }
-    assert!(String::from_utf8_lossy(&told).contains("rate_limited"), "one was refused");
+    assert!(slow.answers(2).await.contains("rate_limited"), "one was refused");
     world.settled().await;
 }
 

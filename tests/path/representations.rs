@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::unescaped;
 use crate::support::client::Response;
 use crate::support::upstream::Seen;
 use crate::support::world::Setup;
@@ -200,16 +201,6 @@ fn answer(dialect: &str, seen: &Seen, batch: &str) -> Answer {
     let body = if many { json!([body, body]) } else { body };
     let status = if seen.method == "POST" { 201 } else { 200 };
     Answer::json(status, if dialect == "directus" { json!({ "data": body }) } else { body }.to_string())
-}
-
-fn unescaped(target: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = target.bytes();
-    while let Some(byte) = rest.next() {
-        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16)).expect("a digit") as u8;
-        bytes.push(if byte == b'%' { digit() << 4 | digit() } else { byte });
-    }
-    String::from_utf8(bytes).expect("UTF-8")
 }
 
 /// The writes that reached the upstream, by their targets.

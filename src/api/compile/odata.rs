@@ -1,7 +1,7 @@
 //! The `odata` dialect: which names it can spell, and where a service has the records of a table.
 
 use super::tables::plain;
-use crate::api::template::Segment;
+use crate::api::template::{Segment, is_identifier};
 use crate::api::{Form, Odata, Route, RouteKind, raw};
 use crate::model::Action;
 use crate::model::value::Type;
@@ -12,7 +12,7 @@ pub(super) fn odata(api: &raw::Api, reader: &mut Reader) -> Option<Odata> {
     for (_, table) in &api.tables {
         for field in &table.fields {
             let name = &field.name;
-            if !is_identifier(&name.value) {
+            if !is_simple_identifier(&name.value) {
                 let message = format!("`{}` can't be a property's name in OData", name.value);
                 reader.error("bad-name", &name.span, message).help =
                     Some("letters, digits and `_`, not beginning with a digit".to_owned());
@@ -31,7 +31,7 @@ pub(super) fn odata(api: &raw::Api, reader: &mut Reader) -> Option<Odata> {
 pub(super) fn route(api: &raw::Api, name: &Text, table: &raw::Table, word: &Text, reader: &mut Reader) -> Option<Text> {
     let root = api.odata.as_ref()?.root.as_ref()?.value.trim_end_matches('/');
     let set = table.set.as_ref().unwrap_or(name);
-    if !is_identifier(&set.value) {
+    if !is_simple_identifier(&set.value) {
         let message = format!("`{}` can't be the name of an entity set", set.value);
         reader.error("bad-name", &set.span, message).help = Some("name it with `set`".to_owned());
         return None;
@@ -92,8 +92,6 @@ pub(super) fn is_count(api: &raw::Api, word: &Text) -> bool {
 }
 
 /// OData 4.01 CSDL, section 15.2, of ASCII.
-fn is_identifier(text: &str) -> bool {
-    text.len() <= 128
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+fn is_simple_identifier(text: &str) -> bool {
+    text.len() <= 128 && is_identifier(text)
 }

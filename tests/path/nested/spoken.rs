@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::unescaped;
 use crate::support::World;
 use crate::support::client::Response;
 use crate::support::world::Setup;
@@ -308,16 +309,6 @@ fn directus(before: &str, asks: &Asks, fields: &mut Vec<String>) {
         let name = if *relation == "contacts" { "contacts".to_owned() } else { format!("{relation}_id") };
         directus(&format!("{before}{name}."), asks, fields);
     }
-}
-
-fn unescaped(target: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = target.bytes();
-    while let Some(byte) = rest.next() {
-        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16)).expect("a digit") as u8;
-        bytes.push(if byte == b'%' { digit() << 4 | digit() } else { byte });
-    }
-    String::from_utf8(bytes).expect("UTF-8")
 }
 
 /// What the upstream was asked, of which it was asked once.
