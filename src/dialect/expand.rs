@@ -31,6 +31,15 @@ pub struct Expansion {
     pub below: Expansions,
 }
 
+/// Adds those of some fields that are not there yet.
+pub fn add(fields: &mut Vec<FieldId>, more: impl IntoIterator<Item = FieldId>) {
+    for field in more {
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
+}
+
 impl Expansion {
     /// All fields of the relation's records, and nothing behind them.
     pub fn of(relation: FieldId) -> Self {
@@ -76,13 +85,7 @@ impl Expansions {
                 continue;
             };
             match (&mut one.fields, fields) {
-                (Some(own), Some(fields)) => {
-                    for field in fields {
-                        if !own.contains(&field) {
-                            own.push(field);
-                        }
-                    }
-                }
+                (Some(own), Some(fields)) => add(own, fields),
                 (own, _) => *own = None,
             }
             one.below.merge(below);

@@ -13,6 +13,7 @@ pub(super) use projection::{before_write, read_by_rules};
 
 use super::{Case, pushdown};
 use crate::api::{FieldId, InexactPaging, Parent, Shape, Table, Tenancy};
+use crate::dialect::expand::add;
 use crate::dialect::{Added, Condition, Expansion, Language, PagedBy, Query};
 use crate::model::Reason;
 use crate::policy::Residual;
@@ -85,12 +86,8 @@ pub(super) fn people(language: &dyn Language, table: &Table, manager: FieldId, p
         }
         Tenancy::Shared => {}
     }
-    let mut fields: Vec<FieldId> = Vec::new();
-    for field in wanted {
-        if !fields.contains(&field) {
-            fields.push(field);
-        }
-    }
+    let mut fields = Vec::new();
+    add(&mut fields, wanted);
     query.fields = Some(fields);
     // Without an order, a row may change its page between two requests.
     query.sort.push((table.key, false));

@@ -136,7 +136,9 @@ fn read(text: &str) -> Option<Tags> {
 
 /// The tag of a record as a caller is shown it. `None`: it is no record.
 pub(super) fn tag(case: &Case<'_>, table: &str, shown: &[u8]) -> Option<String> {
-    parts::members(shown, case.depth).ok()?;
+    if !shown.starts_with(b"{") {
+        return None;
+    }
     let mut ordered = Vec::with_capacity(shown.len());
     order(shown, case.depth, &mut ordered)?;
     // Without a key of the gateway's own, it is still a tag; who knows what it is of could make it then.

@@ -97,24 +97,14 @@ impl<'u> Step<'u, '_> {
 
     pub(super) async fn read(&self, key: &str, exchange: &mut Exchange) -> Result<Reply<'u>, Reason> {
         let permit = self.case.read(self.route, self.variables, Arc::clone(self.residual), self.pairs)?;
-        let out = self.shown(&permit, key, exchange).await?;
-        let tag = self.tag(&out)?;
-        Ok(self.tagged(Reply::json(StatusCode::OK, out), tag))
-    }
-
-    /// The answer with a record as it is shown.
-    pub(super) async fn shown(
-        &self,
-        permit: &Permit<Fetch>,
-        key: &str,
-        exchange: &mut Exchange,
-    ) -> Result<Vec<u8>, Reason> {
-        let Redacted { body, tally, .. } = self.found(permit, exchange).await?;
+        let Redacted { body, tally, .. } = self.found(&permit, exchange).await?;
         exchange.redacted(&tally, &permit.purpose().plan, &Asked::default());
-        is_shown(&tally, key).map(|()| body)
+        is_shown(&tally, key)?;
+        let tag = self.tag(&body)?;
+        Ok(self.tagged(Reply::json(StatusCode::OK, body), tag))
     }
 
-    /// The same, whatever it is, without putting on record yet what was done.
+    /// The answer to a read of a record, redacted, without putting on record yet what was done.
     pub(super) async fn found(&self, permit: &Permit<Fetch>, exchange: &mut Exchange) -> Result<Redacted, Reason> {
         let answer = self.fetch(permit, exchange).await?;
         if is_absent(answer.status) {

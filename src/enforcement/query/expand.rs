@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use super::projection;
-use crate::api::{FieldId, Parent, Reach, Shape, Table, TableId, Tenancy};
-use crate::dialect::expand::MAX_EXPANSIONS;
+use crate::api::{FieldId, Reach, Shape, Table, TableId};
+use crate::dialect::expand::{MAX_EXPANSIONS, add};
 use crate::dialect::{Expansion, Expansions, Language, Query, Selects};
 use crate::enforcement::Case;
 use crate::model::{Action, Reason};
@@ -99,7 +99,8 @@ pub(in crate::enforcement) fn complete(
         sent.find(|sent| language.spells(table, sent)).ok_or(Reason::QueryNotAllowed)
     };
     let by_name = sent(language.selects() != Selects::Nothing)?;
-    if projection::keeps(case.catalog, table.id, language, &by_name) {
+    // Of the others, all comes as it is stored.
+    if language.selects() != Selects::Everywhere || projection::keeps(case.catalog, table.id, language, &by_name) {
         return Ok(by_name);
     }
     // Also where the client names fields: rules would judge what comes changed.
@@ -119,16 +120,10 @@ pub(super) fn helpers(table: &Table, layout: &Layout, language: &dyn Language, s
     if language.spells(table, &sent) { sent } else { of(language.expands().min(1)) }
 }
 
-/// The relations through which rules of a table read, for so many levels, with the fields that they read.
+/// The relations through which rules of a table read, for so many levels, with the fields that they read. So does what says
+/// whose a record is.
 fn read(table: &Table, layout: &Layout, levels: usize) -> Expansions {
-    let mut expand = along(table.reach(), layout, NodeId::ROOT, levels);
-    if let Tenancy::Via(Parent { relation, .. }) = table.tenant
-        && levels > 0
-        && expand.find(relation).is_none()
-    {
-        expand.named.push(Expansion::of(relation));
-    }
-    expand
+    along(table.reach(), layout, NodeId::ROOT, levels)
 }
 
 /// Recursion is bounded by the levels that are left.
@@ -142,11 +137,7 @@ fn along(table: Reach<'_>, layout: &Layout, node: NodeId, levels: usize) -> Expa
         let mut fields: Vec<FieldId> = vec![related.key];
         let read = layout.members(node).filter_map(|(name, _)| related.plain_named(name));
         let columns = below.relations().filter_map(|relation| related.named(related.column_of(relation)?));
-        for field in read.chain(columns) {
-            if !fields.contains(&field) {
-                fields.push(field);
-            }
-        }
+        add(&mut fields, read.chain(columns));
         expand.named.push(Expansion { relation, fields: Some(fields), below });
     }
     expand
@@ -209,11 +200,7 @@ impl Completing<'_> {
                 Shape::One { by, .. } => vec![relation, by],
                 Shape::Many { .. } | Shape::Plain(_) => vec![relation],
             });
-            for field in read.chain([table.key]).chain(expanded) {
-                if !fields.contains(&field) {
-                    fields.push(field);
-                }
-            }
+            add(&mut fields, read.chain([table.key]).chain(expanded));
             fields
         });
         (fields, sent)

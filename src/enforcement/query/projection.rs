@@ -4,6 +4,7 @@
 use super::super::Case;
 use super::expand::helpers;
 use crate::api::{Catalog, FieldId, Shape, Table, TableId};
+use crate::dialect::expand::add;
 use crate::dialect::{Expansions, Language, Query, Selects};
 use crate::model::Action;
 use crate::policy::Residual;
@@ -29,18 +30,13 @@ pub(in crate::enforcement) fn before_write(case: &Case<'_>, table: &Table, langu
 
 fn looked_at(case: &Case<'_>, table: &Table, language: &dyn Language, more: &[FieldId]) -> Query {
     let layout = case.policies.layout(table.id);
-    let by_name = language.selects() == Selects::Everywhere;
     let query = helpers(table, layout, language, language.selects() != Selects::Nothing);
-    if !by_name {
+    if language.selects() != Selects::Everywhere {
         return query;
     }
     let read = layout.fields().filter_map(|name| table.field_named(name));
-    let mut fields: Vec<FieldId> = Vec::new();
-    for field in read.chain([table.key]).chain(more.iter().copied()) {
-        if !fields.contains(&field) {
-            fields.push(field);
-        }
-    }
+    let mut fields = Vec::new();
+    add(&mut fields, read.chain([table.key]).chain(more.iter().copied()));
     let query = Query { fields: Some(fields), ..query };
     if keeps(case.catalog, table.id, language, &query) { query } else { helpers(table, layout, language, false) }
 }
