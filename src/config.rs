@@ -41,7 +41,7 @@ pub use own::{OwnCertificate, OwnCertificates, tenant_name};
 pub use paging::Paging;
 pub use proxies::{Forwarding, TrustedProxies, contains};
 pub use secrets::{Fingerprint, Keyring, Sealed};
-pub use upstreams::{ClientCertificate, Health, Scheme, Shown, Upstream};
+pub use upstreams::{ClientCertificate, Health, HealthCheck, Scheme, Shown, Upstream};
 
 #[derive(Debug)]
 pub struct Config {

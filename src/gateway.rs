@@ -1,8 +1,9 @@
-//! The composition root: listeners, admin, the snapshot in force, refresh of keys and hierarchy, reload and drain.
+//! The composition root: listeners, admin, the snapshot in force, reload and drain.
 //!
 //! A gateway owns every task it starts and stops them all. Reloading builds a whole new snapshot and swaps it in; on any
 //! mistake the last good one stays in force. Listeners are not reloaded (see `fixed`), their certificates are (see `certificates`).
 
+mod background;
 mod certificates;
 mod fixed;
 pub mod handover;
@@ -28,17 +29,11 @@ use crate::listener::{Listener, Places};
 use crate::metrics::Metrics;
 use crate::proxy::{Connections, Proxy};
 use crate::snapshot::Snapshot;
+use background::Kept;
 use certificates::Certificates;
 use fixed::Fixed;
 use sockets::Sockets;
 
-/// Between two looks where nothing sooner is asked for.
-const REFRESH_EVERY: Duration = Duration::from_secs(300);
-/// Between two looks at the list of revocations and at sealed secrets. Their content is compared, so that they may be replaced
-/// in any way.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often callers who have not asked for long are forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(10);
 /// How long connections are waited for on which nothing is in flight.
 const QUIET: Duration = Duration::from_secs(5);
 /// For streams of HTTP/2, which run in tasks of their own, once their connections have ended.
@@ -199,11 +194,7 @@ impl Gateway {
                 stopping.wait_for(|stop| *stop).await.ok();
             }));
         }
-        for kept in Kept::ALL {
-            background.spawn(keep_fresh(Arc::clone(&shared), kept, shared.reloaded.subscribe()));
-        }
-        background.spawn(certificates::watch(Arc::clone(&shared), shared.reloaded.subscribe()));
-        background.spawn(forget_callers(Arc::clone(&shared.in_force)));
+        background::start(&mut background, &shared);
         Ok(Self {
             shared,
             addresses,
@@ -383,6 +374,9 @@ impl admin::Source for Arc<Shared> {
         let failures = &self.metrics.audit_failures;
         failures.inc_by(self.log.failures().saturating_sub(failures.get()));
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        if let Some(snapshot) = &*self.in_force.load() {
+            snapshot.upstreams.show_addresses();
+        }
         self.metrics.tasks.set(tasks.try_into().unwrap_or(i64::MAX));
         self.metrics.render()
     }
@@ -405,76 +399,6 @@ fn loaded(metrics: &Metrics, ok: bool) {
     metrics.last_reload_ok.set(i64::from(ok));
     if ok {
         metrics.policy_generation.inc();
-    }
-}
-
-/// What the gateway keeps from elsewhere, and fetches again for as long as it runs.
-#[derive(Clone, Copy)]
-enum Kept {
-    KeySets,
-    Hierarchy,
-    Revocations,
-    Secrets,
-}
-
-impl Kept {
-    const ALL: [Self; 4] = [Self::KeySets, Self::Hierarchy, Self::Revocations, Self::Secrets];
-
-    async fn refresh(self, snapshot: &Snapshot, metrics: &Metrics) {
-        match self {
-            Self::KeySets => snapshot.authenticator.refresh().await,
-            Self::Hierarchy => snapshot.hierarchy.refresh(&snapshot.upstreams, metrics).await,
-            Self::Revocations => snapshot.authenticator.read_revocations().await,
-            Self::Secrets => {
-                let upstreams = Arc::clone(&snapshot.upstreams);
-                // As files on a network do, it may take its time. A reading that panics changes nothing.
-                tokio::task::spawn_blocking(move || upstreams.read_secrets_again()).await.ok();
-            }
-        }
-    }
-
-    /// Until the next fetch.
-    fn wait(self, snapshot: &Snapshot) -> Duration {
-        match self {
-            Self::KeySets => snapshot.authenticator.refresh_after().unwrap_or(REFRESH_EVERY),
-            Self::Hierarchy => snapshot.hierarchy.refresh_interval().unwrap_or(REFRESH_EVERY),
-            Self::Revocations if snapshot.authenticator.has_revocations() => LOOK_EVERY,
-            Self::Secrets if snapshot.upstreams.has_sealed_secrets() => LOOK_EVERY,
-            Self::Revocations | Self::Secrets => REFRESH_EVERY,
-        }
-    }
-}
-
-/// Each kind in a task of its own: a slow table must not keep old keys in force.
-async fn keep_fresh(shared: Arc<Shared>, kept: Kept, mut reloaded: watch::Receiver<()>) {
-    // A reload may change how long is waited, but not since when: who reloads often must not keep anything from being fetched.
-    let mut fetched = Instant::now();
-    loop {
-        let Some(wait) = shared.in_force.load().as_ref().map(|snapshot| kept.wait(snapshot)) else { return };
-        tokio::select! {
-            biased;
-            () = tokio::time::sleep_until(fetched + wait) => {}
-            changed = reloaded.changed() => match changed {
-                Ok(()) => continue,
-                Err(_) => return,
-            },
-        }
-        if let Some(snapshot) = shared.in_force.load_full() {
-            kept.refresh(&snapshot, &shared.metrics).await;
-        }
-        fetched = Instant::now();
-    }
-}
-
-/// Callers who have not asked for long are not kept.
-async fn forget_callers(in_force: Arc<ArcSwapOption<Snapshot>>) {
-    loop {
-        tokio::time::sleep(FORGET_EVERY).await;
-        let snapshot = in_force.load_full();
-        let forgotten = tokio::task::spawn_blocking(move || snapshot.iter().for_each(|all| all.admission.forget()));
-        if forgotten.await.is_err() {
-            tracing::error!("what is known of the rates of callers could not be cleared");
-        }
     }
 }
 

@@ -89,6 +89,10 @@ pub struct Handles {
     pub hierarchy_stale: IntGauge,
     /// Times that an address was left alone, by `upstream`.
     pub upstream_ejections: IntCounterVec,
+    /// Addresses, by `upstream` and `state`: `serving`, `ejected`, `unhealthy`. Known when it is scraped.
+    pub upstream_addresses: IntGaugeVec,
+    /// Health checks, by `upstream` and `outcome`: `passed`, `failed`.
+    pub upstream_checks: IntCounterVec,
     /// 1 while an `upstream` is not asked because it failed too often.
     pub upstream_circuit_open: IntGaugeVec,
     /// When certificates end, in seconds since 1970, by `listener` (its place in the configuration) and `name` (the
@@ -240,6 +244,18 @@ impl Metrics {
                 "scrim_upstream_ejections_total",
                 "Times that an address of an upstream was left alone for a while.",
                 &["upstream"],
+            ),
+            upstream_addresses: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("scrim_upstream_addresses", "Known addresses of an upstream by how they do."),
+                    &["upstream", "state"],
+                ),
+            ),
+            upstream_checks: counters(
+                "scrim_upstream_checks_total",
+                "Health checks of an upstream's addresses by outcome.",
+                &["upstream", "outcome"],
             ),
             upstream_circuit_open: register(
                 &registry,

@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod breaker;
+mod checks;
 mod credentials;
 mod decode;
 mod endpoints;
@@ -31,7 +32,7 @@ use crate::model::{Name, Reason};
 use answer::InUse;
 pub use answer::{Answer, Body, Held, Whole};
 use credentials::Credentials;
-use endpoints::Lease;
+use endpoints::{Lease, States};
 pub use idle::Retired;
 use link::{Found, Link};
 use trust::{Made, Pool};
@@ -139,6 +140,20 @@ impl Upstreams {
         let secrets = credentials::Kept::new(keyring);
         let renewals = Mutex::new(renewals);
         Ok(Self { by_name, renewals, secrets, limits: limits.clone(), metrics: metrics.clone() })
+    }
+
+    /// How its addresses do, for whoever scrapes.
+    pub fn show_addresses(&self) {
+        let gauge = &self.metrics.upstream_addresses;
+        // Those of upstreams that are gone.
+        gauge.reset();
+        let now = Instant::now();
+        for (name, peer) in &self.by_name {
+            let States { serving, ejected, unhealthy } = peer.link.endpoints.states(now);
+            for (state, count) in [("serving", serving), ("ejected", ejected), ("unhealthy", unhealthy)] {
+                gauge.with_label_values(&[name, state]).set(count.try_into().unwrap_or(i64::MAX));
+            }
+        }
     }
 
     /// Sends a permitted request and reads the head of its answer. One retry: on a reused connection that turned out to be
@@ -283,6 +298,15 @@ impl Peer {
             accept_encoding: accept_encoding(&upstream.accept_encoding)?,
             credentials,
         })
+    }
+
+    /// Of a question that is for no tenant. `None`: it can't be sent.
+    fn check_head(&self, path: &str) -> Option<RequestHeader> {
+        let mut head = RequestHeader::build_no_case(http::Method::GET, path.as_bytes(), Some(3)).ok()?;
+        head.insert_header(header::HOST, self.host_header.clone()).ok()?;
+        head.insert_header(header::ACCEPT_ENCODING, "identity").ok()?;
+        head.insert_header(header::USER_AGENT, "scrim").ok()?;
+        Some(head)
     }
 
     /// Errors: the tenant has no credential, or something can't be sent.

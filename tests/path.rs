@@ -24,6 +24,7 @@ mod figures;
 mod figures_directus;
 mod figures_order;
 mod guards;
+mod health;
 mod hierarchy;
 mod hoarders;
 mod http2;

@@ -18,6 +18,10 @@ use crate::yaml::{Node, Reader};
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 const EJECTION: Health = Health { failures: 5, time: Duration::from_secs(10) };
 const BREAKER: Health = Health { failures: 20, time: Duration::from_secs(5) };
+/// How often an address is asked whether it serves, how long its answer may take, and how many may be missing in a row.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+const CHECK_TIME: Duration = Duration::from_secs(1);
+const CHECK_FAILURES: u32 = 3;
 
 #[derive(Debug)]
 pub struct Upstream {
@@ -41,6 +45,8 @@ pub struct Upstream {
     pub resolve_every: Duration,
     /// When an address is left alone, and for how long at first.
     pub health: Health,
+    /// Whether its addresses are asked, without a caller's request, whether they serve.
+    pub health_check: Option<HealthCheck>,
     /// When nothing more is asked of it, and for how long.
     pub breaker: Health,
     pub credential: Option<Credential>,
@@ -55,6 +61,18 @@ pub struct Upstream {
 pub struct Health {
     pub failures: u32,
     pub time: Duration,
+}
+
+/// What each address is asked now and then. It serves if it answers with a status of 2xx.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// With its query, from the root: not below the path of the URL.
+    pub path: String,
+    pub every: Duration,
+    /// For connecting and the answer's head; no longer than `every`.
+    pub time: Duration,
+    /// In a row, before no request is sent there.
+    pub failures: u32,
 }
 
 /// A certificate of the gateway's own, for whom.
@@ -128,6 +146,8 @@ fn upstream(
     let resolve_every = fields.take("resolve_every");
     let ejection = fields.take("ejection").map(|node| in_a_row(node, "`ejection`", EJECTION, reader));
     let breaker = fields.take("breaker").map(|node| in_a_row(node, "`breaker`", BREAKER, reader));
+    let checked = fields.take("health_check");
+    let check = checked.map(|node| health_check(node, reader));
     fields.finish(reader);
     if let (Some(_), Some(node)) = (addresses, resolve_every) {
         let message = "`resolve_every` has no meaning with `addresses`, which are not looked up";
@@ -165,6 +185,14 @@ fn upstream(
         None => None,
         Some(found) => Some(found?),
     };
+    if let (Some(node), Some(Shown::Own(_))) = (checked, &client_certificate) {
+        let message = "`health_check` is for no tenant, so there is no certificate that it could show";
+        reader.error("bad-upstream", &node.span, message).help = Some("a certificate for all tenants".to_owned());
+    }
+    let health_check = match check {
+        None => None,
+        Some(found) => Some(found?),
+    };
     Some(Upstream {
         name,
         scheme: url.scheme,
@@ -178,6 +206,7 @@ fn upstream(
         addresses,
         resolve_every: resolve_every?,
         health: ejection.unwrap_or(EJECTION),
+        health_check,
         breaker: breaker.unwrap_or(BREAKER),
         credential,
         accept_encoding,
@@ -196,6 +225,31 @@ fn in_a_row(node: &Node, what: &'static str, otherwise: Health, reader: &mut Rea
         failures: failures.and_then(|count| count.try_into().ok()).unwrap_or(otherwise.failures),
         time: time.unwrap_or(otherwise.time),
     }
+}
+
+fn health_check(node: &Node, reader: &mut Reader) -> Option<HealthCheck> {
+    let mut fields = reader.fields(node, "`health_check`");
+    let path = text(fields.require("path", reader), "`path`", reader);
+    let (every, time) = (fields.take("every"), fields.take("time"));
+    let failures = fields.take("failures").and_then(|node| reader.integer(node, "`failures`", 1..=1000));
+    fields.finish(reader);
+    let range = |most| Duration::from_millis(10)..=Duration::from_secs(most);
+    let every = every.map_or(Some(CHECK_EVERY), |node| duration(node, "`every`", range(3600), reader));
+    let (every, least) = (every?, time.map(|node| &node.span));
+    let time = time.map_or(Some(CHECK_TIME.min(every)), |node| duration(node, "`time`", range(60), reader))?;
+    if let Some(span) = least.filter(|_| time > every) {
+        reader.error("bad-upstream", span, "the next check would begin before this time is over").help =
+            Some("a `time` of no more than `every`".to_owned());
+    }
+    let path = path?;
+    let is_target = path.value.starts_with('/') && path.value.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    if !is_target {
+        reader.error("bad-upstream", &path.span, "this is not a path that can be asked for").help =
+            Some("from the root, as it is sent, for example /server/health".to_owned());
+        return None;
+    }
+    let failures = failures.and_then(|count| count.try_into().ok()).unwrap_or(CHECK_FAILURES);
+    Some(HealthCheck { path: path.value, every, time, failures })
 }
 
 fn socket_addresses(node: &Node, reader: &mut Reader) -> Vec<SocketAddr> {

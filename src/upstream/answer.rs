@@ -6,6 +6,7 @@
 //! that is cut short is an error in every framing that can tell.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
@@ -22,7 +23,7 @@ use crate::metrics::Metrics;
 
 /// What of an unwanted body is read to keep its connection, and how long that may take.
 const DISCARDED: usize = 64 * 1024;
-const DISCARD_TIME: std::time::Duration = std::time::Duration::from_millis(500);
+const DISCARD_TIME: Duration = Duration::from_millis(500);
 
 /// An answer whose head was read.
 pub struct Answer<'u> {
@@ -146,7 +147,7 @@ impl Body<'_> {
     }
 
     /// It goes on as a stream without an end of its own, and may be silent for so long.
-    pub fn lives(&mut self, silent: std::time::Duration) {
+    pub fn lives(&mut self, silent: Duration) {
         self.streams();
         if let Some(session) = &mut self.session.session {
             session.set_read_timeout(Some(silent));
@@ -236,7 +237,7 @@ impl Body<'_> {
             }
             if chunk.is_none() || session.response_done() {
                 self.complete = true;
-                self.release().await;
+                self.session.release(&self.target, self.upstreams.limits.idle_time).await;
             }
             if chunk.is_none() || received > 0 {
                 return Ok(chunk);
@@ -280,27 +281,8 @@ impl Body<'_> {
     /// Nobody wants it: the little that may be left is read, so that its connection can be used again.
     pub async fn discard(mut self: Box<Self>) {
         self.settle("answered");
-        self.limit = DISCARDED as u64;
-        if self.length.is_none_or(|length| length <= self.limit) {
-            // Whatever goes wrong closes the connection, and is nobody's concern.
-            tokio::time::timeout(DISCARD_TIME, async { while let Ok(Some(_)) = self.raw().await {} }).await.ok();
-        }
-    }
-
-    async fn release(&mut self) {
-        if let Some(mut session) = self.session.take() {
-            let pool = &self.session.pool;
-            if pool.is_in_force() {
-                let idle = Some(self.upstreams.limits.idle_time);
-                pool.connector.release_http_session(session, &self.target, idle).await;
-                if !pool.is_in_force() {
-                    // It no longer was by then, and nobody comes to close it.
-                    idle::close(pool, &self.target).await;
-                }
-            } else {
-                // It was trusted for what is no longer in force.
-                session.shutdown().await;
-            }
+        if self.length.is_none_or(|length| length <= DISCARDED as u64) {
+            self.session.discard(&self.target, self.upstreams.limits.idle_time).await;
         }
     }
 
@@ -339,6 +321,44 @@ impl<'u> InUse<'u> {
             self.metrics.upstream_in_use.dec();
         }
         session
+    }
+
+    /// Reads what is left of an answer, if it is little, and gives the session back. Whatever goes wrong closes the connection,
+    /// and is nobody's concern.
+    pub(super) async fn discard(&mut self, target: &HttpPeer, idle_time: Duration) {
+        let mut left = DISCARDED;
+        let to_its_end = async {
+            loop {
+                let session = self.session.as_mut()?;
+                let chunk = session.read_response_body().await.ok()?;
+                left = left.checked_sub(chunk.as_ref().map_or(0, Bytes::len))?;
+                if chunk.is_none() || session.response_done() {
+                    return Some(());
+                }
+            }
+        };
+        if tokio::time::timeout(DISCARD_TIME, to_its_end).await.ok().flatten().is_some() {
+            self.release(target, idle_time).await;
+        } else {
+            self.close().await;
+        }
+    }
+
+    /// Gives it back, to be kept for so long.
+    async fn release(&mut self, target: &HttpPeer, idle_time: Duration) {
+        if let Some(mut session) = self.take() {
+            let pool = &self.pool;
+            if pool.is_in_force() {
+                pool.connector.release_http_session(session, target, Some(idle_time)).await;
+                if !pool.is_in_force() {
+                    // It no longer was by then, and nobody comes to close it.
+                    idle::close(pool, target).await;
+                }
+            } else {
+                // It was trusted for what is no longer in force.
+                session.shutdown().await;
+            }
+        }
     }
 
     pub(super) async fn close(&mut self) {

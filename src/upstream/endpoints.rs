@@ -3,10 +3,11 @@
 //! A name is looked up again from time to time, by one request while the others use what is known; a resolver that fails
 //! takes nothing away. Whoever fails several times in a row is left alone for a while, longer each time, but never more than
 //! half of all, and then asked by one exchange before it is trusted again; of the others the one with the fewest is asked.
+//! Whoever does not pass its health checks is not asked until it does, unless nobody does.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -15,6 +16,16 @@ use tokio::sync::Mutex;
 
 use super::Failure;
 use crate::config::{Health, Upstream};
+
+/// How addresses do, as many as there are of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct States {
+    pub(super) serving: usize,
+    /// Left alone for a while.
+    pub(super) ejected: usize,
+    /// By their health checks.
+    pub(super) unhealthy: usize,
+}
 
 /// Addresses beyond these are not asked.
 const MAX_ADDRESSES: usize = 64;
@@ -30,6 +41,8 @@ pub(super) struct Endpoints {
     /// Where the search for the least loaded begins, so that equals take turns.
     next: AtomicUsize,
     health: Health,
+    /// Checks that an address may fail in a row; it is unhealthy with the last of them.
+    missed: u32,
     ejections: IntCounter,
 }
 
@@ -49,9 +62,11 @@ struct Known {
     until: Option<Instant>,
 }
 
-struct Endpoint {
-    address: SocketAddr,
+pub(super) struct Endpoint {
+    pub(super) address: SocketAddr,
     in_use: AtomicUsize,
+    /// Health checks that failed since the last one that passed.
+    missed: AtomicU32,
     /// Counts them.
     answers: AtomicU64,
     record: std::sync::Mutex<Record>,
@@ -103,7 +118,8 @@ impl Endpoints {
         let until = name.is_some().then(Instant::now);
         let endpoints = fixed.into_iter().map(Endpoint::new).collect();
         let known = ArcSwap::from_pointee(Known { endpoints, until });
-        Self { name, known, next: AtomicUsize::new(0), health: upstream.health, ejections }
+        let missed = upstream.health_check.as_ref().map_or(u32::MAX, |check| check.failures);
+        Self { name, known, next: AtomicUsize::new(0), health: upstream.health, missed, ejections }
     }
 
     /// The one to ask, other than `not` if there is another. Errors: the name does not resolve, and never did.
@@ -121,12 +137,46 @@ impl Endpoints {
             usable.min_by_key(|endpoint| endpoint.in_use.load(Ordering::Relaxed))
         };
         let other = |endpoint: &Endpoint| Some(endpoint.address) != not;
-        let healthy = |endpoint: &Endpoint| other(endpoint) && endpoint.may_be_asked(now);
+        let healthy =
+            |endpoint: &Endpoint| other(endpoint) && !self.is_unhealthy(endpoint) && endpoint.may_be_asked(now);
         // Better one that failed than none.
         let chosen =
             least(&healthy).or_else(|| least(&other)).or_else(|| least(&|_| true)).ok_or(Failure::Unresolved)?;
         chosen.in_use.fetch_add(1, Ordering::Relaxed);
         Ok(Lease { endpoint: Arc::clone(chosen), answers: chosen.answers.load(Ordering::Relaxed) })
+    }
+
+    /// All that there are by now, to be checked.
+    pub(super) async fn each(&self) -> Vec<Arc<Endpoint>> {
+        if let Some(name) = &self.name {
+            self.refresh(name).await;
+        }
+        self.known.load().endpoints.clone()
+    }
+
+    /// A health check passed, or did not. Whether it is another state now: unhealthy, or no longer.
+    pub(super) fn checked(&self, endpoint: &Endpoint, passed: bool) -> bool {
+        let missed = if passed { 0 } else { endpoint.missed.load(Ordering::Relaxed).saturating_add(1) };
+        let before = endpoint.missed.swap(missed, Ordering::Relaxed);
+        (before >= self.missed) != (missed >= self.missed)
+    }
+
+    pub(super) fn is_unhealthy(&self, endpoint: &Endpoint) -> bool {
+        endpoint.missed.load(Ordering::Relaxed) >= self.missed
+    }
+
+    pub(super) fn states(&self, now: Instant) -> States {
+        let mut states = States::default();
+        for endpoint in &self.known.load().endpoints {
+            if self.is_unhealthy(endpoint) {
+                states.unhealthy += 1;
+            } else if endpoint.record().is_ejected(now) {
+                states.ejected += 1;
+            } else {
+                states.serving += 1;
+            }
+        }
+        states
     }
 
     /// All that are known.
@@ -213,6 +263,7 @@ impl Endpoint {
         Arc::new(Self {
             address,
             in_use: AtomicUsize::new(0),
+            missed: AtomicU32::new(0),
             answers: AtomicU64::new(0),
             record: std::sync::Mutex::default(),
         })
@@ -248,7 +299,7 @@ mod tests {
         let endpoints = (1..=count).map(|last| Endpoint::new(address(last))).collect();
         let known = ArcSwap::from_pointee(Known { endpoints, until: None });
         let ejections = IntCounter::new("ejections", "Ejections.").unwrap();
-        Endpoints { name: None, known, next: AtomicUsize::new(0), health, ejections }
+        Endpoints { name: None, known, next: AtomicUsize::new(0), health, missed: 2, ejections }
     }
 
     #[tokio::test]
@@ -327,6 +378,30 @@ mod tests {
         assert_eq!((tries.len(), others.len()), (1, 9));
         tries.iter().for_each(|lease| all.answered(lease));
         assert_eq!(all.choose(None).await.unwrap().address(), address(1), "the least loaded again");
+    }
+
+    #[tokio::test]
+    async fn who_fails_its_checks_is_not_asked_until_it_passes_one_unless_all_do() {
+        let all = endpoints(2, 1);
+        let (one, other) = (&all.each().await[0], &all.each().await[1]);
+        let asked = async || {
+            let leases = [all.choose(None).await.unwrap(), all.choose(None).await.unwrap()];
+            leases.map(|lease| lease.address())
+        };
+        assert!(!all.checked(one, false));
+        assert!(asked().await.contains(&address(1)), "one check is not enough");
+        assert!(!all.checked(one, true) && !all.checked(one, false));
+        assert!(all.checked(one, false) && !all.checked(one, false));
+        assert_eq!(asked().await, [address(2); 2]);
+        assert_eq!(all.choose(Some(address(2))).await.unwrap().address(), address(1), "better than none");
+        all.failed(&all.choose(None).await.unwrap());
+        assert_eq!(all.states(Instant::now()), States { serving: 0, ejected: 1, unhealthy: 1 });
+        assert!(!all.checked(other, false) && all.checked(other, false));
+        assert_ne!(asked().await[0], asked().await[1], "they take turns where none passes");
+        all.answered(&all.choose(Some(address(2))).await.unwrap());
+        assert!(all.is_unhealthy(one), "an answer to a request passes no check");
+        assert!(all.checked(one, true) && !all.is_unhealthy(one));
+        assert_eq!(asked().await, [address(1); 2]);
     }
 
     #[tokio::test]

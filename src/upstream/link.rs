@@ -17,11 +17,12 @@ use prometheus::IntGauge;
 use rustls_pki_types::CertificateDer;
 
 use super::breaker::Breaker;
+use super::checks::Checks;
 use super::endpoints::Endpoints;
 use super::idle::Retired;
 use super::trust::{Made, Trust};
 use super::{STREAMS, Unusable, Upstreams};
-use crate::config::{Health, Limits, Scheme, Shown, Upstream};
+use crate::config::{Health, HealthCheck, Limits, Scheme, Shown, Upstream};
 use crate::files::Fingerprint;
 use crate::metrics::Metrics;
 
@@ -31,6 +32,7 @@ pub(super) struct Link {
     pub(super) trust: Trust,
     pub(super) endpoints: Endpoints,
     pub(super) breaker: Breaker,
+    pub(super) checks: Option<Checks>,
 }
 
 /// All that connections and what is learnt by them depend on, but for what lies in files of certificates.
@@ -48,6 +50,7 @@ struct Basis {
     addresses: Vec<SocketAddr>,
     resolve_every: Duration,
     health: Health,
+    health_check: Option<HealthCheck>,
     breaker: Health,
     connections: usize,
     connect_time: Duration,
@@ -70,6 +73,7 @@ impl Basis {
             addresses,
             resolve_every,
             health,
+            health_check,
             breaker,
             credential: _,
             accept_encoding: _,
@@ -90,6 +94,7 @@ impl Basis {
             addresses: addresses.clone(),
             resolve_every: *resolve_every,
             health: *health,
+            health_check: health_check.clone(),
             breaker: *breaker,
             connections: limits.upstream_connections,
             connect_time: limits.connect_time,
@@ -142,6 +147,7 @@ impl Link {
             trust: Trust::new(upstream, limits, now)?,
             endpoints: Endpoints::new(upstream, limits.connect_time, ejections),
             breaker: Breaker::new(upstream.breaker),
+            checks: upstream.health_check.clone().map(Checks::new),
             basis,
         };
         Ok(Found { link: Arc::new(link), renewal: None })

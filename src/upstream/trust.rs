@@ -102,6 +102,14 @@ impl Trust {
         }
     }
 
+    /// What opens connections for no tenant. `None`: each has its own certificate.
+    pub(super) fn common(&self) -> Option<Arc<Pool>> {
+        match &self.in_force.load().pools {
+            Pools::One(pool) => Some(Arc::clone(pool)),
+            Pools::Own(_) => None,
+        }
+    }
+
     /// What is to be in force, if the files are others than those that what is was made of. They may have been looked at
     /// before, when they did not hold yet.
     pub(super) fn changed(

@@ -23,13 +23,13 @@ use crate::support::{Answer, Authority, Issued, Upstream, Wanted, World};
 
 /// An upstream over TLS that answers every GET with contact 1, and remembers by which version it was asked and whether its
 /// client showed a certificate.
-struct Tls {
+pub(super) struct Tls {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<(Version, bool)>>>,
 }
 
 impl Tls {
-    async fn start(own: &Issued, clients: Option<&Authority>, protocols: &[&str]) -> Self {
+    pub(super) async fn start(own: &Issued, clients: Option<&Authority>, protocols: &[&str]) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let builder = ServerConfig::builder();
         let builder = match clients {
@@ -76,13 +76,13 @@ impl Tls {
         Self { address, seen }
     }
 
-    fn seen(&self) -> Vec<(Version, bool)> {
+    pub(super) fn seen(&self) -> Vec<(Version, bool)> {
         self.seen.lock().expect("no panic holds it").clone()
     }
 }
 
 /// A gateway that reaches `tls` as `host`, with further members of the upstream and these files.
-async fn reaching(tls: &Tls, host: &str, keys: &str, files: &[(&str, &str)]) -> World {
+pub(super) async fn reaching(tls: &Tls, host: &str, keys: &str, files: &[(&str, &str)]) -> World {
     let files: BTreeMap<_, _> = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let url = format!("https://{host}:{}", tls.address.port());
     let setup = Setup { upstream_url: Some(url), upstream_keys: keys.to_owned(), files, ..setup("") };
@@ -210,11 +210,11 @@ async fn files_of_an_upstream_that_do_not_hold_never_come_into_force() {
 }
 
 /// A port on which nothing listens.
-async fn closed() -> SocketAddr {
+pub(super) async fn closed() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound")
 }
 
-async fn with_addresses(addresses: &[SocketAddr], more: &str, limits: &str) -> World {
+pub(super) async fn with_addresses(addresses: &[SocketAddr], more: &str, limits: &str) -> World {
     let list = addresses.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
     let keys = format!(", addresses: [{list}]{more}");
     let url = Some("http://localhost:1".to_owned());

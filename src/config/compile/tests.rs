@@ -201,6 +201,36 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "http://127.0.0.1\", ca: x.pem",
         "error[bad-upstream]: `ca` has no meaning with http:// (help: write https://)",
     ),
+    (
+        "http://127.0.0.1:8055\"",
+        "http://127.0.0.1:8055\", health_check: { every: 1s }",
+        "error[missing-key]: `health_check` needs `path`",
+    ),
+    (
+        "http://127.0.0.1:8055\"",
+        "http://127.0.0.1:8055\", health_check: { path: health }",
+        "error[bad-upstream]: this is not a path that can be asked for (help: from the root, as it is sent, for example /server/health)",
+    ),
+    (
+        "http://127.0.0.1:8055\"",
+        "http://127.0.0.1:8055\", health_check: { path: \"/a b\" }",
+        "error[bad-upstream]: this is not a path that can be asked for",
+    ),
+    (
+        "http://127.0.0.1:8055\"",
+        "http://127.0.0.1:8055\", health_check: { path: /up, every: 1s, time: 2s }",
+        "error[bad-upstream]: the next check would begin before this time is over (help: a `time` of no more than `every`)",
+    ),
+    (
+        "http://127.0.0.1:8055\"",
+        "http://127.0.0.1:8055\", health_check: { path: /up, failures: 0 }",
+        "error[expected-number]: `failures` must be a whole number from 1 to 1000",
+    ),
+    (
+        "http://127.0.0.1:8055\"",
+        "http://127.0.0.1:8055\", health_check: { path: /up, status: 200 }",
+        "error[unknown-key]: unknown key `status` in `health_check`",
+    ),
     ("list(string)", "list(strng)", "error[unknown-type]: unknown type `list(strng)`"),
     ("[sales_rep, sales_manager,", "[sales_rep, sales_rep,", "error[duplicate-name]: `sales_rep` is listed twice"),
     (
