@@ -1,7 +1,7 @@
 //! One issuer of tokens: its keys, where they come from, and what its tokens must show.
 //!
 //! Keys from elsewhere are fetched again at their interval, and once more when a token names a key that is not among them:
-//! one fetch for all who wait, and not more than one in half a minute. Keys that can't be fetched again stay in force up to
+//! one fetch for the few who may wait, and not more than one in half a minute. Keys that can't be fetched again stay in force up to
 //! their declared age. Without keys every token is refused, and never let in unverified.
 
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::fetch::{Fetcher, Unfetched, is_fetchable};
 use super::jwks::KeySet;
@@ -24,6 +24,8 @@ use crate::model::{Method, Name};
 
 /// Between two fetches that tokens with unknown keys ask for.
 const LOOK_AGAIN_AFTER: i64 = 30;
+/// Tokens with unknown keys that wait for one: anybody can send them, and each holds a place among the requests in flight.
+const MAX_WAITING: usize = 64;
 /// After a fetch that failed, while there are keys and while there are none.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 const RETRY_WITHOUT_KEYS: Duration = Duration::from_secs(5);
@@ -58,7 +60,9 @@ struct Remote {
     max_age: Duration,
     fetcher: Fetcher,
     /// When a token with an unknown key last asked for a fetch. Held during that fetch: others wait for it.
-    looked: Mutex<Option<i64>>,
+    looked: Arc<Mutex<Option<i64>>>,
+    /// For those who wait.
+    places: Semaphore,
     /// Fetches that are over, however they ended.
     fetches: AtomicU64,
     failing: AtomicBool,
@@ -134,7 +138,8 @@ impl Issuer {
                     refresh: remote.refresh,
                     max_age: remote.max_age,
                     fetcher: Fetcher::new(remote.ca.as_ref())?,
-                    looked: Mutex::default(),
+                    looked: Arc::default(),
+                    places: Semaphore::new(MAX_WAITING),
                     fetches: AtomicU64::default(),
                     failing: AtomicBool::default(),
                 });
@@ -179,11 +184,11 @@ impl Issuer {
     }
 
     /// Verifies a token. A key that is not known may be new: it is looked for once where the keys come from.
-    pub(super) async fn verify(&self, token: jwt::Unverified<'_>) -> Result<Proven, Refused> {
+    pub(super) async fn verify(self: &Arc<Self>, token: jwt::Unverified<'_>) -> Result<Proven, Refused> {
         let now = self.clock.now().as_second();
         let mut keys = self.keys(now);
         if keys.as_ref().is_some_and(|keys| token.names_unknown_key(&self.expected, &keys.set))
-            && Box::pin(self.look_again(now)).await
+            && Box::pin(self.look_again(now)).await?
         {
             keys = self.keys(now);
         }
@@ -201,20 +206,28 @@ impl Issuer {
     }
 
     /// Fetches the keys because a token names one that is not among them. Whether there was a fetch since it was looked for.
-    async fn look_again(&self, now: i64) -> bool {
-        let Some(remote) = &self.remote else { return false };
+    /// Errors: too many wait for it already.
+    async fn look_again(self: &Arc<Self>, now: i64) -> Result<bool, Refused> {
+        let Some(remote) = &self.remote else { return Ok(false) };
         let before = remote.fetches.load(Ordering::SeqCst);
-        let mut looked = remote.looked.lock().await;
+        let Ok(_place) = remote.places.try_acquire() else { return Err(Refused::KeysUnavailable) };
+        let mut looked = Arc::clone(&remote.looked).lock_owned().await;
         if remote.fetches.load(Ordering::SeqCst) != before {
-            return true;
+            return Ok(true);
         }
         // Anybody can send a token with a key that does not exist.
         if looked.is_some_and(|last| (0..LOOK_AGAIN_AFTER).contains(&now.saturating_sub(last))) {
-            return false;
+            return Ok(false);
         }
         *looked = Some(now);
-        self.refresh().await;
-        true
+        // It goes on without whoever asked: who comes and leaves must not take this look from the others.
+        let this = Arc::clone(self);
+        let looking = tokio::spawn(async move {
+            this.refresh().await;
+            drop(looked);
+        });
+        looking.await.ok();
+        Ok(true)
     }
 
     /// Fetches the keys, if they lie elsewhere. The last ones stay if they can't be had.

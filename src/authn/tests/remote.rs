@@ -110,6 +110,32 @@ async fn an_unknown_key_is_looked_for_once_for_all_who_wait() {
 }
 
 #[tokio::test]
+async fn few_wait_for_an_unknown_key_and_whoever_leaves_takes_the_look_from_nobody() {
+    let (server, url, _task) = Server::start().await;
+    let authenticator = from_keys(&url, &Clock::fixed(NOW));
+    server.answers("/keys", 200, SIGNERS.jwks());
+    authenticator.refresh().await;
+    let (keys, fresh) = rotated();
+    server.answers("/keys", 200, keys);
+    let gate = server.hold().await;
+    let arrived = async {
+        while server.asked() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        done = asks(&authenticator, &fresh) => panic!("{done:?}"),
+        () = arrived => {}
+    }
+    let known = bearer(&authenticator, &token(&[]));
+    let all = (0..100).map(|_| asks(&authenticator, &fresh)).collect();
+    let (all, ()) = tokio::join!(everybody(all), async { drop(gate) });
+    let accepted = all.iter().filter(|done| done.is_ok()).count();
+    let refused = all.iter().filter(|done| **done == Err(Refused::KeysUnavailable)).count();
+    assert_eq!((known.is_ok(), accepted, refused, server.asked()), (true, 64, 36, 2));
+}
+
+#[tokio::test]
 async fn unknown_keys_cause_few_fetches_whoever_sends_them() {
     let (server, url, _task) = Server::start().await;
     let clock = Clock::fixed(NOW);
