@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::Watcher;
+use prometheus::core::Collector;
 use tokio::sync::watch;
 
 use super::{Shared, unplaced};
@@ -77,10 +78,22 @@ impl Certificates {
     }
 }
 
-/// Says when certificates end.
+/// Says when certificates end, and nothing more of those that a listener served before.
 fn tell(listener: usize, material: Option<&Material>, metrics: &Metrics) {
+    let listener = listener.to_string();
+    for family in Collector::collect(&metrics.certificate_expiry) {
+        for metric in family.get_metric() {
+            let label = |name| metric.get_label().iter().find(|label| label.name() == name).map(|label| label.value());
+            if label("listener") == Some(&listener)
+                && let Some(name) = label("name")
+            {
+                // It was there a moment ago.
+                metrics.certificate_expiry.remove_label_values(&[&listener, name]).ok();
+            }
+        }
+    }
     for (name, until) in material.iter().flat_map(|material| &material.expiries) {
-        metrics.certificate_expiry.with_label_values(&[&listener.to_string(), name]).set(until.as_second());
+        metrics.certificate_expiry.with_label_values(&[&listener, name]).set(until.as_second());
     }
 }
 

@@ -214,6 +214,13 @@ async fn a_certificate_that_ends_soon_is_warned_of_and_its_end_is_measured() {
     let of = |name: &str| format!("{metric}{{listener=\"0\",name=\"{name}\"}}");
     assert_eq!(world.metric(&of("a.example")).await, 1_801_440_000.0);
     assert_eq!(world.metric(&of("b.example")).await, 1_830_297_600.0);
+    let other = authority.issue(&Wanted::dns(&["c.example"]).until(2027, 2, 1));
+    write(&world, "one.pem", &other.pem);
+    write(&world, "one.key", &other.key);
+    counted(&world, "ok", 1.0).await;
+    let is_told = async |name: &str| world.metric(&of(name)).await > 0.0;
+    assert!(!is_told("a.example").await, "it is served no more");
+    assert!(is_told("b.example").await && is_told("c.example").await);
 }
 
 fn write(world: &World, name: &str, text: &str) {
