@@ -250,11 +250,14 @@ pub fn records<'b>(document: &'b [u8], list: &Records, depth: usize) -> Result<V
     Ok(records)
 }
 
-/// Records that stand one a line.
+/// Records that stand one a line; blank ones say nothing.
 fn lines(document: &[u8], depth: usize) -> Result<Vec<&[u8]>, Unreadable> {
     let mut records = Vec::new();
     for line in document.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
+        if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
+            continue;
+        }
         let mut scan = Scan::document(line, depth);
         match scan.value()?.of(line) {
             record @ [b'{', ..] => records.push(record),

@@ -4,7 +4,7 @@
 //! that leads to the records and isn't there or isn't of the right shape, fails the answer.
 
 use super::plan::Frame;
-use super::{Unreadable, kind};
+use super::{Unreadable, kind, text};
 use crate::api::Place;
 use crate::model::Name;
 
@@ -139,6 +139,12 @@ impl Envelope {
     }
 }
 
+/// Whether a value looks like a link. Those name the upstream, and hold what it was asked for: the tenant's columns and the
+/// policy's own conditions.
+fn is_link(raw: &[u8]) -> bool {
+    text::string(raw).is_some_and(|text| text.contains("://") || text.contains('?') && text.contains('='))
+}
+
 impl Role {
     /// Whether it passes only while no record was dropped.
     pub(super) fn counts(self) -> bool {
@@ -148,7 +154,7 @@ impl Role {
     /// Whether a value passes as it is.
     pub(super) fn passes(self, raw: &[u8]) -> bool {
         match self {
-            Self::Echo | Self::Scalar => !matches!(raw.first(), Some(b'{' | b'[')),
+            Self::Echo | Self::Scalar => !matches!(raw.first(), Some(b'{' | b'[')) && !is_link(raw),
             Self::Number => kind::decimal(raw).is_some(),
             Self::Inner | Self::List | Self::Record | Self::Lines | Self::Nothing => false,
         }

@@ -7,6 +7,7 @@
 //! A member that stays as it is under every field plan that was met so far has no entry. A record that shows under a new
 //! plan is therefore read once more when that is known; this happens once for a plan.
 
+use std::mem;
 use std::sync::Arc;
 
 mod notes;
@@ -263,6 +264,7 @@ impl<'v> Reading<'_, '_, 'v> {
         let (at, first) = text.look(self.scan.position())?;
         let next = notes.expected.first;
         let mut place = Place { at, before: at, step: START, next, seen: 0, is_closed: first == b'}' };
+        let mut has_container = false;
         while !place.is_closed {
             if is_alone {
                 self.reader.near(view.id, &notes.expected, text, room, &mut place)?;
@@ -291,7 +293,12 @@ impl<'v> Reading<'_, '_, 'v> {
                 // Of what isn't declared, only a container is looked into.
                 let holds = || self.catalog.table(view.table).container.is_some();
                 end = match known.field() {
-                    None if !known.is_simple() && holds() => self.container(view, notes, &mut place.seen, first)?,
+                    None if !known.is_simple() && holds() => {
+                        if mem::replace(&mut has_container, true) {
+                            return Err(Unreadable::Duplicate);
+                        }
+                        self.container(view, notes, &mut place.seen, first)?
+                    }
                     field => self.value(view, field, first, around, name)?,
                 };
                 if is_told {
@@ -409,13 +416,18 @@ impl<'v> Reading<'_, '_, 'v> {
 
     /// An array of related records. If anything else is in it, nothing is known of what is.
     fn many(&mut self, related: &'v View) -> Result<Span, Unreadable> {
-        let entries = self.reader.entries.len();
+        let (entries, judged_before) = (self.reader.entries.len(), self.reader.judged.len());
         let start = self.scan.position();
         self.scan.enter()?;
         let (mut first, mut records) = (true, true);
         while self.scan.next(&mut first, b']')? {
             let byte = self.scan.peek()?;
             if byte != b'{' || !records {
+                // What was known of those before is given back: many such arrays must not add up.
+                if records {
+                    self.reader.entries.truncate(entries);
+                    self.reader.judged.truncate(judged_before);
+                }
                 records = false;
                 self.scan.value_from(byte)?;
                 continue;
@@ -429,9 +441,7 @@ impl<'v> Reading<'_, '_, 'v> {
             self.close(entry, value.end);
             self.forget(entry, judged);
         }
-        if !records {
-            self.reader.entries.truncate(entries);
-        } else if let Some(entry) = self.reader.entries.get_mut(entries - 1) {
+        if let Some(entry) = self.reader.entries.get_mut(entries - 1).filter(|_| records) {
             entry.inside = Inside::Records;
         }
         Ok(Span { start, end: self.scan.position() })
@@ -478,6 +488,9 @@ impl<'v> Reading<'_, '_, 'v> {
             if of_view().all(|(_, known)| !Arc::ptr_eq(known, plan)) && of_view().count() <= MAX_PLANS {
                 self.reader.fresh.push((view.id, Arc::clone(plan)));
             }
+        }
+        if self.reader.judged.len() >= MAX_ENTRIES {
+            return Err(Unreadable::TooLarge);
         }
         self.reader.judged.push(Judged { verdict: judgement.verdict, errors: judgement.errors, end });
         Ok(())

@@ -136,6 +136,8 @@ async fn a_container_or_a_relation_that_comes_twice_fails_the_answer() {
         format!(r#"{{{own},"expand":{{"account":{north}}},"expand":{{"account":{north}}}}}"#),
         format!(r#"{{{own},"expand":{{"account":{north},"account":{north}}}}}"#),
         format!(r#"{{{own},"expand":{{"account":{north}}},"parent":{north}}}"#),
+        format!(r#"{{{own},"expand":{{"account":{north}}},"expand":{{"other":{north}}}}}"#),
+        format!(r#"{{{own},"expand":{{}},"expand":null}}"#),
         format!(r#"{{{own},"expand":{{"account":{north}}},"\u0065xpand":{{"acc\u006funt":{north}}}}}"#),
     ] {
         let answer = Answer::json(200, doubled.clone());
