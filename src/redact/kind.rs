@@ -5,6 +5,7 @@
 //! types the first byte of a value answers the first ([`Kinds`]).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -151,9 +152,9 @@ pub(super) fn fits(kind: &Type, raw: &[u8]) -> bool {
 /// Digits for zeros, all else as it stands.
 const DATE: &[u8] = b"0000-00-00";
 
-/// Whether a text is a point in time as RFC 3339, section 5.6, spells it; a space may stand for the `T`, and an offset be
-/// without its colon, as some APIs print it. There are other spellings, which some upstreams read as another time, or as none.
-/// Of a leap second there is more than one reading.
+/// Whether a text is a point in time as RFC 3339, section 5.6, spells it, in capitals; a space may stand for the `T`, and an
+/// offset be without its colon, as some APIs print it. There are other spellings, which some upstreams read as another time, or
+/// as none: PocketBase takes a small `t` or `z` for no time at all. Of a leap second there is more than one reading.
 fn is_timestamp(text: &str) -> bool {
     let well_formed = || {
         let (date, rest) = text.as_bytes().split_at_checked(DATE.len())?;
@@ -165,12 +166,12 @@ fn is_timestamp(text: &str) -> bool {
             rest => rest,
         };
         let is_offset = match offset {
-            [b'Z' | b'z'] => true,
+            [b'Z'] => true,
             [b'+' | b'-', offset @ ..] => matches_shape(offset, b"00:00") || matches_shape(offset, b"0000"),
             _ => false,
         };
         let is_leap = time.ends_with(b":60");
-        let is_time = matches!(separator, b'T' | b't' | b' ') && matches_shape(time, b"00:00:00") && !is_leap;
+        let is_time = matches!(separator, b'T' | b' ') && matches_shape(time, b"00:00:00") && !is_leap;
         (matches_shape(date, DATE) && is_time && is_offset).then_some(())
     };
     well_formed().is_some() && text.parse::<Timestamp>().is_ok()
@@ -185,6 +186,33 @@ fn matches_shape(text: &[u8], shape: &[u8]) -> bool {
 pub(super) fn is_kept_by_double(raw: &[u8]) -> bool {
     let held = written(raw).and_then(|text| text.parse::<f64>().ok());
     held.is_some_and(|held| Decimal::parse(&held.to_string()) == decimal(raw))
+}
+
+/// Whether a time says nothing finer than an upstream holds, in digits behind the second's point. Zeros say nothing.
+pub(super) fn is_kept_by_digits(raw: &[u8], digits: usize) -> bool {
+    let fraction = raw.iter().skip_while(|byte| **byte != b'.').skip(1).take_while(|byte| byte.is_ascii_digit());
+    fraction.skip(digits).all(|digit| *digit == b'0')
+}
+
+/// Whether PocketBase may hold another value than a text: where a column takes one of several words, a file or a key, a text
+/// that is an array in JSON is its last element to it.
+pub(super) fn is_list_in_text(raw: &[u8]) -> bool {
+    let is_space = |c| matches!(c, ' ' | '\t' | '\n' | '\r');
+    let inner = |text: &str| {
+        let inner = text.trim_matches(is_space).strip_prefix('[')?.strip_suffix(']')?.trim_start_matches(is_space);
+        Some(inner.is_empty() || inner.starts_with(['"', 'n']))
+    };
+    text::string(raw).is_some_and(|text| inner(&text).unwrap_or_default())
+}
+
+/// Whether PocketBase holds an array as it is: of texts, it drops what is empty or was there before.
+pub(super) fn is_set(raw: &[u8]) -> bool {
+    let (mut seen, mut is_set) = (HashSet::new(), true);
+    let walked = each(raw, b'[', |_, item| {
+        let text = text::string(item).unwrap_or_default().into_owned();
+        is_set &= !text.is_empty() && seen.insert(text);
+    });
+    walked.is_some() && is_set
 }
 
 /// A JSON string's or number's text. `None` for other values.

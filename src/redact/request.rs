@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::parts::walk;
 use super::scan::{Scan, Span};
 use super::{kind, text};
-use crate::api::{FieldId, Push, Shape, Table};
+use crate::api::{Field, FieldId, Push, Shape, Table};
 use crate::model::Value;
 use crate::model::value::Type;
 use crate::redact::Unreadable;
@@ -51,13 +51,21 @@ pub fn fits(table: &Table, field: FieldId, raw: &[u8]) -> bool {
             field.nullable || *of == Type::String
         }
         // What was judged would not be what is held.
-        Shape::Plain(Type::Int | Type::Decimal)
-            if field.push == Some(Push::Double) && !kind::is_kept_by_double(raw) =>
-        {
-            false
-        }
-        Shape::Plain(of) => kind::fits(of, raw),
+        Shape::Plain(of) => kind::fits(of, raw) && is_held(table, field, of, raw),
         Shape::One { .. } | Shape::Many { .. } => false,
+    }
+}
+
+/// Whether an upstream holds a value that fits as what it is.
+fn is_held(table: &Table, field: &Field, of: &Type, raw: &[u8]) -> bool {
+    match (of, field.push) {
+        (Type::Int | Type::Decimal, Some(Push::Double)) => kind::is_kept_by_double(raw),
+        (Type::Timestamp, Some(Push::Seconds)) => kind::is_kept_by_digits(raw, 0),
+        (Type::Timestamp, Some(Push::Milliseconds)) => kind::is_kept_by_digits(raw, 3),
+        (Type::Timestamp, Some(Push::Microseconds)) => kind::is_kept_by_digits(raw, 6),
+        (Type::String, _) if table.reads_texts() => !kind::is_list_in_text(raw),
+        (Type::List(of), _) if table.reads_texts() && **of == Type::String => kind::is_set(raw),
+        _ => true,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Bodies that clients send, honest and not.
 
+use std::sync::Arc;
+
 use super::*;
-use crate::redact::tests::{CONTACTS, catalog};
+use crate::redact::tests::{CONTACTS, catalog, table};
 
 #[test]
 fn a_body_is_the_changes_of_declared_plain_fields() {
@@ -61,14 +63,16 @@ fn values_fit_their_declared_type_or_not() {
             "created_at",
             &[
                 "\"2024-05-17T10:11:12Z\"",
-                "\"2024-05-17t10:11:12.123456789+02:00\"",
-                "\"2024-05-17 10:11:12.5z\"",
+                "\"2024-05-17T10:11:12.123456789+02:00\"",
+                "\"2024-05-17 10:11:12.5Z\"",
                 "\"2024-02-29T23:59:59-00:00\"",
                 "\"2024-05-17T10:11:12.000+0000\"",
             ],
             // Of those that jiff takes, many an upstream reads something else, or nothing.
             &[
                 "\"2024-05-17\"",
+                "\"2024-05-17t10:11:12Z\"",
+                "\"2024-05-17T10:11:12z\"",
                 "\"soon\"",
                 "1",
                 "\"2030-01-01T00:00:00+00:00[UTC]\"",
@@ -97,6 +101,42 @@ fn values_fit_their_declared_type_or_not() {
         for raw in wrong {
             assert!(!fits(table, id, raw.as_bytes()), "{field} {raw}");
         }
+    }
+}
+
+#[test]
+fn a_value_that_would_be_held_as_another_one_does_not_fit() {
+    let fits = |push: Option<Push>, loose: bool, field: &str, raw: &str| {
+        let kinds =
+            [("created_at", Type::Timestamp), ("name", Type::String), ("tags", Type::List(Type::String.into()))];
+        let fields = kinds.map(|(name, kind)| (name.to_owned(), Shape::Plain(kind)));
+        let mut table = Table { empty_is_null: loose, ..table(CONTACTS, "contacts", fields.into()) };
+        for field in Arc::get_mut(&mut table.fields).expect("nobody else has them") {
+            field.push = push;
+        }
+        super::fits(&table, table.field_named(field).expect("declared"), raw.as_bytes())
+    };
+    for (push, kept, cut) in [
+        (Push::Seconds, "12.000Z", "12.5Z"),
+        (Push::Milliseconds, "12.5000Z", "12.9999Z"),
+        (Push::Microseconds, "12.123456Z", "12.1234567+02:00"),
+    ] {
+        let at = |time: &str| format!("\"2024-05-17T10:11:{time}\"");
+        assert!(fits(Some(push), false, "created_at", &at(kept)), "{push:?} {kept}");
+        assert!(!fits(Some(push), false, "created_at", &at(cut)), "{push:?} {cut}");
+        assert!(fits(Some(Push::Exact), false, "created_at", &at(cut)), "{cut}");
+    }
+    // PocketBase takes the last of such a list, and of lists what it has not seen.
+    for text in [r#""[\"won\"]""#, r#""[]""#, r#"" [ \n \"a\" , \"won\" ] ""#, r#""\u005b\"won\"]""#, r#""[null]""#] {
+        assert!(!fits(None, true, "name", text), "{text}");
+        assert!(fits(None, false, "name", text), "{text}");
+    }
+    for text in [r#""[draft] a note""#, r#""[draft]""#, r#""a [\"won\"]""#, r#""won""#] {
+        assert!(fits(None, true, "name", text), "{text}");
+    }
+    for (list, held) in [(r#"["a","b"]"#, true), ("[]", true), (r#"["a","\u0061"]"#, false), (r#"[""]"#, false)] {
+        assert_eq!(fits(None, true, "tags", list), held, "{list}");
+        assert!(fits(None, false, "tags", list), "{list}");
     }
 }
 
