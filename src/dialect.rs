@@ -44,6 +44,11 @@ pub trait Language {
         true
     }
 
+    /// Whether the upstream reads a record's key as itself where a field of this type is compared with it.
+    fn says(&self, of: &Type, key: &str) -> bool {
+        value::is_spelled(of, key)
+    }
+
     /// Prints a query, percent-encoded, without a leading `?`: of a `list`, with the tenant of the table and a limit where
     /// the dialect has them; of one record, the fields and expansions alone.
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String;

@@ -51,6 +51,10 @@ impl Language for Directus {
         own::length(table, filter) <= MAX_FILTER
     }
 
+    fn says(&self, of: &Type, key: &str) -> bool {
+        value::is_sayable(of, key)
+    }
+
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
         print::query(self, table, query, list.then_some(tenant))
     }

@@ -45,6 +45,10 @@ impl Language for Pocketbase {
         printed.unwrap_or(true) && filter.comparisons().len() <= grammar::MAX_COMPARISONS
     }
 
+    fn says(&self, of: &Type, key: &str) -> bool {
+        super::is_spelled(of, key) && grammar::is_quotable(key)
+    }
+
     fn print(&self, table: &Table, query: &Query, tenant: &TenantScope, list: bool) -> String {
         let mut out = Pairs::default();
         if list {

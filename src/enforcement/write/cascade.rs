@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::super::{Permit, Probe, list_route, query};
 use super::{Case, Refusal, request};
-use crate::api::{FieldId, Operator, TableId};
+use crate::api::{FieldId, Operator, Shape, TableId};
 use crate::dialect::{self, Comparison, Condition};
 use crate::model::{Action, Reason};
 use crate::policy::{Slot, Verdict};
-use crate::redact;
+use crate::redact::{self, parts};
 
 impl Case<'_> {
     /// The tables of which records may be deleted along with one of this table.
@@ -23,12 +23,17 @@ impl Case<'_> {
         found
     }
 
-    /// To look at the records of a table that point to one by a column. Errors: `UpstreamCannotGuard` if there is no list.
+    /// To look at the records of a table that point to one by a column. Errors: `UpstreamCannotGuard` if there is no list, or
+    /// the upstream would look for another key.
     pub fn cascade(&self, table: TableId, by: FieldId, key: &str) -> Result<Permit<Probe>, Reason> {
         let table = self.catalog.table(table);
         let api = self.catalog.api(table.api);
         let language = dialect::of(api);
         let route = list_route(api, table).ok_or(Reason::UpstreamCannotGuard)?;
+        let is_said = matches!(&table.field(by).shape, Shape::Plain(of) if language.says(of, key));
+        if !is_said {
+            return Err(Reason::UpstreamCannotGuard);
+        }
         let mut query = query::read_by_rules(self, table, language);
         query.filter =
             Condition::Is(Comparison { through: None, field: by, operator: Operator::Equal, value: key.to_owned() });
@@ -45,6 +50,12 @@ impl Case<'_> {
         let table = self.catalog.table(table);
         let language = dialect::of(self.catalog.api(table.api));
         let records = redact::records(body, language.envelope().list, self.depth).map_err(broken)?;
+        // What the service keeps for a next page was not looked at.
+        let members = parts::members(body, self.depth).unwrap_or_default();
+        let is_next = |name: &[u8]| language.continues().is_some_and(|next| name == next.member.as_bytes());
+        if members.iter().any(|(name, _)| is_next(name)) {
+            return Err(Reason::CascadeNotGranted.into());
+        }
         if records.is_empty() {
             return Ok(Vec::new());
         }
