@@ -69,12 +69,12 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
     let http1 = match head.version {
         Version::HTTP_11 => true,
         Version::HTTP_2 => false,
-        _ => return Err(Reason::MalformedRequest),
+        _ => return Err(Reason::VersionNotSupported),
     };
-    let lines = if http1 {
+    let (named, lines) = if http1 {
         raw::lines(head, limits)?
     } else {
-        head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes())).collect()
+        (None, head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes())).collect())
     };
     // HTTP/2 comes by TLS alone. Whoever asks for another scheme asks a proxy for something that is elsewhere.
     if !http1 && head.scheme != Some("https") {
@@ -99,6 +99,10 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
         }
         _ => return Err(Reason::MalformedRequest),
     };
+    // The authority of a target in absolute form goes before the `Host` (RFC 9112, section 3.2.2), so both must be the same.
+    if named.is_some_and(|named| headers::host(named).ok().as_ref() != Some(&host)) {
+        return Err(Reason::AmbiguousHeader);
+    }
     let writes = matches!(*head.method, Method::POST | Method::PATCH | Method::PUT);
     let announced = facts.chunked || facts.length.is_some_and(|length| length > 0);
     if announced && !writes {
@@ -183,6 +187,6 @@ fn method(method: &Method) -> Result<(), Reason> {
         // Has one meaning, and is for the next to answer: no route is declared for it.
         Method::OPTIONS => Ok(()),
         Method::CONNECT => Err(Reason::UpgradeNotDeclared),
-        _ => Err(Reason::MethodNotSupported),
+        _ => Err(Reason::MethodUnknown),
     }
 }

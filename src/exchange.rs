@@ -41,6 +41,8 @@ pub struct Exchange {
     quota: Option<Quota>,
     /// What the client's next proof should repeat.
     nonce: Option<Nonce>,
+    /// What a client without good credentials is asked for (RFC 9110, section 11.6.1).
+    challenge: &'static str,
     /// Goes to the next one when this exchange has ended.
     turn: Option<Turn>,
     /// Whether it has no end of its own, and is not counted in flight.
@@ -78,6 +80,7 @@ impl Exchange {
             ended: false,
             quota: None,
             nonce: None,
+            challenge: "Bearer",
             turn: None,
             live: false,
             known: false,
@@ -143,6 +146,15 @@ impl Exchange {
 
     pub fn nonce(&self) -> Option<Nonce> {
         self.nonce
+    }
+
+    /// Its credentials were not good: the client is told what is wanted in their place.
+    pub fn challenges(&mut self, challenge: &'static str) {
+        self.challenge = challenge;
+    }
+
+    pub fn challenge(&self) -> &'static str {
+        self.challenge
     }
 
     /// It is this exchange's turn, until it ends.

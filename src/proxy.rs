@@ -51,12 +51,12 @@ use negotiation::Format;
 use reply::Reply;
 
 use crate::admission::turns::Turn;
-use crate::api::RouteKind;
+use crate::api::{Form, Records, RouteKind};
 use crate::audit::Log;
 use crate::authn::{Authenticated, Presented, Refused};
 use crate::canonical;
 use crate::clock::Clock;
-use crate::dialect::Batches;
+use crate::dialect::{self, Batches};
 use crate::enforcement::Case;
 use crate::enforcement::write::Refusal;
 use crate::enforcement::write::batch::mixed;
@@ -65,6 +65,7 @@ use crate::listener::tls::Withdrawn;
 use crate::metrics::Metrics;
 use crate::model::{Action, Reason, RequestFacts, TenantScope};
 use crate::policy::{Caller, Decided, Decision};
+use crate::redact::parts;
 use crate::rejection::Rejection;
 use crate::routing::{self, Kind};
 use crate::snapshot::Snapshot;
@@ -205,12 +206,13 @@ impl Proxy {
             }
             Err(Withdrawn) => Err(Refused::Withdrawn),
         };
-        let Authenticated { principal, remembered, nonce, key } = authenticated.map_err(|refused| {
+        let Authenticated { principal, remembered, nonce, key: api_key } = authenticated.map_err(|refused| {
             if let Refused::Nonce(nonce) = refused {
                 exchange.tells(nonce);
             }
             self.metrics.credentials_refused.with_label_values(&[refused.label()]).inc();
             exchange.detail(refused);
+            exchange.challenges(refused.challenge());
             refused.reason()
         })?;
         self.count_remembered("credentials", remembered);
@@ -224,7 +226,7 @@ impl Proxy {
         let tenant = tenancy::scope(&principal, chosen, &config.tenancy)?;
         exchange.for_tenant(&tenant);
 
-        exchange.admitted(snapshot.admission.identify(&principal, key.as_ref(), &tenant))?;
+        exchange.admitted(snapshot.admission.identify(&principal, api_key.as_ref(), &tenant))?;
         let turn = self.turn(session, snapshot, &tenant).await?;
         exchange.has_turn(turn);
 
@@ -276,7 +278,7 @@ impl Proxy {
             }
             match mixed {
                 Some(_) => negotiation::mixed(headers)?,
-                None => negotiation::format(headers, false).map(drop)?,
+                None => negotiation::format(headers, false, false).map(drop)?,
             }
             let outer = batch::Outer { mixed: mixed.as_deref(), ..outer };
             let compression = negotiation::compression(headers, &config.compression)?;
@@ -287,7 +289,7 @@ impl Proxy {
             let parts = outer.parts(document, exchange)?;
             // As many requests as it holds.
             for _ in parts.iter().skip(1) {
-                exchange.admitted(snapshot.admission.identify(&known, key.as_ref(), &tenant))?;
+                exchange.admitted(snapshot.admission.identify(&known, api_key.as_ref(), &tenant))?;
             }
             exchange.announce().await?;
             let work = async {
@@ -333,7 +335,10 @@ impl Proxy {
             // What counts has one form, whatever is accepted (OData 4.01, part 1, section 11.2.10).
             _ if counts => Ok(Format::Json),
             Some(property) if property.raw => negotiation::text(headers).map(|()| Format::Json),
-            _ => negotiation::format(headers, *action == Action::List),
+            _ => {
+                let of_lines = || *dialect::of(api).envelope().list == Records::Lines;
+                negotiation::format(headers, *action == Action::List, *action == Action::List && of_lines())
+            }
         };
         let compression = negotiation::compression(headers, &config.compression);
         let action = if format == Ok(Format::Csv) { &Action::Export } else { action };
@@ -361,6 +366,15 @@ impl Proxy {
         };
 
         let body = client::body(session, &request, &config.limits).await?;
+        if let Form::Many(most) = route.form
+            && parts::is_array(&body)
+        {
+            // As many requests as there are records. What is no such array is refused where it is read.
+            let records = parts::elements(&body, most, config.limits.json_depth).map_or(0, |records| records.len());
+            for _ in 1..records {
+                exchange.admitted(snapshot.admission.identify(&known, api_key.as_ref(), &tenant))?;
+            }
+        }
         exchange.announce().await?;
         let step = records::Step {
             snapshot,

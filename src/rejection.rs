@@ -40,6 +40,12 @@ impl From<Reason> for Rejection {
                 "ambiguous_framing",
                 "The length of the body can be read in more than one way.",
             ),
+            Reason::VersionNotSupported => {
+                says(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "version_not_supported", "HTTP/1.1 or HTTP/2 is needed.")
+            }
+            Reason::MethodUnknown => {
+                says(StatusCode::NOT_IMPLEMENTED, "method_unknown", "The method is not known here.")
+            }
             Reason::MethodNotSupported => {
                 says(StatusCode::BAD_REQUEST, "method_not_supported", "The method is not supported.")
             }

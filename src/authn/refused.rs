@@ -69,6 +69,17 @@ impl Refused {
         }
     }
 
+    /// What the client is asked for. It tells what kind of credential was not good, which the client knows, and not why (RFC
+    /// 6750, section 3.1; RFC 9449, section 7.1).
+    pub fn challenge(self) -> &'static str {
+        match self {
+            Self::Nonce(_) => r#"DPoP error="use_dpop_nonce""#,
+            Self::Proof | Self::Replayed => r#"DPoP error="invalid_dpop_proof""#,
+            Self::Missing | Self::ApiKey | Self::Certificate | Self::Withdrawn | Self::CrossSite => "Bearer",
+            _ => r#"Bearer error="invalid_token""#,
+        }
+    }
+
     /// Stable, for a metric label.
     pub fn label(self) -> &'static str {
         match self {

@@ -158,7 +158,11 @@ fn one(name: &str, read_as: &str) -> Result<(), Reason> {
 fn connection(value: &[u8], websockets: bool, guarded: &impl Fn(&str) -> bool) -> Result<bool, Reason> {
     let mut upgrades = false;
     for option in value.split(|b| *b == b',').map(trim) {
-        if option.is_empty() || !option.iter().all(|b| is_token(*b)) {
+        // Says nothing (RFC 9110, section 5.6.1.2).
+        if option.is_empty() {
+            continue;
+        }
+        if !option.iter().all(|b| is_token(*b)) {
             return Err(Reason::AmbiguousHeader);
         }
         let option = lax(option);

@@ -13,14 +13,17 @@ use crate::model::Reason;
 /// A header's name in lower case, and its value without white space around it.
 pub(super) type Line<'a> = (String, &'a [u8]);
 
-pub(super) fn lines<'a>(head: &Head<'a>, limits: &Limits) -> Result<Vec<Line<'a>>, Reason> {
+/// The authority that the target names, if it is in absolute form, and the lines of the headers.
+pub(super) type Lines<'a> = (Option<&'a [u8]>, Vec<Line<'a>>);
+
+pub(super) fn lines<'a>(head: &Head<'a>, limits: &Limits) -> Result<Lines<'a>, Reason> {
     let raw = head.raw.ok_or(Reason::MalformedRequest)?;
     if raw.len() > limits.head() {
         return Err(Reason::TooManyHeaders);
     }
     let mut rest = raw.strip_suffix(b"\r\n\r\n").ok_or(Reason::MalformedRequest)?;
     let mut lines = Vec::new();
-    let mut first = true;
+    let (mut first, mut named) = (true, None);
     while !rest.is_empty() {
         let end = rest.windows(2).position(|pair| pair == b"\r\n").unwrap_or(rest.len());
         let (line, after) = rest.split_at_checked(end).ok_or(Reason::MalformedRequest)?;
@@ -34,7 +37,7 @@ pub(super) fn lines<'a>(head: &Head<'a>, limits: &Limits) -> Result<Vec<Line<'a>
             return Err(Reason::MalformedRequest);
         }
         if std::mem::take(&mut first) {
-            request_line(line, head)?;
+            named = request_line(line, head)?;
         } else {
             if lines.len() == limits.headers {
                 return Err(Reason::TooManyHeaders);
@@ -42,21 +45,35 @@ pub(super) fn lines<'a>(head: &Head<'a>, limits: &Limits) -> Result<Vec<Line<'a>
             lines.push(header(line)?);
         }
     }
-    if first { Err(Reason::MalformedRequest) } else { Ok(lines) }
+    if first { Err(Reason::MalformedRequest) } else { Ok((named, lines)) }
 }
 
-/// One space between the parts, the version exactly `HTTP/1.1`, and method and target as the parser gave them.
-fn request_line(line: &[u8], head: &Head<'_>) -> Result<(), Reason> {
+/// One space between the parts, the version exactly `HTTP/1.1`, and method and target as the parser gave them. The authority that
+/// the target names, if any.
+fn request_line<'a>(line: &'a [u8], head: &Head<'_>) -> Result<Option<&'a [u8]>, Reason> {
     let mut parts = line.split(|b| *b == b' ');
     let parts = (parts.next(), parts.next(), parts.next(), parts.next());
-    match parts {
-        (Some(method), Some(target), Some(b"HTTP/1.1"), None)
-            if method == head.method.as_str().as_bytes() && target == head.target =>
-        {
-            Ok(())
-        }
+    let (Some(method), Some(target), Some(b"HTTP/1.1"), None) = parts else { return Err(Reason::MalformedRequest) };
+    if method != head.method.as_str().as_bytes() {
+        return Err(Reason::MalformedRequest);
+    }
+    if target == head.target {
+        return Ok(None);
+    }
+    match absolute(target) {
+        Some((authority, path)) if path == head.target => Ok(Some(authority)),
         _ => Err(Reason::MalformedRequest),
     }
+}
+
+/// The authority, and the path with its query, of a target in absolute form (RFC 9112, section 3.2.2). Without a path it is not
+/// looked into what that means.
+fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    let scheme = ["http://", "https://"]
+        .into_iter()
+        .find(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes())))?;
+    let rest = target.get(scheme.len()..)?;
+    rest.split_at_checked(rest.iter().position(|byte| *byte == b'/')?)
 }
 
 fn header(line: &[u8]) -> Result<Line<'_>, Reason> {

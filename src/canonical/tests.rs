@@ -281,8 +281,8 @@ fn a_head_that_parsers_forgive_is_refused() {
         ("GET /c HTTP/1.1\r\nHost: a..b\r\n\r\n", MalformedRequest),
         ("GET /c HTTP/1.1\r\nHost: [::1\r\n\r\n", MalformedRequest),
         ("GET /c HTTP/1.1\r\nHost: [x]\r\n\r\n", MalformedRequest),
-        ("GET /c HTTP/1.0\r\nHost: a\r\n\r\n", MalformedRequest),
-        ("GET /c HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", MalformedRequest),
+        ("GET /c HTTP/1.0\r\nHost: a\r\n\r\n", VersionNotSupported),
+        ("GET /c HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", VersionNotSupported),
         ("GET /c http/1.1\r\nHost: a\r\n\r\n", MalformedRequest),
         ("GET /c HTTP/1.2\r\nHost: a\r\n\r\n", MalformedRequest),
         ("GET /c HTTP/01.1\r\nHost: a\r\n\r\n", MalformedRequest),
@@ -301,22 +301,66 @@ fn a_head_that_parsers_forgive_is_refused() {
         ("GET /c HTTP/1.1\r\nHost: a\r\n", MalformedRequest),
         ("", MalformedRequest),
         ("\r\n\r\n", MalformedRequest),
-        ("get /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
+        ("get /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodUnknown),
         ("HEAD /c HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", BodyExpected),
         ("HEAD /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", BodyExpected),
-        ("head /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
+        ("head /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodUnknown),
         ("OPTIONS /c HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", BodyExpected),
         ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", MalformedRequest),
-        ("TRACE /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
-        ("SEARCH /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
-        ("QUERY /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
-        ("PROPFIND /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodNotSupported),
+        ("TRACE /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodUnknown),
+        ("SEARCH /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodUnknown),
+        ("QUERY /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodUnknown),
+        ("PROPFIND /c HTTP/1.1\r\nHost: a\r\n\r\n", MethodUnknown),
         ("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", UpgradeNotDeclared),
         ("DELETE /c/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", BodyExpected),
         ("POST /c HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", AmbiguousFraming),
     ];
     for (raw, reason) in cases {
         assert_eq!(http1(raw.as_bytes()), Err(*reason), "{raw:?}");
+    }
+}
+
+/// What a parser makes of a target in absolute form: the path.
+fn absolute(target: &str, path: &str, host: &str) -> Result<Canonical, Reason> {
+    let raw = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_str(host).expect("a value"))]);
+    let head = Head {
+        method: &Method::GET,
+        target: path.as_bytes(),
+        version: Version::HTTP_11,
+        headers: &headers,
+        raw: Some(raw.as_bytes()),
+        authority: None,
+        scheme: None,
+        protocol: None,
+        client: CLIENT,
+        websockets: false,
+    };
+    canonicalise(&head, &identity(), &limits())
+}
+
+#[test]
+fn a_target_in_absolute_form_names_the_host_that_the_header_names() {
+    let plain = target(b"/contacts?a=1").expect("a request");
+    for target in ["http://crm.example/contacts?a=1", "HTTPS://CRM.example/contacts?a=1"] {
+        assert_eq!(absolute(target, "/contacts?a=1", "crm.example"), Ok(plain.clone()), "{target}");
+    }
+    for (target, path, reason) in [
+        ("http://evil.example/contacts", "/contacts", AmbiguousHeader),
+        ("http://crm.example:80/contacts", "/contacts", AmbiguousHeader),
+        ("http://ann@crm.example/contacts", "/contacts", AmbiguousHeader),
+        ("http://crm.example@evil.example/contacts", "/contacts", AmbiguousHeader),
+        ("http:///contacts", "/contacts", AmbiguousHeader),
+        ("http://crm.example?/contacts", "/contacts", AmbiguousHeader),
+        // Not what the parser made of it.
+        ("http://crm.example/contacts", "/users", MalformedRequest),
+        ("http://crm.example/contacts", "//crm.example/contacts", MalformedRequest),
+        ("http://crm.example", "/", MalformedRequest),
+        ("ftp://crm.example/contacts", "/contacts", MalformedRequest),
+        ("http:/contacts", "/contacts", MalformedRequest),
+        ("http://crm.example/v1/../contacts", "/v1/../contacts", AmbiguousPath),
+    ] {
+        assert_eq!(absolute(target, path, "crm.example"), Err(reason), "{target}");
     }
 }
 

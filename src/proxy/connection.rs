@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use http::HeaderMap;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
@@ -148,8 +149,11 @@ impl Proxy {
         let reason = exchange.announce().await.err().unwrap_or(reason);
         let rejection = Rejection::from(reason);
         // It can't be told what it asks for: the refusal has a body.
-        let times = Times::new(self.in_force.load().as_deref());
-        let (reply, extras) = (Reply::refused(&rejection), Extras::default());
+        let in_force = self.in_force.load_full();
+        let times = Times::new(in_force.as_deref());
+        let is_by_tls = client::is_tls(&session);
+        let extras = in_force.as_deref().map(|snapshot| Extras::new(&snapshot.config, &HeaderMap::new(), is_by_tls));
+        let (reply, extras) = (Reply::refused(&rejection), extras.unwrap_or_default());
         match deliver(&mut session, reply, &extras, false, &times, &mut exchange).await {
             Ok(()) => {
                 exchange.end(rejection.status.as_u16(), Some(reason)).await;

@@ -32,7 +32,7 @@ pub(super) fn document<'u>(
     client::check_content_type(headers, request)?;
     let json = match document {
         Document::Csdl => negotiation::schema(headers)? == Format::Json,
-        Document::Openapi | Document::Service => negotiation::format(headers, false).map(|_| true)?,
+        Document::Openapi | Document::Service => negotiation::format(headers, false, false).map(|_| true)?,
     };
     let written = seen.write(document, route, json);
     // Weak: compressed it is other bytes. Of this caller's document alone: whoever sees less has another.

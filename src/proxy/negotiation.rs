@@ -28,12 +28,14 @@ type Weight = u16;
 const FULL: Weight = 1000;
 
 /// What an answer to a request with these headers is written in. `lists`: CSV is possible too; where a client likes both
-/// the same, it gets JSON.
+/// the same, it gets JSON. `of_lines`: JSON has one record a line, which whoever asks for JSON alone gets, too.
 ///
 /// Errors: `NotAcceptable`.
-pub(super) fn format(headers: &HeaderMap, lists: bool) -> Result<Format, Reason> {
+pub(super) fn format(headers: &HeaderMap, lists: bool, of_lines: bool) -> Result<Format, Reason> {
     let Some(accepted) = Accepted::of(headers) else { return Ok(Format::Json) };
-    let json = accepted.weight("application", "json", &|_| true);
+    let names = if of_lines { &["json", "x-ndjson", "ndjson", "jsonl"][..] } else { &["json"] };
+    let weights = names.iter().map(|name| accepted.weight("application", name, &|_| true));
+    let json = weights.max().unwrap_or_default();
     let csv = if lists { accepted.weight("text", "csv", &|all| all.iter().all(|p| is_csv(p))) } else { 0 };
     match (json, csv) {
         (0, 0) => Err(Reason::NotAcceptable),
@@ -211,10 +213,14 @@ mod tests {
             (&["application/json;q=-1, text/csv;q=x"], neither),
             (&["text/csv;q=0.001"], csv),
         ] {
-            assert_eq!(format(&headers(header::ACCEPT, lines), true), found, "{lines:?}");
+            assert_eq!(format(&headers(header::ACCEPT, lines), true, false), found, "{lines:?}");
         }
-        assert_eq!(format(&headers(header::ACCEPT, &["text/csv"]), false), neither, "no list, no CSV");
-        assert_eq!(format(&headers(header::ACCEPT, &["text/csv, */*;q=0.1"]), false), json);
+        assert_eq!(format(&headers(header::ACCEPT, &["text/csv"]), false, false), neither, "no list, no CSV");
+        for (accept, found) in [("application/x-ndjson", json), ("application/json", json), ("text/html", neither)] {
+            assert_eq!(format(&headers(header::ACCEPT, &[accept]), true, true), found, "lines for {accept}");
+        }
+        assert_eq!(format(&headers(header::ACCEPT, &["application/x-ndjson"]), true, false), neither);
+        assert_eq!(format(&headers(header::ACCEPT, &["text/csv, */*;q=0.1"]), false, false), json);
     }
 
     #[test]

@@ -277,8 +277,19 @@ pub(super) fn is(headers: &HeaderMap, media_type: &str) -> bool {
     headers.get(header::CONTENT_TYPE).and_then(essence).is_some_and(|found| found.eq_ignore_ascii_case(media_type))
 }
 
+/// JSON, or a format that is JSON with a meaning of its own (RFC 6839, section 3.1).
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    is(headers, "application/json")
+    let found = headers.get(header::CONTENT_TYPE).and_then(essence);
+    found.is_some_and(|found| {
+        let found = found.to_ascii_lowercase();
+        found == "application/json" || found.starts_with("application/") && found.ends_with("+json")
+    })
+}
+
+/// JSON, one record a line. There is no registered name, so there are several.
+fn is_lines(headers: &HeaderMap) -> bool {
+    let names = ["x-ndjson", "ndjson", "jsonl", "x-jsonlines"];
+    names.iter().any(|name| is(headers, &format!("application/{name}")))
 }
 
 /// A complete answer to a list, of the declared kind. A part of one (206), none (204, 304) and errors are never passed on.
@@ -286,7 +297,8 @@ pub(super) fn check_list(status: StatusCode, headers: &HeaderMap, framed: bool, 
     if status != StatusCode::OK {
         return Err(Reason::UpstreamFailed);
     }
-    if !is(headers, plan.frame.media_type()) {
+    let is_of_kind = if plan.frame == Frame::Lines { is_lines(headers) } else { is_json(headers) };
+    if !is_of_kind {
         return Err(Reason::UpstreamMediaType);
     }
     // Only the framing tells whether the last line was the last.

@@ -200,8 +200,7 @@ impl<'u> Reply<'u> {
             head.insert_header("dpop-nonce", nonce.to_string())?;
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            let wanted = if exchange.nonce().is_some() { r#"DPoP error="use_dpop_nonce""# } else { "Bearer" };
-            head.insert_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(wanted))?;
+            head.insert_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(exchange.challenge()))?;
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             head.insert_header(header::RETRY_AFTER, HeaderValue::from_static("1"))?;
