@@ -6,10 +6,11 @@
 //! one. JSON numbers are no text and stay as they are; so do texts of a declared decimal that are one. Lists, maps and free
 //! JSON stand in their cell as JSON text. Null, a field that does not show on this row and an empty text are one and the same
 //! empty cell.
+//!
+//! To a program that expects a semicolon, a whole line is one cell. If a number below zero begins it, it is a formula, and
+//! the texts behind the number would be its terms: on such a line each text is in quotes, which a formula reads as a text.
 
 use std::borrow::Cow;
-
-use csv::{Terminator, Writer, WriterBuilder};
 
 use crate::api::Shape;
 use crate::model::Name;
@@ -64,12 +65,12 @@ impl Rows {
     }
 
     /// Appends the names of the columns.
-    pub(super) fn header(&self, out: &mut Vec<u8>) -> Result<(), Unreadable> {
-        let mut writer = writer(out);
+    pub(super) fn header(&self, out: &mut Vec<u8>) {
+        let mut line = Line::new(out);
         for column in &self.columns {
-            writer.write_field(harmless(&column.name, false).as_bytes()).map_err(|_| Unreadable::Shape)?;
+            line.text(harmless(&column.name).as_bytes());
         }
-        end(&mut writer)
+        line.end();
     }
 
     /// Appends a row for each record.
@@ -80,39 +81,85 @@ impl Rows {
         records: impl Iterator<Item = &'b [u8]>,
         out: &mut Vec<u8>,
     ) -> Result<(), Unreadable> {
-        let mut writer = writer(out);
         for record in records {
             let slots = redact::slots(record, &self.layout, self.depth)?;
+            let mut line = Line::new(out);
             for column in &self.columns {
-                let written = match slots.get(column.slot) {
-                    Slot::Missing | Slot::Raw(b"null") => writer.write_field(""),
+                match slots.get(column.slot) {
+                    Slot::Missing | Slot::Raw(b"null") => line.word(b""),
                     Slot::Raw(raw @ [b'"', ..]) => {
                         let text = redact::request::text(raw).ok_or(Unreadable::Encoding)?;
-                        writer.write_field(harmless(&text, column.decimal).as_bytes())
+                        if column.decimal && Decimal::parse(&text).is_some() {
+                            line.word(text.as_bytes());
+                        } else {
+                            line.text(harmless(&text).as_bytes());
+                        }
                     }
-                    Slot::Raw(raw) => writer.write_field(unseparated(raw)),
-                };
-                written.map_err(|_| Unreadable::Shape)?;
+                    Slot::Raw(raw @ [b'[' | b'{', ..]) => line.text(&unseparated(raw)),
+                    Slot::Raw(raw) => line.word(raw),
+                }
             }
-            end(&mut writer)?;
+            line.end();
         }
         Ok(())
     }
 }
 
-fn writer(out: &mut Vec<u8>) -> Writer<&mut Vec<u8>> {
-    // Whoever writes sees to it that all rows have the same cells.
-    WriterBuilder::new().terminator(Terminator::CRLF).flexible(true).has_headers(false).from_writer(out)
+/// A line while its cells are written.
+struct Line<'o> {
+    out: &'o mut Vec<u8>,
+    /// Where it begins in `out`.
+    begin: usize,
+    is_first: bool,
 }
 
-fn end(writer: &mut Writer<&mut Vec<u8>>) -> Result<(), Unreadable> {
-    writer.write_record(None::<&[u8]>).map_err(|_| Unreadable::Shape)
+impl<'o> Line<'o> {
+    fn new(out: &'o mut Vec<u8>) -> Self {
+        Self { begin: out.len(), out, is_first: true }
+    }
+
+    /// A number, `true`, `false` or nothing: what calls nothing, whatever it is taken for.
+    fn word(&mut self, word: &[u8]) {
+        self.next();
+        self.out.extend_from_slice(word);
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        // A text that begins so has an apostrophe before it, so it is a number that begins this line.
+        let is_formula = matches!(self.out.get(self.begin), Some(b'-' | b'+'));
+        self.next();
+        let ends = |byte: &u8| matches!(byte, b',' | b'"' | b'\r' | b'\n');
+        if !text.iter().any(ends) && (!is_formula || text.is_empty()) {
+            self.out.extend_from_slice(text);
+            return;
+        }
+        self.out.push(b'"');
+        for byte in text {
+            // In a formula, too, a quote is written twice within quotes, and nothing else stands for another thing.
+            self.out.extend((*byte == b'"').then_some(b'"'));
+            self.out.push(*byte);
+        }
+        self.out.push(b'"');
+    }
+
+    fn next(&mut self) {
+        if !std::mem::take(&mut self.is_first) {
+            self.out.push(b',');
+        }
+    }
+
+    fn end(self) {
+        // An empty line would be none.
+        if self.out.len() == self.begin {
+            self.out.extend_from_slice(b"\"\"");
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// The text as no spreadsheet runs it.
-fn harmless(text: &str, decimal: bool) -> Cow<'_, str> {
-    let is_plain = !is_formula(text) && !text.contains(SEPARATORS);
-    if is_plain || decimal && Decimal::parse(text).is_some() {
+fn harmless(text: &str) -> Cow<'_, str> {
+    if !is_formula(text) && !text.contains(SEPARATORS) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 1);
@@ -189,10 +236,10 @@ mod tests {
             "－1",
             "＠x",
         ] {
-            assert_eq!(harmless(text, false), format!("'{text}"), "{text:?}");
+            assert_eq!(harmless(text), format!("'{text}"), "{text:?}");
         }
         for text in ["", "a=1", "1-2", "'=1", "\"=1", "ä@b.example", " text", "{\"a\":\"=1\"}", "#=1"] {
-            assert_eq!(harmless(text, false), text);
+            assert_eq!(harmless(text), text);
         }
     }
 
@@ -212,7 +259,7 @@ mod tests {
             ("a;b;1-2\nc", "a;b;1-2\nc"),
             ("a,=1", "a,=1"),
         ] {
-            assert_eq!(harmless(text, false), safe, "{text:?}");
+            assert_eq!(harmless(text), safe, "{text:?}");
         }
     }
 
@@ -230,13 +277,102 @@ mod tests {
         }
     }
 
+    /// A record's line under these columns. `amount` is a decimal.
+    fn line(columns: &[&str], record: &str) -> String {
+        let mut layout = Layout::default();
+        let column = |name: &&str| {
+            let name = Name::from(*name);
+            let slot = layout.insert(std::slice::from_ref(&name));
+            Column { decimal: &*name == "amount", name, slot }
+        };
+        let columns = columns.iter().map(column).collect();
+        let rows = Rows { columns, layout, depth: 8, file_name: String::new() };
+        let mut out = Vec::new();
+        rows.rows(std::iter::once(record.as_bytes()), &mut out).expect("a record");
+        String::from_utf8(out).expect("text")
+    }
+
     #[test]
     fn a_decimal_that_is_spelled_as_a_text_is_a_number() {
         for number in ["-12.50", "-1", "0.10"] {
-            assert_eq!(harmless(number, true), number);
+            assert_eq!(line(&["amount"], &format!(r#"{{"amount":"{number}"}}"#)), format!("{number}\r\n"));
         }
         for text in ["-1+1", "-", "-12.50|x", "=-1", " -1", "--1", "-A1", "-1 "] {
-            assert_eq!(harmless(text, true), format!("'{text}"), "{text:?}");
+            assert_eq!(line(&["amount"], &format!(r#"{{"amount":"{text}"}}"#)), format!("'{text}\r\n"), "{text:?}");
         }
+    }
+
+    #[test]
+    fn behind_a_number_below_zero_each_text_of_the_line_is_in_quotes() {
+        let columns = ["amount", "title", "custom", "vip", "score"];
+        for (record, written) in [
+            (r#"{"amount":-2,"title":"3+cmd|' /C calc'!A0"}"#, r#"-2,"3+cmd|' /C calc'!A0",,,"#),
+            (r#"{"amount":"-2.50","title":"HYPERLINK(A1)"}"#, r#"-2.50,"HYPERLINK(A1)",,,"#),
+            (r#"{"amount":-2e1,"title":"a\"&cmd|' /C calc'!A0&\"b"}"#, r#"-2e1,"a""&cmd|' /C calc'!A0&""b",,,"#),
+            (r#"{"amount":-2,"title":"=1"}"#, r#"-2,"'=1",,,"#),
+            (r#"{"amount":-2,"title":"","vip":true,"score":-1.5}"#, "-2,,,true,-1.5"),
+            (r#"{"amount":-2,"custom":[1]}"#, r#"-2,,"[1]",,"#),
+            (r#"{"amount":-2,"custom":{"a":"x;=1"}}"#, r#"-2,,"{""a"":""x\u003b=1""}",,"#),
+            (r#"{"amount":-2,"title":"x;y"}"#, r#"-2,"x;y",,,"#),
+            (r#"{"amount":-2,"title":"5"}"#, r#"-2,"5",,,"#),
+            (r#"{"amount":2,"title":"3+A1"}"#, "2,3+A1,,,"),
+            (r#"{"title":"3+A1","score":-2}"#, ",3+A1,,,-2"),
+            (r#"{"amount":"-2+A1","title":"3+A1"}"#, "'-2+A1,3+A1,,,"),
+        ] {
+            assert_eq!(line(&columns, record), format!("{written}\r\n"), "{record}");
+        }
+    }
+
+    /// What is left of a cell as a formula when its texts are taken out. `None`: it is no formula, for a text has no end.
+    fn terms(formula: &str) -> Option<String> {
+        let parts: Vec<&str> = formula.split('"').collect();
+        (parts.len() % 2 == 1).then(|| parts.into_iter().step_by(2).collect())
+    }
+
+    #[test]
+    fn no_line_is_a_formula_that_calls_anything_whatever_ends_a_cell() {
+        let texts = [
+            "3+cmd|' /C calc'!A0",
+            "\"+cmd|' /C calc'!A0+\"",
+            "x;=cmd()",
+            "\";=cmd();\"",
+            "a\n-1+cmd()",
+            "\"\n+cmd()",
+            "a\t@cmd()",
+            "\",-2,cmd()",
+            "=cmd()",
+            "\u{feff}=cmd()",
+            "-1",
+            "'",
+            ";",
+            "",
+        ];
+        let numbers = ["-2", "\"-2\"", "-0.5e3", "2", "null"];
+        let free = |text: &str| serde_json::json!([text, { "a": text }]).to_string();
+        for (number, first) in numbers.iter().flat_map(|number| texts.map(|text| (number, text))) {
+            for second in texts {
+                let (title, note) = (serde_json::json!(first), serde_json::json!(second));
+                let record =
+                    format!(r#"{{"amount":{number},"title":{title},"custom":{},"note":{note}}}"#, free(second));
+                for columns in [["amount", "title", "custom", "note"], ["title", "custom", "amount", "note"]] {
+                    let line = line(&columns, &record);
+                    for cell in line.split([';', '\t', '\r', '\n']).filter(|cell| begins_formula(cell)) {
+                        let terms = terms(cell).unwrap_or_default();
+                        let calls = terms.contains(|c: char| !c.is_ascii_digit() && !"-.,e".contains(c));
+                        assert!(!calls, "{cell} of {line}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_is_no_formula_either() {
+        let mut out = Vec::new();
+        let column =
+            |name: &str| Column { name: name.into(), slot: Layout::default().insert(&[name.into()]), decimal: true };
+        let columns = vec![column("-2"), column("3+cmd|' /C calc'!A0"), column("=1")];
+        Rows { columns, layout: Layout::default(), depth: 8, file_name: String::new() }.header(&mut out);
+        assert_eq!(String::from_utf8(out).expect("text"), "'-2,3+cmd|' /C calc'!A0,'=1\r\n");
     }
 }

@@ -93,7 +93,7 @@ impl<'u> Flow<'u> {
     ) -> Result<Self, Cut> {
         let mut first = Vec::new();
         if let Some(rows) = &rows {
-            rows.header(&mut first)?;
+            rows.header(&mut first);
         }
         let mut records = Records {
             fetch: fetch.clone(),

@@ -84,7 +84,7 @@ impl<'u> Step<'u, '_> {
             Start::First | Start::Search(..) => (0, walk.skip),
             Start::At(place) => (place.page, walk.skip.saturating_sub(place.position)),
         };
-        let mut window = fresh(skip).map_err(|unreadable| broken(unreadable, exchange))?;
+        let mut window = fresh(skip);
         let mut sought = match start {
             Start::Search(place, anchor) => Some((place, anchor)),
             Start::First | Start::At(_) => None,
@@ -119,7 +119,7 @@ impl<'u> Step<'u, '_> {
             {
                 sought = None;
                 let skip = walk.skip.saturating_sub(place.position).saturating_add(passed);
-                window = fresh(skip).map_err(|unreadable| broken(unreadable, exchange))?;
+                window = fresh(skip);
                 fresh_from = fresh_from.max(u64::from(number == first).saturating_add(first));
             }
             let spent = number.saturating_add(1).saturating_sub(fresh_from) >= limits.refill as u64 && !exports;
@@ -215,15 +215,15 @@ struct Window<'p> {
 }
 
 impl<'p> Window<'p> {
-    fn new(walk: &'p Walk, skip: u64, lead: &[(&str, i64)], rows: Option<Rows>) -> Result<Self, Unreadable> {
+    fn new(walk: &'p Walk, skip: u64, lead: &[(&str, i64)], rows: Option<Rows>) -> Self {
         let (take, behind, frame) = (walk.take, walk.skip.saturating_add(walk.take), &walk.plan().frame);
         let (keys, out) = (RecordKeys::default(), Vec::new());
         let mut window = Self { skip, take, behind, kept: 0, keys, end: None, frame, rows, out };
         match &window.rows {
-            Some(rows) => rows.header(&mut window.out)?,
+            Some(rows) => rows.header(&mut window.out),
             None => window.out = frame.opening_with(lead),
         }
-        Ok(window)
+        window
     }
 
     /// Takes the records of one redacted page out of its tally: whether they are shown is known at the end. Whether the
