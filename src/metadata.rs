@@ -38,6 +38,10 @@ struct SeenField<'a> {
     kind: SeenKind,
     /// Whether it can be read at all; others can only be written.
     read: bool,
+    /// Whether it shows masked on some records: then it tells no records apart and leads to none.
+    masked: bool,
+    /// Whether a mask makes it null on some records, whatever it is.
+    nulled: bool,
 }
 
 enum SeenKind {
@@ -132,7 +136,10 @@ impl<'a> SeenTable<'a> {
                 Shape::Many { table } => SeenKind::Many { table: *table },
             };
             let read = !showing.is_empty();
-            (read || writable).then_some(SeenField { id, name: &field.name, kind, read })
+            let forms = || showing.iter().flat_map(|residual| residual.forms(id));
+            let masked = forms().any(|form| matches!(form, Visibility::Masked(_)));
+            let nulled = forms().any(|form| *form == Visibility::Masked(Mask::Null));
+            (read || writable).then_some(SeenField { id, name: &field.name, kind, read, masked, nulled })
         });
         let fields = fields.collect();
         let listing = operations.iter().find(|(_, action, _)| **action == Action::List);
@@ -148,6 +155,11 @@ impl<'a> SeenTable<'a> {
         self.operations.iter().find(|(_, action, _)| *action == wanted)
     }
 
+    /// A field that can be read, in clear on each record that shows it.
+    fn clear(&self, id: FieldId) -> Option<&SeenField<'a>> {
+        self.readable(id).filter(|field| !field.masked)
+    }
+
     /// A field that can be read.
     fn readable(&self, id: FieldId) -> Option<&SeenField<'a>> {
         self.fields.iter().find(|field| field.id == id && field.read)
@@ -158,16 +170,14 @@ impl<'a> SeenTable<'a> {
 fn kind(of: &Type, showing: &[&Residual], field: FieldId) -> Kind {
     let changes = |mask: &Mask| match mask {
         Mask::Partial | Mask::Last4 | Mask::Tokenise | Mask::Hash => *of != Type::String,
-        Mask::Constant(_) => true,
-        Mask::Truncate(_) | Mask::Null => false,
+        Mask::Truncate(_) | Mask::Constant(_) | Mask::Null => false,
     };
     let is_changed = |form: &&Visibility| matches!(form, Visibility::Masked(mask) if changes(mask));
-    let is_constant = |form: &&Visibility| matches!(form, Visibility::Masked(Mask::Constant(_)));
     let forms: Vec<&Visibility> = showing.iter().flat_map(|residual| residual.forms(field)).collect();
     if !forms.iter().any(&is_changed) {
         return Kind::Own(of.clone());
     }
     // Of a list, each element is masked.
-    let is_text = !matches!(of, Type::List(_)) && forms.iter().all(|form| is_changed(form) && !is_constant(form));
+    let is_text = !matches!(of, Type::List(_)) && forms.iter().all(is_changed);
     if is_text { Kind::Text } else { Kind::Mixed }
 }

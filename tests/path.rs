@@ -33,6 +33,7 @@ mod kept;
 mod lifecycle;
 mod live;
 mod live_http2;
+mod masked;
 mod metadata;
 mod mixed;
 mod nested;

@@ -77,7 +77,7 @@ struct Navigation<'s> {
     name: &'s str,
     set: &'s str,
     many: bool,
-    /// (column, key of the other), where both can be read.
+    /// (column, key of the other), where both show in clear.
     constraint: Option<(&'s str, &'s str)>,
 }
 
@@ -94,8 +94,8 @@ impl<'s, 'a> Model<'s, 'a> {
             }
             SeenKind::One { table: target, by } => {
                 let (set, other) = self.set(target)?;
-                let column = table.readable(by).map(|field| field.name);
-                let key = other.readable(other.table.key).map(|field| field.name);
+                let column = table.clear(by).map(|field| field.name);
+                let key = other.clear(other.table.key).map(|field| field.name);
                 Some(Navigation { name: field.name, set, many: false, constraint: column.zip(key) })
             }
         };
@@ -129,7 +129,7 @@ impl<'s, 'a> Model<'s, 'a> {
         out.push_str("</EntityContainer>");
         for (set, table) in &self.sets {
             write!(out, "<EntityType Name=\"{}\">", escaped(set))?;
-            let key = table.readable(table.table.key).map(|field| field.name);
+            let key = table.clear(table.table.key).map(|field| field.name);
             if let Some(key) = key {
                 write!(out, "<Key><PropertyRef Name=\"{}\"/></Key>", escaped(key))?;
             }
@@ -169,7 +169,7 @@ impl<'s, 'a> Model<'s, 'a> {
             );
             let mut entity = Map::new();
             entity.insert("$Kind".to_owned(), json!("EntityType"));
-            let key = table.readable(table.table.key).map(|field| field.name);
+            let key = table.clear(table.table.key).map(|field| field.name);
             if let Some(key) = key {
                 entity.insert("$Key".to_owned(), json!([key]));
             }
@@ -202,6 +202,8 @@ type Edm = (&'static str, bool);
 
 fn columns<'s>(table: &'s SeenTable<'_>) -> impl Iterator<Item = (&'s str, Edm)> {
     table.fields.iter().filter_map(|field| match &field.kind {
+        // A collection is never null.
+        SeenKind::Plain(Kind::Own(Type::List(_))) if field.nulled => Some((field.name, ("Edm.Untyped", false))),
         SeenKind::Plain(Kind::Own(of)) => Some((field.name, edm(of))),
         SeenKind::Plain(Kind::Text) => Some((field.name, ("Edm.String", false))),
         SeenKind::Plain(Kind::Mixed) => Some((field.name, ("Edm.Untyped", false))),

@@ -5,6 +5,7 @@
 
 mod fields;
 mod grants;
+mod masks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

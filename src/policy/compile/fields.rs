@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::raw;
 use super::super::types::Scope;
-use crate::api::{Shape, Table};
+use super::masks;
 use crate::diagnostic::Diagnostic;
 use crate::model::Value;
-use crate::model::value::Type;
 use crate::policy::decision::Truncation;
 use crate::policy::{KeyedMask, Mask, Visibility};
 use crate::yaml::Text;
@@ -38,8 +37,12 @@ pub(super) fn shows(read: &raw::Read, scope: &mut Scope<'_>) -> Vec<Option<Visib
             scope.diagnostics.push(wrong.help(help));
             continue;
         }
-        if let Some(message) = misfit(scope.table, id, &visibility) {
-            scope.diagnostics.push(Diagnostic::error("mask-type", name.span.clone(), format!("`{word}` {message}")));
+        if let Visibility::Masked(mask) = &visibility
+            && let Some((message, help)) = masks::misfit(&scope.table.field(id).shape, mask)
+        {
+            let mut wrong = Diagnostic::error("mask-type", name.span.clone(), format!("`{word}` {message}"));
+            wrong.help = help;
+            scope.diagnostics.push(wrong);
             continue;
         }
         *shown = (visibility != Visibility::Removed).then_some(visibility);
@@ -82,37 +85,6 @@ fn truncation(word: &str) -> Option<Truncation> {
         "month" => Some(Truncation::Month),
         "year" => Some(Truncation::Year),
         number => number.parse().ok().filter(|bucket| *bucket > 0).map(Truncation::Bucket),
-    }
-}
-
-/// Why a field can't be shown so.
-fn misfit(table: &Table, id: crate::api::FieldId, visibility: &Visibility) -> Option<&'static str> {
-    let Visibility::Masked(mask) = visibility else { return None };
-    let Shape::Plain(of) = &table.field(id).shape else {
-        return Some("is a relation, which is shown in clear or not at all");
-    };
-    let scalar = !matches!(of, Type::List(_) | Type::Map(_) | Type::Json);
-    let (fits, message) = match mask {
-        Mask::Partial | Mask::Last4 | Mask::Tokenise => (*of == Type::String, "is no string, as this mask needs"),
-        Mask::Truncate(Truncation::Month | Truncation::Year) => {
-            (matches!(of, Type::Date | Type::Timestamp), "is no date or timestamp, as this mask needs")
-        }
-        Mask::Truncate(Truncation::Bucket(_)) => {
-            (matches!(of, Type::Int | Type::Double | Type::Decimal), "is no number, as this mask needs")
-        }
-        Mask::Constant(value) => (scalar && fits_type(value, of), "is not of the constant's type"),
-        Mask::Hash => (scalar, "is no single value, as this mask needs"),
-        Mask::Null => (true, ""),
-    };
-    (!fits).then_some(message)
-}
-
-fn fits_type(value: &Value, of: &Type) -> bool {
-    match of {
-        Type::Bool => matches!(value, Value::Bool(_)),
-        Type::Int => matches!(value, Value::Int(_)),
-        Type::Double | Type::Decimal => matches!(value, Value::Int(_) | Value::Decimal(_)),
-        _ => matches!(value, Value::String(_)),
     }
 }
 

@@ -102,7 +102,30 @@ fn every_mistake_is_shown_where_it_stands() {
             "0",
             "whole number",
         ),
-        (grant("contacts", "actions: [list], rows: all, read: { constant: { amount: x } }"), "mask-type", "amount", ""),
+        (
+            grant("contacts", "actions: [list], rows: all, read: { constant: { amount: x } }"),
+            "mask-type",
+            "amount",
+            "a number, without quotes",
+        ),
+        (
+            grant("contacts", "actions: [list], rows: all, read: { constant: { birthday: \"1.1.1970\" } }"),
+            "mask-type",
+            "birthday",
+            "a date, as \"2024-05-31\"",
+        ),
+        (
+            grant("contacts", "actions: [list], rows: all, read: { constant: { created_at: \"1970-01-01\" } }"),
+            "mask-type",
+            "created_at",
+            "2024-05-31T12:00:00Z",
+        ),
+        (
+            grant("samples", "actions: [list], rows: all, read: { constant: { took: long } }"),
+            "mask-type",
+            "took",
+            "\"1h30m\"",
+        ),
         (grant("contacts", "actions: [list], rows: all, read: { hash: [account] }"), "mask-type", "account", ""),
         (
             grant("contacts", "actions: [list], rows: all, read: { clear: all, hash: [email] }"),
