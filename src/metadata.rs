@@ -53,10 +53,8 @@ enum SeenKind {
 /// What values of a field look like to this caller.
 #[derive(Clone, PartialEq)]
 enum Kind {
-    /// As declared.
-    Own(Type),
-    /// Always something that stands for it.
-    Text,
+    /// As declared, or what stands for it on every record.
+    Of(Type),
     /// The one or the other, from record to record.
     Mixed,
 }
@@ -166,18 +164,25 @@ impl<'a> SeenTable<'a> {
     }
 }
 
-/// A mask may put a text in the place of what is declared; what only can be written is as declared.
+/// What only can be written is as declared, and null, which any value may be, is of no other type.
 fn kind(of: &Type, showing: &[&Residual], field: FieldId) -> Kind {
-    let changes = |mask: &Mask| match mask {
-        Mask::Partial | Mask::Last4 | Mask::Tokenise | Mask::Hash => *of != Type::String,
-        Mask::Truncate(_) | Mask::Constant(_) | Mask::Null => false,
-    };
-    let is_changed = |form: &&Visibility| matches!(form, Visibility::Masked(mask) if changes(mask));
-    let forms: Vec<&Visibility> = showing.iter().flat_map(|residual| residual.forms(field)).collect();
-    if !forms.iter().any(&is_changed) {
-        return Kind::Own(of.clone());
+    let forms = showing.iter().flat_map(|residual| residual.forms(field));
+    let mut kinds = forms.filter_map(|form| match form {
+        Visibility::Masked(Mask::Null) => None,
+        Visibility::Masked(mask) => Some(masked(of, mask)),
+        Visibility::Clear | Visibility::Removed => Some(of.clone()),
+    });
+    let first = kinds.next().unwrap_or_else(|| of.clone());
+    if kinds.all(|kind| kind == first) { Kind::Of(first) } else { Kind::Mixed }
+}
+
+/// What a mask makes of values of a type. Of a list, each element is masked.
+fn masked(of: &Type, mask: &Mask) -> Type {
+    match (mask, of) {
+        (Mask::Truncate(_) | Mask::Constant(_) | Mask::Null, _) => of.clone(),
+        (Mask::Partial | Mask::Last4 | Mask::Tokenise | Mask::Hash, Type::List(_)) => {
+            Type::List(Box::new(Type::String))
+        }
+        (Mask::Partial | Mask::Last4 | Mask::Tokenise | Mask::Hash, _) => Type::String,
     }
-    // Of a list, each element is masked.
-    let is_text = !matches!(of, Type::List(_)) && forms.iter().all(is_changed);
-    if is_text { Kind::Text } else { Kind::Mixed }
 }

@@ -203,9 +203,8 @@ type Edm = (&'static str, bool);
 fn columns<'s>(table: &'s SeenTable<'_>) -> impl Iterator<Item = (&'s str, Edm)> {
     table.fields.iter().filter_map(|field| match &field.kind {
         // A collection is never null.
-        SeenKind::Plain(Kind::Own(Type::List(_))) if field.nulled => Some((field.name, ("Edm.Untyped", false))),
-        SeenKind::Plain(Kind::Own(of)) => Some((field.name, edm(of))),
-        SeenKind::Plain(Kind::Text) => Some((field.name, ("Edm.String", false))),
+        SeenKind::Plain(Kind::Of(Type::List(_))) if field.nulled => Some((field.name, ("Edm.Untyped", false))),
+        SeenKind::Plain(Kind::Of(of)) => Some((field.name, edm(of))),
         SeenKind::Plain(Kind::Mixed) => Some((field.name, ("Edm.Untyped", false))),
         SeenKind::One { .. } | SeenKind::Many { .. } => None,
     })

@@ -20,11 +20,11 @@ pub(super) fn write(seen: &Seen<'_>) -> Vec<u8> {
     let mut schemas = Map::new();
     for table in &seen.tables {
         let reads = table.fields.iter().filter(|field| field.read);
-        schemas.insert(table.table.name.to_string(), record(seen, table, reads));
+        schemas.insert(table.table.name.to_string(), record(seen, table, reads, false));
         for (route, action, residual) in &table.operations {
             if action.writes() && **action != Action::Delete {
                 let written = table.fields.iter().filter(|field| residual.may_write(field.id));
-                schemas.insert(format!("{}.{action}", table.table.name), record(seen, table, written));
+                schemas.insert(format!("{}.{action}", table.table.name), record(seen, table, written, true));
             }
             let item = paths.entry(path(seen, &route.path)).or_insert_with(|| json!({}));
             item[route.method.as_str().to_ascii_lowercase()] = operation(seen, table, route, action, residual);
@@ -211,6 +211,7 @@ fn record<'f, 'a: 'f>(
     seen: &Seen<'_>,
     table: &SeenTable<'_>,
     fields: impl Iterator<Item = &'f SeenField<'a>>,
+    written: bool,
 ) -> Value {
     let mut properties = Map::new();
     let (mut contained, mut in_place) = (Map::new(), Vec::new());
@@ -219,8 +220,13 @@ fn record<'f, 'a: 'f>(
             let of = seen.table(id)?;
             Some(json!({ "$ref": format!("#/components/schemas/{}", of.table.name) }))
         };
+        let declared = table.table.field(field.id);
         let schema = match &field.kind {
-            SeenKind::Plain(kind) => Some(value(kind)),
+            // However it is masked where it is read.
+            SeenKind::Plain(kind) => Some(match &declared.shape {
+                Shape::Plain(of) if written => value(&Kind::Of(of.clone())),
+                _ => value(kind),
+            }),
             SeenKind::One { table, .. } => reference(*table).map(|one| json!({ "anyOf": [one, { "type": "null" }] })),
             SeenKind::Many { table } => reference(*table).map(|one| json!({ "type": "array", "items": one })),
         };
@@ -252,9 +258,8 @@ fn record<'f, 'a: 'f>(
 /// Any value may be null: a mask, or a record, can make it so.
 fn value(kind: &Kind) -> Value {
     match kind {
-        Kind::Own(Type::Json) | Kind::Mixed => json!({}),
-        Kind::Text => json!({ "type": ["string", "null"] }),
-        Kind::Own(of) => {
+        Kind::Of(Type::Json) | Kind::Mixed => json!({}),
+        Kind::Of(of) => {
             let mut schema = schema_of(of);
             let declared = schema["type"].take();
             let kinds = declared.as_array().cloned().unwrap_or_else(|| vec![declared]);
@@ -273,8 +278,8 @@ fn schema_of(of: &Type) -> Value {
         Type::Bool => json!({ "type": "boolean" }),
         Type::Timestamp => json!({ "type": "string", "format": "date-time" }),
         Type::Date => json!({ "type": "string", "format": "date" }),
-        Type::List(of) => json!({ "type": "array", "items": value(&Kind::Own((**of).clone())) }),
-        Type::Map(of) => json!({ "type": "object", "additionalProperties": value(&Kind::Own((**of).clone())) }),
+        Type::List(of) => json!({ "type": "array", "items": value(&Kind::Of((**of).clone())) }),
+        Type::Map(of) => json!({ "type": "object", "additionalProperties": value(&Kind::Of((**of).clone())) }),
         Type::Json => json!({}),
     }
 }
@@ -325,7 +330,7 @@ fn of_rest(parameters: &Parameters, table: &SeenTable<'_>, residual: &Residual) 
         all.extend(["select", "order", "and", "or", "not.and", "not.or"].map(|name| (name.to_owned(), text())));
     }
     for field in table.fields.iter().filter(|field| residual.is_clear_everywhere(field.id)) {
-        let SeenKind::Plain(Kind::Own(of)) = &field.kind else { continue };
+        let SeenKind::Plain(Kind::Of(of)) = &field.kind else { continue };
         if is_postgrest {
             all.push((field.name.to_string(), text()));
         }

@@ -21,7 +21,8 @@ tables:
   contacts:
     key: id
     tenant: { organization_id: organization_id, app_id: app_id }
-    routes: [list, read]
+    race: accept
+    routes: [list, read, update]
     fields:
       id: int
       organization_id: string
@@ -30,6 +31,10 @@ tables:
       born: date
       met: timestamp
       tags: list(string)
+      codes: list(int)
+      days: list(date)
+      number: int
+      account: int
       team_id: int
       team: { table: teams, by: team_id }
 ";
@@ -97,5 +102,86 @@ async fn documents_hold_for_masks_that_do_not_look_at_the_value() {
     let metadata = metadata(&world).await;
     assert!(metadata.contains(expected), "{metadata}");
     assert!(!metadata.contains("<Key>"), "{metadata}");
+    world.gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_masked_by_their_elements_and_documents_say_so() {
+    let record = json!({
+        "id": 1, "name": "x", "tags": ["SECRET@example.com", null, "x"], "codes": [12345678, 7, 12345678],
+        "days": ["1980-05-17"], "number": 12345678, "account": 12345678,
+    });
+    let texts = json!({ "type": ["array", "null"], "items": { "type": ["string", "null"] } });
+    let day = json!({ "type": ["string", "null"], "format": "date" });
+    for (masks, shown_tags) in [
+        ("partial: [tags], last4: [codes, number]", json!(["S***@example.com", null, "***"])),
+        ("last4: [tags, codes, number]", json!(["***.com", null, "***"])),
+    ] {
+        let world =
+            world(&format!("clear: [id, name], truncate: {{ days: year }}, tokenise: [account], {masks}")).await;
+        let shown = shown(&world, record.clone()).await;
+        assert_eq!(shown["tags"], shown_tags, "{shown}");
+        assert_eq!(shown["codes"], json!(["***5678", "***", "***5678"]), "{shown}");
+        assert_eq!((&shown["days"], &shown["number"]), (&json!(["1980-01-01"]), &json!("***5678")), "{shown}");
+        assert!(shown["account"].as_str().is_some_and(|token| token.starts_with("tok1_")), "{shown}");
+        let schema = schema(&world).await;
+        assert_eq!((&schema["tags"], &schema["codes"]), (&texts, &texts));
+        assert_eq!(schema["days"], json!({ "type": ["array", "null"], "items": day }));
+        assert_eq!((&schema["number"], &schema["account"]), (&texts["items"], &texts["items"]));
+        let metadata = metadata(&world).await;
+        for (name, of) in [
+            ("tags", "Collection(Edm.String)"),
+            ("codes", "Collection(Edm.String)"),
+            ("days", "Collection(Edm.Date)"),
+            ("number", "Edm.String"),
+            ("account", "Edm.String"),
+        ] {
+            assert!(metadata.contains(&format!("<Property Name=\"{name}\" Type=\"{of}\"/>")), "{name}: {metadata}");
+        }
+        // None of them can be compared, ordered or reckoned with.
+        for query in [
+            "$filter=number%20eq%2012345678",
+            "$filter=account%20gt%201",
+            "$filter=not%20(number%20eq%201)",
+            "$orderby=number",
+            "$orderby=account%20desc",
+            "$filter=tags/any(t:t%20eq%20%27x%27)",
+            "$orderby=codes",
+        ] {
+            let got = rep(&world).get(&format!("/svc/contacts?{query}")).await;
+            assert_eq!(got.status, 400, "{query}: {}", got.text());
+        }
+        world.gateway.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn elements_that_do_not_fit_take_the_list_with_them() {
+    let world = world("clear: [id], tokenise: [tags, account], hash: [codes], last4: [number]").await;
+    for (tags, codes, number) in [
+        (json!([["SECRET"]]), json!(["SECRET"]), json!("SECRET-4567")),
+        (json!([{ "a": "SECRET" }]), json!([[1]]), json!(["SECRET"])),
+        (json!("SECRET"), json!({ "a": "SECRET" }), json!({ "a": "SECRET" })),
+        (json!(["x", 1]), json!([1, "x"]), json!(true)),
+    ] {
+        let record = json!({ "id": 1, "tags": tags, "codes": codes, "number": number, "account": number });
+        assert_eq!(shown(&world, record.clone()).await, json!({ "id": 1 }), "{record}");
+    }
+    let nulls = json!({ "id": 1, "tags": null, "codes": [], "number": null, "account": null });
+    assert_eq!(shown(&world, nulls.clone()).await, nulls);
+    world.gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_masked_is_written_as_declared() {
+    let masked = "table: contacts\ngrants:\n  - { name: g, roles: [rep], actions: [list, read, update], rows: all, \
+        read: { clear: [id], hash: [number] }, write: [number] }\n";
+    let setup = Setup { api: API.to_owned(), ..Setup::default() };
+    let world = setup.policy("contacts", masked).policy("teams", TEAMS).start().await;
+    let document = rep(&world).get("/svc/openapi.json").await.json();
+    let schemas = &document["components"]["schemas"];
+    let of = |schema: &str| schemas[schema]["properties"]["number"].clone();
+    assert_eq!(of("contacts"), json!({ "type": ["string", "null"] }));
+    assert_eq!(of("contacts.update"), json!({ "type": ["integer", "null"], "format": "int64" }));
     world.gateway.shutdown().await;
 }

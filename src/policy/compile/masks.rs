@@ -18,29 +18,52 @@ pub(super) fn misfit(shape: &Shape, mask: &Mask) -> Option<(&'static str, Option
         return Some(("is a relation, which is shown in clear or not at all", None));
     };
     let message = match mask {
-        Mask::Partial | Mask::Last4 | Mask::Tokenise => "is no string, as this mask needs",
+        Mask::Partial => "is no string, as this mask needs",
+        Mask::Last4 | Mask::Tokenise => "is no string or int, as this mask needs",
         Mask::Truncate(Truncation::Month | Truncation::Year) => "is no date or timestamp, as this mask needs",
         Mask::Truncate(Truncation::Bucket(_)) => "is no number, as this mask needs",
         Mask::Constant(_) => "is not of the constant's type",
-        Mask::Hash => "is no single value, as this mask needs",
+        Mask::Hash => "is no single value or list of them, as this mask needs",
         Mask::Null => "",
     };
-    let help = || match mask {
-        Mask::Constant(_) => spelled(of).map(str::to_owned),
-        _ => None,
+    let help = || match (mask, spelled(of)) {
+        (Mask::Constant(_), Some(spelled)) => spelled.to_owned(),
+        _ => offered(of),
     };
-    (!fits(mask, of)).then(|| (message, help()))
+    (!fits(mask, of)).then(|| (message, Some(help())))
 }
 
+/// Of a list each element is masked, so what fits these fits the list.
 fn fits(mask: &Mask, of: &Type) -> bool {
+    let each = match of {
+        Type::List(of) => of,
+        of => of,
+    };
     match mask {
-        Mask::Partial | Mask::Last4 | Mask::Tokenise => *of == Type::String,
-        Mask::Truncate(Truncation::Month | Truncation::Year) => matches!(of, Type::Date | Type::Timestamp),
-        Mask::Truncate(Truncation::Bucket(_)) => matches!(of, Type::Int | Type::Double | Type::Decimal),
+        Mask::Partial => *each == Type::String,
+        Mask::Last4 | Mask::Tokenise => matches!(each, Type::String | Type::Int),
+        Mask::Truncate(Truncation::Month | Truncation::Year) => matches!(each, Type::Date | Type::Timestamp),
+        Mask::Truncate(Truncation::Bucket(_)) => matches!(each, Type::Int | Type::Double | Type::Decimal),
+        Mask::Hash => each.is_primitive(),
         Mask::Constant(value) => is_of(value, of),
-        Mask::Hash => of.is_primitive(),
         Mask::Null => true,
     }
+}
+
+/// The masks that a field of this type can have.
+fn offered(of: &Type) -> String {
+    let words = [
+        ("`partial`", fits(&Mask::Partial, of)),
+        ("`last4`", fits(&Mask::Last4, of)),
+        ("`truncate` to `month` or `year`", fits(&Mask::Truncate(Truncation::Month), of)),
+        ("`truncate` to a number", fits(&Mask::Truncate(Truncation::Bucket(1)), of)),
+        ("`tokenise`", fits(&Mask::Tokenise, of)),
+        ("`hash`", fits(&Mask::Hash, of)),
+        ("`constant`", spelled(of).is_some()),
+        ("`null`", fits(&Mask::Null, of)),
+    ];
+    let words: Vec<&str> = words.into_iter().filter(|(_, fits)| *fits).map(|(word, _)| word).collect();
+    format!("what {of} can have: {}", words.join(", "))
 }
 
 /// Whether a constant is a value of this type.
@@ -111,5 +134,31 @@ mod tests {
             let wanted: Vec<&str> = all.split(' ').filter(|name| types.split(' ').any(|word| word == *name)).collect();
             assert_eq!(fitting, wanted, "{value:?}");
         }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_what_would() {
+        for (name, words) in [
+            ("string", "`partial`, `last4`, `tokenise`, `hash`, `constant`, `null`"),
+            ("int", "`last4`, `truncate` to a number, `tokenise`, `hash`, `constant`, `null`"),
+            ("decimal", "`truncate` to a number, `hash`, `constant`, `null`"),
+            ("double", "`truncate` to a number, `hash`, `constant`, `null`"),
+            ("date", "`truncate` to `month` or `year`, `hash`, `constant`, `null`"),
+            ("bool", "`hash`, `constant`, `null`"),
+            ("duration", "`hash`, `constant`, `null`"),
+            ("list(string)", "`partial`, `last4`, `tokenise`, `hash`, `null`"),
+            ("list(int)", "`last4`, `truncate` to a number, `tokenise`, `hash`, `null`"),
+            ("list(timestamp)", "`truncate` to `month` or `year`, `hash`, `null`"),
+            ("list(list(string))", "`null`"),
+            ("list(json)", "`null`"),
+            ("map(string)", "`null`"),
+            ("json", "`null`"),
+        ] {
+            assert_eq!(offered(&of(name)), format!("what {name} can have: {words}"));
+        }
+        let (message, help) = misfit(&Shape::Plain(of("json")), &Mask::Hash).expect("no hash of it");
+        assert_eq!(message, "is no single value or list of them, as this mask needs");
+        assert_eq!(help.as_deref(), Some("what json can have: `null`"));
+        assert_eq!(misfit(&Shape::Plain(of("json")), &Mask::Null), None);
     }
 }

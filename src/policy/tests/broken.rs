@@ -94,8 +94,26 @@ fn every_mistake_is_shown_where_it_stands() {
             "{ region: principal.id }",
             "",
         ),
-        (grant("contacts", "actions: [list], rows: all, read: { partial: [amount] }"), "mask-type", "amount", ""),
+        (
+            grant("contacts", "actions: [list], rows: all, read: { partial: [amount] }"),
+            "mask-type",
+            "amount",
+            "`truncate` to a number, `hash`",
+        ),
         (grant("contacts", "actions: [list], rows: all, read: { truncate: { name: year } }"), "mask-type", "name", ""),
+        (
+            grant("samples", "actions: [list], rows: all, read: { partial: [tags, scores] }"),
+            "mask-type",
+            "scores",
+            "what list(int) can have: `last4`",
+        ),
+        (grant("samples", "actions: [list], rows: all, read: { hash: [labels] }"), "mask-type", "labels", "`null`"),
+        (
+            grant("samples", "actions: [list], rows: all, read: { constant: { tags: x } }"),
+            "mask-type",
+            "tags",
+            "what list(string) can have: `partial`",
+        ),
         (
             grant("contacts", "actions: [list], rows: all, read: { truncate: { amount: 0 } }"),
             "bad-truncation",
