@@ -131,6 +131,25 @@ impl Decimal {
         Some(Self { negative, digits, exponent })
     }
 
+    /// As a JSON number without a power of ten. `None`: that would take more than so many zeros beside its digits.
+    pub fn plain(&self, most: usize) -> Option<String> {
+        let zeros = |count: i64| usize::try_from(count.max(0)).ok().filter(|zeros| *zeros <= most);
+        let digits: String = self.digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+        let length = i64::try_from(digits.len()).ok()?;
+        let sign = if self.negative { "-" } else { "" };
+        if digits.is_empty() {
+            return Some("0".to_owned());
+        }
+        Some(match usize::try_from(self.exponent) {
+            Ok(point) if point > 0 && self.exponent < length => {
+                let (whole, fraction) = digits.split_at_checked(point)?;
+                format!("{sign}{whole}.{fraction}")
+            }
+            Ok(point) if point > 0 => format!("{sign}{digits}{}", "0".repeat(zeros(self.exponent - length)?)),
+            _ => format!("{sign}0.{}{digits}", "0".repeat(zeros(-self.exponent)?)),
+        })
+    }
+
     /// How many digits it has without zeros at either end.
     pub fn digits(&self) -> usize {
         self.digits.len()
@@ -205,6 +224,19 @@ mod tests {
         }
         for (text, printed) in [("1.00", "1"), ("-0.25", "-0.25"), ("1200", "1200"), ("105e-1", "10.5"), ("-0", "0")] {
             assert_eq!(decimal(text).to_string(), printed);
+        }
+        for (text, printed) in [
+            ("-0.0", "0"),
+            ("-12.50", "-12.5"),
+            ("1e3", "1000"),
+            ("120e-4", "0.012"),
+            ("0.1", "0.1"),
+            ("1e30", "1000000000000000000000000000000"),
+        ] {
+            assert_eq!(decimal(text).plain(30).as_deref(), Some(printed), "{text}");
+        }
+        for long in ["1e31", "-1e1000000", "1e-32", "1e-1000000"] {
+            assert_eq!(decimal(long).plain(30), None, "{long}");
         }
         for wrong in ["", "-", ".5", "1.2.3", "abc", "1e9999999", "+1"] {
             assert_eq!(Decimal::parse(wrong), None, "{wrong}");

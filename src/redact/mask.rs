@@ -6,6 +6,7 @@
 //! as a whole. Masks by a key are in `keyed`; `null` and `constant` don't look at the value.
 
 mod keyed;
+mod number;
 mod truncate;
 
 pub(super) use self::keyed::Keys;
@@ -71,7 +72,7 @@ impl Masking {
             _ if !kind::shows(of, raw) => None,
             _ => match of {
                 Type::List(of) => self.elements(of, raw, out),
-                _ => self.scalar(raw, out),
+                _ => self.scalar(of, raw, out),
             },
         };
         match written {
@@ -93,7 +94,7 @@ impl Masking {
             }
             if item == b"null" {
                 out.extend_from_slice(item);
-            } else if self.scalar(item, out).is_none() {
+            } else if self.scalar(of, item, out).is_none() {
                 every = None;
             }
         })?;
@@ -101,16 +102,17 @@ impl Masking {
         every
     }
 
-    fn scalar(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    fn scalar(&mut self, of: &Type, raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
         if matches!(raw.first(), None | Some(b'{' | b'[')) {
             return None;
         }
         match self {
             Self::Partial => partial(raw, out)?,
+            Self::Last4 if number::is_of(of) => last4(number::spelled(raw)?.as_bytes(), out)?,
             Self::Last4 => last4(raw, out)?,
             Self::Truncate(truncation) => truncate::truncate(truncation, raw, out)?,
-            Self::Hash(hasher) => hasher.as_ref()?.write(raw, out),
-            Self::Tokenise(tokeniser) => tokeniser.as_mut()?.write(raw, out)?,
+            Self::Hash(hasher) => hasher.as_ref()?.write(of, raw, out)?,
+            Self::Tokenise(tokeniser) => tokeniser.as_mut()?.write(of, raw, out)?,
             Self::Constant(_) | Self::Null => return None,
         }
         Some(())

@@ -1,7 +1,7 @@
 //! Which masks fit a field, and what is offered where one doesn't.
 //!
 //! What a mask shows is told to clients by its type, so a constant has to be a value of its field's. Any field may be
-//! masked with null: no document says of one that it is never null.
+//! masked with null: no document says of a masked one that it is never null.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -17,8 +17,10 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::number;
 use crate::api::{Catalog, FieldId, TableId};
 use crate::model::TenantScope;
+use crate::model::value::Type;
 use crate::redact::{kind, text};
 use crate::secret::Secret;
 
@@ -93,16 +95,17 @@ impl Keys {
 pub(in crate::redact) struct Hasher(hmac::Context);
 
 impl Hasher {
-    /// Lower-case hex.
-    pub(super) fn write(&self, raw: &[u8], out: &mut Vec<u8>) {
+    /// Lower-case hex. `None`: the value is none of its type.
+    pub(super) fn write(&self, of: &Type, raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
         let mut context = self.0.clone();
-        context.update(&meaning(raw));
+        context.update(&meaning(of, raw)?);
         out.push(b'"');
         for byte in context.sign().as_ref() {
             let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
             out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
         out.push(b'"');
+        Some(())
     }
 }
 
@@ -110,9 +113,9 @@ impl Hasher {
 pub(in crate::redact) struct Tokeniser(Box<Aes256Siv>);
 
 impl Tokeniser {
-    /// `None`: the value is too long to be encrypted.
-    pub(super) fn write(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
-        let mut plain = meaning(raw);
+    /// `None`: the value is none of its type, or too long to be encrypted.
+    pub(super) fn write(&mut self, of: &Type, raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        let mut plain = meaning(of, raw)?;
         // One bit and as many zeros as it takes (ISO/IEC 7816-4), so that it can be told from the value.
         plain.push(0x80);
         plain.resize(plain.len().next_multiple_of(STEP), 0);
@@ -151,10 +154,14 @@ pub fn detokenise(
     }
 }
 
-/// What a scalar means. Its kind goes in, so that 1 and "1" differ; numbers and words go in as they are spelled.
-fn meaning(raw: &[u8]) -> Vec<u8> {
-    match text::string(raw) {
+/// What a scalar means. Its kind goes in, so that 1 and "1" differ, but not where a field holds numbers: there all that are
+/// equal are one. Words go in as they are spelled.
+fn meaning(of: &Type, raw: &[u8]) -> Option<Vec<u8>> {
+    if number::is_of(of) {
+        return Some([b"n", number::spelled(raw)?.as_bytes()].concat());
+    }
+    Some(match text::string(raw) {
         Some(text) => [b"s", text.as_bytes()].concat(),
         None => [b"n", raw].concat(),
-    }
+    })
 }

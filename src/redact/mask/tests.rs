@@ -176,6 +176,48 @@ fn hashes_and_tokens_differ_by_tenant_table_field_and_kind_and_not_by_spelling()
 }
 
 #[test]
+fn equal_numbers_have_equal_hashes_and_tokens_however_they_are_spelled() {
+    for mask in [Mask::Hash, Mask::Tokenise] {
+        let made = |of: &str, raw: &str| masked(&mask, of, raw);
+        for raw in ["12.50", r#""12.50""#, r#""12.5""#, "1250e-2", r#""1\u0032.5""#] {
+            assert_eq!(made("decimal", raw), made("decimal", "12.5"), "{mask:?} {raw}");
+        }
+        for (of, raw, same) in [
+            ("int", "12.0", "12"),
+            ("int", "-0", "0"),
+            ("double", "1.2e1", "12"),
+            ("double", "0.50", "0.5"),
+            ("decimal", r#""12""#, "12"),
+            ("list(int)", "[1.0, 1e1]", "[1,10]"),
+            ("list(decimal)", r#"["1.0",null]"#, "[1,null]"),
+        ] {
+            assert_eq!(made(of, raw), made(of, same), "{mask:?} {raw}");
+        }
+        // An integer that is spelled out is hashed as it stands, as what is no number of its field's is.
+        for number in ["0", "7", "-7", "100", "9007199254740993", "123456789012345678901234567890"] {
+            for of in ["int", "double", "decimal"] {
+                assert_eq!(made(of, number), made("json", number), "{mask:?} {number}");
+            }
+        }
+        for (of, raw, other) in [
+            ("decimal", "12.5", "12.51"),
+            ("int", "1", "-1"),
+            ("int", "9007199254740993", "9007199254740992"),
+            ("string", r#""12.50""#, r#""12.5""#),
+            ("string", r#""1""#, r#""01""#),
+        ] {
+            assert_ne!(made(of, raw), made(of, other), "{mask:?} {raw}");
+        }
+        for raw in ["1e999999", "1e-999999", "1e99999999999999999999"] {
+            assert_eq!(made("double", raw), "removed", "{raw}");
+        }
+    }
+    for raw in ["12345678", "12345678.0", "1234567800e-2"] {
+        assert_eq!(masked(&Mask::Last4, "int", raw), r#""***5678""#, "{raw}");
+    }
+}
+
+#[test]
 fn a_token_is_turned_back_by_the_same_key_tenant_and_field_only() {
     let catalog = catalog();
     let tenant = |name| TenantScope::new(&["organization_id".into()], |_| Some(name)).expect("a tenant");
