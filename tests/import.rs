@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// (file, options, where the draft's dimensions come from)
-const CASES: [(&str, &[&str]); 6] = [
+const CASES: [(&str, &[&str]); 9] = [
     ("crm.openapi.yaml", &["--tenant", "organization_id=org_id", "--via", "notes=account", "--shared", "currencies"]),
     ("crm.openapi.json", &["--name", "deals", "--tenant", "organization_id=organization_id"]),
     ("crm.odata.xml", &["--root", "/odata/v4/crm", "--via", "tickets=account", "--shared=currencies"]),
     ("crm.odata.json", &["--root", "/", "--tenant", "organization_id=tenant_id"]),
     ("crm.pocketbase.json", &["--owner", "owner"]),
     ("old.pocketbase.json", &["--tenant", "organization_id=tenant"]),
+    ("deletions.odata.xml", &["--root", "/odata", "--tenant", "organization_id=tenant"]),
+    ("deletions.pocketbase.json", &["--tenant", "organization_id=tenant"]),
+    ("deletions.directus.json", &["--tenant", "organization_id=tenant"]),
 ];
 
 fn root() -> PathBuf {

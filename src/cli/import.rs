@@ -5,6 +5,7 @@
 //! its rows are. The input is somebody else's: sizes, depths and references are bounded, and none of its names can become
 //! anything but a name.
 
+mod cascades;
 mod directus;
 mod draft;
 mod odata;

@@ -1,6 +1,8 @@
 //! Directus: the answers of `/collections`, `/fields` and `/relations`, in any order, or a snapshot of the schema.
 
-use super::draft::{Dialect, Draft, Field, Notes, Of, Route, Table, Tags};
+use std::collections::HashSet;
+
+use super::draft::{Cascade, Dialect, Draft, Field, Notes, Of, Route, Table, Tags};
 use super::odata::default;
 use super::tree::Tree;
 use super::{Failed, Input};
@@ -62,6 +64,26 @@ impl<'a> Schema<'a> {
         };
         self.relations.iter().find(is)?.text_of("collection")
     }
+
+    /// What goes with a deleted record is the database's doing, and lies with whatever points to it.
+    fn cascades(&self) -> Vec<Cascade> {
+        let told = self.relations.iter().filter_map(|relation| {
+            let on_delete = relation.get("schema")?.text_of("on_delete")?;
+            let is = on_delete.eq_ignore_ascii_case("cascade");
+            let by = relation.text_of("field").map(|field| format!("{field}{RELATED}")).ok_or("it has no name");
+            let (of, along) = (relation.text_of("related_collection")?, relation.text_of("collection")?);
+            is.then(|| Cascade { of: of.to_owned(), along: along.to_owned(), by, meaning: None })
+        });
+        let given: HashSet<(&str, &str)> =
+            self.relations.iter().filter_map(|one| Some((one.text_of("collection")?, one.text_of("field")?))).collect();
+        let untold = self.fields.iter().filter_map(|field| {
+            let of = field.get("schema")?.text_of("foreign_key_table")?.to_owned();
+            let (along, name) = (field.text_of("collection")?, field.text_of("field")?);
+            let by = Err("nothing says that it does not: give the answer of /relations too");
+            (!given.contains(&(along, name))).then(|| Cascade { of, along: along.to_owned(), by, meaning: None })
+        });
+        told.chain(untold).collect()
+    }
 }
 
 pub(super) fn read(input: &Input, trees: &[Tree], notes: &mut Notes) -> Result<Draft, Failed> {
@@ -108,7 +130,8 @@ pub(super) fn read(input: &Input, trees: &[Tree], notes: &mut Notes) -> Result<D
         }
         !single
     });
-    Ok(Draft { dialect: Dialect::Directus, source: "the schema of a Directus".to_owned(), tables })
+    let cascades = schema.cascades();
+    Ok(Draft { dialect: Dialect::Directus, source: "the schema of a Directus".to_owned(), tables, cascades })
 }
 
 fn table(name: &str) -> Table {

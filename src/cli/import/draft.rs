@@ -9,6 +9,27 @@ pub(super) struct Draft {
     /// What it was made from, in words.
     pub(super) source: String,
     pub(super) tables: Vec<Table>,
+    pub(super) cascades: Vec<Cascade>,
+}
+
+/// What the upstream says that it deletes along with a record.
+#[derive(Debug)]
+pub(super) struct Cascade {
+    /// The table of the record.
+    pub(super) of: String,
+    /// The table whose records go along.
+    pub(super) along: String,
+    /// Its relation to the record. Errors: why none can be declared, for people.
+    pub(super) by: Result<String, &'static str>,
+    /// `None`: it has one meaning.
+    pub(super) meaning: Option<Meaning>,
+}
+
+/// Of a word that can mean either of two things, which one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Standard,
+    Reverse,
 }
 
 #[derive(Debug)]
@@ -77,6 +98,10 @@ pub(super) struct Table {
     pub(super) tenant: Option<Tenant>,
     /// (parameter, dimension)
     pub(super) tenant_filter: Vec<(String, String)>,
+    /// `table.relation`
+    pub(super) cascades: Vec<String>,
+    /// Whether a deletion takes along what can't be declared.
+    pub(super) undeletable: bool,
 }
 
 impl Table {
@@ -94,6 +119,8 @@ impl Table {
             owner: None,
             tenant: None,
             tenant_filter: Vec::new(),
+            cascades: Vec::new(),
+            undeletable: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `xml` and `json` read the two spellings into one [`Csdl`]; what becomes of it is decided here. References to other
 //! documents are not followed.
 
+mod deletions;
 mod json;
 mod xml;
 
@@ -59,6 +60,10 @@ struct Navigation {
     /// (column, column of the other)
     constraints: Vec<(String, String)>,
     contained: bool,
+    /// The relation that leads back.
+    partner: Option<String>,
+    /// Whether what it leads to is deleted with the record.
+    cascades: bool,
 }
 
 #[derive(Debug, Default)]
@@ -96,12 +101,14 @@ fn draft(csdl: &Csdl, options: &Options, notes: &mut Notes) -> Result<Draft, Fai
     }
     let root = options.root.clone().ok_or(Failed::Root)?;
     let mut reading = Reading { csdl, notes, steps: 0 };
-    let mut tables = Vec::new();
+    let (mut tables, mut cascades) = (Vec::new(), Vec::new());
+    let derived = deletions::derived(csdl);
     for set in &csdl.sets {
         tables.extend(reading.table(set, &root)?);
+        cascades.extend(reading.cascades(set, &derived)?);
     }
     let source = "the metadata of an OData service".to_owned();
-    Ok(Draft { dialect: Dialect::Odata { root }, source, tables })
+    Ok(Draft { dialect: Dialect::Odata { root }, source, tables, cascades })
 }
 
 struct Reading<'a> {
@@ -221,8 +228,7 @@ impl<'a> Reading<'a> {
         for property in self.chain(&csdl.complex, name)?.iter().flat_map(|of| &of.properties) {
             self.step()?;
             all = all.with(words::tags(&property.name));
-            let inner = property.of.strip_prefix("Collection(").and_then(|of| of.strip_suffix(')'));
-            let inner = inner.unwrap_or(&property.of);
+            let inner = one(&property.of);
             if inner != name && csdl.complex.contains_key(inner) {
                 all = all.with(self.tags_within(inner, depth + 1)?);
             }
@@ -230,25 +236,17 @@ impl<'a> Reading<'a> {
         Ok(all)
     }
 
-    fn relation(&mut self, set: &Set, navigation: &Navigation) -> Option<Field> {
+    fn relation(&mut self, set: &'a Set, navigation: &Navigation) -> Option<Field> {
         let place = format!("{}/{}", set.name, navigation.name);
-        let (of, many) = match navigation.of.strip_prefix("Collection(").and_then(|of| of.strip_suffix(')')) {
-            Some(of) => (of, true),
-            None => (navigation.of.as_str(), false),
-        };
         if navigation.contained {
             self.notes.push(place, "it holds records that are in no set");
             return None;
         }
-        let bound = set.bindings.iter().find(|(path, _)| *path == navigation.name).map(|(_, set)| set.as_str());
-        let mut of_type = self.csdl.sets.iter().filter(|set| set.of == of).map(|set| set.name.as_str());
-        // Without a binding, where there is only one set that it can mean.
-        let target = bound.or_else(|| of_type.next().filter(|_| of_type.next().is_none()));
-        let Some(target) = target.map(str::to_owned) else {
+        let Some(target) = self.target(set, navigation).map(str::to_owned) else {
             self.notes.push(place, "the set that it points to is not there");
             return None;
         };
-        if many {
+        if navigation.is_many() {
             return Some(Field::relation(&navigation.name, Of::Many { table: target }));
         }
         let [(column, _)] = navigation.constraints.as_slice() else {
@@ -257,6 +255,26 @@ impl<'a> Reading<'a> {
         };
         Some(Field::relation(&navigation.name, Of::One { table: target, by: column.clone() }))
     }
+
+    /// The set that a relation points to.
+    fn target(&self, set: &'a Set, navigation: &Navigation) -> Option<&'a str> {
+        let bound = set.bindings.iter().find(|(path, _)| *path == navigation.name).map(|(_, set)| set.as_str());
+        let csdl = self.csdl;
+        let mut of_type = csdl.sets.iter().filter(|set| set.of == one(&navigation.of)).map(|set| set.name.as_str());
+        // Without a binding, where there is only one set that it can mean.
+        bound.or_else(|| of_type.next().filter(|_| of_type.next().is_none()))
+    }
+}
+
+impl Navigation {
+    fn is_many(&self) -> bool {
+        one(&self.of) != self.of
+    }
+}
+
+/// `crm.Contact` for `Collection(crm.Contact)`.
+fn one(of: &str) -> &str {
+    of.strip_prefix("Collection(").and_then(|of| of.strip_suffix(')')).unwrap_or(of)
 }
 
 /// Guids are keys without quotes (OData 4.01 URL conventions, 4.3.1), and texts to policies.

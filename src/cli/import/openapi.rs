@@ -94,7 +94,7 @@ pub(super) fn read(input: &Input, document: &Tree, options: &Options, notes: &mu
         .map(|(table, found)| Listed { table, parameters: &found.parameters })
         .collect();
     parameters::recognise(&listed, &tables, &mut rest, reading.notes);
-    Ok(Draft { dialect: Dialect::Rest(Box::new(rest)), source, tables })
+    Ok(Draft { dialect: Dialect::Rest(Box::new(rest)), source, tables, cascades: Vec::new() })
 }
 
 impl Found<'_> {

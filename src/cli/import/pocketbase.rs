@@ -3,9 +3,12 @@
 //! Both of its forms are read: since 0.23 a collection lists all of its `fields`; before, a `schema` without those that
 //! every collection has.
 
-use super::draft::{Dialect, Draft, Field, Notes, Of, Route, Table, Tags};
+use super::draft::{Cascade, Dialect, Draft, Field, Notes, Of, Route, Table, Tags};
 use super::tree::Tree;
 use super::{Failed, Input};
+
+/// Beside a column, for its relation.
+const RELATED: &str = "_record";
 
 /// Whether it looks like a list of collections.
 pub(super) fn is(tree: &Tree) -> bool {
@@ -39,7 +42,54 @@ pub(super) fn read(input: &Input, tree: &Tree, notes: &mut Notes) -> Result<Draf
             None => notes.push(format!("/{at}"), "it has no name"),
         }
     }
-    Ok(Draft { dialect: Dialect::Pocketbase, source: "the collections of a PocketBase".to_owned(), tables })
+    let (source, cascades) = ("the collections of a PocketBase".to_owned(), cascades(all, &names));
+    Ok(Draft { dialect: Dialect::Pocketbase, source, tables, cascades })
+}
+
+/// Of all collections: those that are not drafted have records that go along, too. A view has none of its own.
+fn cascades(all: &[Tree], names: &[(&str, &str)]) -> Vec<Cascade> {
+    let mut found = Vec::new();
+    for collection in all.iter().filter(|one| one.text_of("type") != Some("view")) {
+        let along = collection.text_of("name").unwrap_or_default();
+        for field in described(collection).filter(|field| field.text_of("type") == Some("relation")) {
+            let Some(of) = pointed_to(field, names).filter(|_| says(field, "cascadeDelete")) else { continue };
+            let by = match field.text_of("name") {
+                _ if is_many(field) => Err("they point to it with one key of several"),
+                Some(name) => Ok(format!("{name}{RELATED}")),
+                None => Err("their relation to it has no name"),
+            };
+            found.push(Cascade { of: of.to_owned(), along: along.to_owned(), by, meaning: None });
+        }
+    }
+    found
+}
+
+fn described(collection: &Tree) -> impl Iterator<Item = &Tree> {
+    collection.items_of("fields").chain(collection.items_of("schema"))
+}
+
+/// Since 0.23 options are members of the field itself.
+fn option<'a>(field: &'a Tree, key: &str) -> Option<&'a Tree> {
+    field.get("options").and_then(|all| all.get(key)).or(field.get(key))
+}
+
+fn says(field: &Tree, key: &str) -> bool {
+    matches!(option(field, key), Some(Tree::Bool(true)))
+}
+
+/// In the older form null or nothing is any number of them.
+fn is_many(field: &Tree) -> bool {
+    match option(field, "maxSelect") {
+        Some(Tree::Int(most)) => *most > 1,
+        Some(_) => true,
+        None => field.get("options").is_some(),
+    }
+}
+
+/// The collection that a relation points to.
+fn pointed_to<'a>(field: &Tree, names: &[(&'a str, &'a str)]) -> Option<&'a str> {
+    let id = option(field, "collectionId")?.text()?;
+    names.iter().find(|(known, name)| *known == id || *name == id).map(|(_, name)| *name)
 }
 
 fn table(name: &str, collection: &Tree, names: &[(&str, &str)], notes: &mut Notes) -> Option<Table> {
@@ -62,7 +112,7 @@ fn table(name: &str, collection: &Tree, names: &[(&str, &str)], notes: &mut Note
         }
     }
     let mut fields = Vec::new();
-    let described: Vec<&Tree> = collection.items_of("fields").chain(collection.items_of("schema")).collect();
+    let described: Vec<&Tree> = described(collection).collect();
     let is_listed = |name: &str| described.iter().any(|field| field.text_of("name") == Some(name));
     if !is_listed("id") {
         fields.push(Field::plain("id", "string", false));
@@ -98,11 +148,8 @@ fn column(
     notes: &mut Notes,
 ) {
     let place = || format!("{table}.{name}");
-    // Since 0.23 options are members of the field itself.
-    let option = |key: &str| described.get("options").and_then(|all| all.get(key)).or(described.get(key));
-    let is = |key: &str| matches!(option(key), Some(Tree::Bool(true)));
-    // In the older form null is any number of them.
-    let many = matches!(option("maxSelect"), Some(Tree::Int(2..) | Tree::Null));
+    let is = |key: &str| says(described, key);
+    let many = is_many(described);
     let required = is("required") || name == "id";
     let text = if many { "list(string)" } else { "string" };
     let (of, nullable) = match described.text_of("type") {
@@ -131,19 +178,14 @@ fn column(
         field.tags.secret = true;
         field.comment = Some("hidden in PocketBase, but not from the gateway");
     }
-    let is_relation = described.text_of("type") == Some("relation") && !many;
+    let is_relation = described.text_of("type") == Some("relation");
+    let target = pointed_to(described, names).filter(|_| is_relation);
     fields.push(field);
-    if !is_relation {
-        return;
-    }
-    let target = match option("collectionId") {
-        Some(Tree::Text(id)) => names.iter().find(|(known, name)| known == id || name == id),
-        _ => None,
-    };
     match target {
-        Some((_, target)) => {
-            let of = Of::One { table: (*target).to_owned(), by: name.to_owned() };
-            fields.push(Field::relation(&format!("{name}_record"), of));
+        _ if !is_relation || many => {}
+        Some(target) => {
+            let of = Of::One { table: target.to_owned(), by: name.to_owned() };
+            fields.push(Field::relation(&format!("{name}{RELATED}"), of));
         }
         None => notes.push(place(), "the collection that it points to is not there; its column stays"),
     }

@@ -28,6 +28,12 @@ fn write(out: &mut String, draft: &Draft, notes: &Notes, options: &Options) -> s
         writeln!(out, "# Updates and deletes are refused until the upstream sends strong ETags, or a table says")?;
         writeln!(out, "# `race: accept`: somebody may change the record between the check and the write.")?;
     }
+    if writes.clone().any(|route| route.action == "delete") {
+        writeln!(
+            out,
+            "# Of what the upstream deletes along with a record, `cascades` names what it tells: add the rest."
+        )?;
+    }
     if !notes.all.is_empty() {
         writeln!(out, "#")?;
         writeln!(out, "# Left out:")?;
@@ -114,11 +120,16 @@ fn write_table(out: &mut String, table: &Table) -> std::fmt::Result {
     if table.absent {
         writeln!(out, "    absent: null")?;
     }
+    if !table.cascades.is_empty() {
+        let cascades: Vec<String> = table.cascades.iter().map(|word| scalar(word)).collect();
+        writeln!(out, "    cascades: [{}]", cascades.join(", "))?;
+    }
+    let remark = if table.undeletable { " # no delete: it takes records along that `cascades` can't name" } else { "" };
     if table.routes.iter().all(|route| route.route.is_none()) {
         let actions: Vec<String> = table.routes.iter().map(|route| scalar(&route.action)).collect();
-        writeln!(out, "    routes: [{}]", actions.join(", "))?;
+        writeln!(out, "    routes: [{}]{remark}", actions.join(", "))?;
     } else {
-        writeln!(out, "    routes:")?;
+        writeln!(out, "    routes:{remark}")?;
         for route in &table.routes {
             writeln!(out, "      {}: {}", scalar(&route.action), quoted(route.route.as_deref().unwrap_or_default()))?;
         }
@@ -167,7 +178,7 @@ fn pairs(pairs: &[(String, String)]) -> String {
 pub(super) fn scalar(text: &str) -> String {
     const WORDS: [&str; 10] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan"];
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-()".contains(&b))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-().".contains(&b))
         && !WORDS.contains(&text.to_ascii_lowercase().as_str());
     if plain { text.to_owned() } else { quoted(text) }
 }

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Options;
+use super::cascades;
 use super::draft::{Dialect, Draft, Field, Notes, Of, Table, Tags, Tenant};
 use super::words::{self, OWNERS, TENANTS};
 use crate::api::Template;
@@ -35,6 +36,7 @@ pub(super) fn settle(mut draft: Draft, options: &Options, notes: &mut Notes) -> 
     tables = with_parents(tables, &draft.dialect, notes);
     // Those to tables that have gone since.
     relations(&mut tables, &draft.dialect, notes);
+    cascades::declare(&mut tables, &draft.cascades, notes);
     for table in &mut tables {
         owner(table, options);
         for field in &mut table.fields {

@@ -3,13 +3,15 @@
 use super::*;
 use crate::diagnostic;
 
-const DOCUMENTS: [(&str, &str); 6] = [
+const DOCUMENTS: [(&str, &str); 8] = [
     ("openapi.yaml", include_str!("../../../tests/import/crm.openapi.yaml")),
     ("openapi.json", include_str!("../../../tests/import/crm.openapi.json")),
     ("odata.xml", include_str!("../../../tests/import/crm.odata.xml")),
     ("odata.json", include_str!("../../../tests/import/crm.odata.json")),
     ("pocketbase.json", include_str!("../../../tests/import/crm.pocketbase.json")),
     ("old.json", include_str!("../../../tests/import/old.pocketbase.json")),
+    ("deletions.xml", include_str!("../../../tests/import/deletions.odata.xml")),
+    ("deletions.json", include_str!("../../../tests/import/deletions.pocketbase.json")),
 ];
 
 /// Names and values that mean something to YAML, to a path or to a terminal.

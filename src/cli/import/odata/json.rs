@@ -86,6 +86,8 @@ fn structure(member: &Tree, aliases: &HashMap<String, String>) -> Structure {
                     .filter_map(|(column, other)| Some((column.clone(), other.text()?.to_owned())))
                     .collect(),
                 contained: property.is("$ContainsTarget"),
+                partner: property.text_of("$Partner").map(str::to_owned),
+                cascades: property.text_of("$OnDelete") == Some("Cascade"),
             }),
             Some(_) => {}
         }

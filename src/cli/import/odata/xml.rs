@@ -103,6 +103,10 @@ fn structure(node: &Node<'_, '_>, aliases: &HashMap<String, String>) -> Structur
                     })
                     .collect(),
                 contained: child.attribute("ContainsTarget") == Some("true"),
+                partner: child.attribute("Partner").map(str::to_owned),
+                cascades: child
+                    .children()
+                    .any(|node| node.has_tag_name_of("OnDelete") && node.attribute("Action") == Some("Cascade")),
             }),
             _ => {}
         }
