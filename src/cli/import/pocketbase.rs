@@ -119,7 +119,7 @@ fn table(name: &str, collection: &Tree, names: &[(&str, &str)], notes: &mut Note
     }
     for described in &described {
         match described.text_of("name") {
-            Some(field) => column(name, field, described, names, &mut fields, notes),
+            Some(field) => column((name, kind), field, described, names, &mut fields, notes),
             None => notes.push(name, "a field has no name"),
         }
     }
@@ -140,7 +140,7 @@ fn table(name: &str, collection: &Tree, names: &[(&str, &str)], notes: &mut Note
 }
 
 fn column(
-    table: &str,
+    (table, kind): (&str, &str),
     name: &str,
     described: &Tree,
     names: &[(&str, &str)],
@@ -180,13 +180,22 @@ fn column(
     }
     let is_relation = described.text_of("type") == Some("relation");
     let target = pointed_to(described, names).filter(|_| is_relation);
+    // A list of keys is no relation here: none of them is looked up when it is written. What is derived is never written.
+    if is_relation && many && kind != "view" {
+        // One that is not there is no table in the end.
+        field.derived_from = Some(target.unwrap_or_default().to_owned());
+        field.comment = Some(
+            "keys that nobody looks up: with `derived_from` never written, and shown to who may list all of those",
+        );
+    }
     fields.push(field);
     match target {
-        _ if !is_relation || many => {}
-        Some(target) => {
+        _ if !is_relation => {}
+        Some(target) if !many => {
             let of = Of::One { table: target.to_owned(), by: name.to_owned() };
             fields.push(Field::relation(&format!("{name}{RELATED}"), of));
         }
+        Some(_) => {}
         None => notes.push(place(), "the collection that it points to is not there; its column stays"),
     }
 }

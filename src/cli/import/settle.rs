@@ -36,6 +36,7 @@ pub(super) fn settle(mut draft: Draft, options: &Options, notes: &mut Notes) -> 
     tables = with_parents(tables, &draft.dialect, notes);
     // Those to tables that have gone since.
     relations(&mut tables, &draft.dialect, notes);
+    keys_of(&mut tables);
     cascades::declare(&mut tables, &draft.cascades, notes);
     for table in &mut tables {
         owner(table, options);
@@ -291,6 +292,16 @@ fn relations(tables: &mut [Table], dialect: &Dialect, notes: &mut Notes) {
             notes.push(&*place, format!("the relation {:?} of {name:?} is left out: {why}", field.name));
             false
         });
+    }
+}
+
+/// Keys of a table that is not there are not said to be its.
+fn keys_of(tables: &mut [Table]) {
+    let names: HashSet<String> = tables.iter().map(|table| table.name.clone()).collect();
+    for field in tables.iter_mut().flat_map(|table| &mut table.fields) {
+        if field.derived_from.take_if(|table| !names.contains(table)).is_some() {
+            field.comment = Some("keys that nobody looks up when they are written");
+        }
     }
 }
 
