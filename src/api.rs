@@ -515,6 +515,8 @@ pub struct Field {
     pub tags: Vec<Name>,
     /// A figure made of these tables; it shows only where all of their records would.
     pub derived_from: Vec<TableId>,
+    /// Its value, or each element of it, is the key of a record of this table, which whoever writes it must be able to read.
+    pub keys_of: Option<TableId>,
     /// What the upstream stores where a create leaves it out.
     pub default: Option<Value>,
     /// How far the upstream's filters on it may be trusted; `None`: the gateway never filters by it of its own accord.

@@ -187,6 +187,7 @@ pub(super) struct Field {
     pub(super) nullable: bool,
     pub(super) tags: Vec<Text>,
     pub(super) derived_from: Vec<Text>,
+    pub(super) keys_of: Option<Text>,
     pub(super) default: Option<Node>,
     pub(super) push: Option<(Span, Push)>,
 }
@@ -501,8 +502,16 @@ fn read_fields(node: &Node, reader: &mut Reader) -> Vec<Field> {
 
 fn read_field(name: &Text, node: &Node, reader: &mut Reader) -> Field {
     let name = name.clone();
-    let mut field =
-        Field { name, shape: None, nullable: false, tags: vec![], derived_from: vec![], default: None, push: None };
+    let mut field = Field {
+        name,
+        shape: None,
+        nullable: false,
+        tags: vec![],
+        derived_from: vec![],
+        keys_of: None,
+        default: None,
+        push: None,
+    };
     let Value::Map(entries) = &node.value else {
         field.shape = reader.text(node, "a field's type").map(Shape::Plain);
         return field;
@@ -531,6 +540,7 @@ fn read_field(name: &Text, node: &Node, reader: &mut Reader) -> Field {
     field.nullable = fields.take("nullable").and_then(|node| reader.bool(node, "`nullable`")).unwrap_or_default();
     field.tags = fields.take("tags").map_or_else(Vec::new, |node| reader.texts(node, "`tags`"));
     field.derived_from = fields.take("derived_from").map_or_else(Vec::new, |n| reader.texts(n, "`derived_from`"));
+    field.keys_of = text(fields.take("keys_of"), "`keys_of`", reader);
     field.default = fields.take("default").cloned();
     field.push = fields.take("push").and_then(|node| one_of(node, "`push`", &PUSH, reader));
     fields.finish(reader);

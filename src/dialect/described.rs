@@ -13,6 +13,7 @@ pub(super) fn contacts(fields: impl IntoIterator<Item = (String, Shape, bool)>) 
         nullable,
         tags: Vec::new(),
         derived_from: Vec::new(),
+        keys_of: None,
         default: None,
         push: None,
     };

@@ -20,10 +20,11 @@ use http::{HeaderValue, Method, header};
 use super::{Case, Outgoing, Permit, Probe, Write, query};
 use crate::api::{FieldId, Form, Otherwise, Race, Route, RouteKind, Sent, Shape, Table, TableId, Tenancy};
 use crate::dialect::{self, Query};
+use crate::model::value::Type;
 use crate::model::{Action, Name, Reason};
 use crate::policy::{Read, Residual, Verdict};
 use crate::redact::request::{self, Change, Changes};
-use crate::redact::{self, Frame, Plan};
+use crate::redact::{self, Frame, Plan, Unreadable, parts};
 pub use answer::Representation;
 pub use many::Element;
 use scoped::Ground;
@@ -62,7 +63,8 @@ pub struct Way<'w> {
 /// A record that a write would point to; it must be in scope and readable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    pub relation: FieldId,
+    /// `None`: the column holds keys, and no relation leads there.
+    pub relation: Option<FieldId>,
     pub table: TableId,
     pub key: String,
 }
@@ -147,7 +149,8 @@ impl Case<'_> {
         Ok(changes)
     }
 
-    /// The records that the changed foreign keys point to. Errors: `BodyMalformed` for a key that could mean another path.
+    /// The records that the changed foreign keys point to. Errors: `BodyMalformed` for a key that could mean another path,
+    /// `BodyTooLarge` for more than may be looked at.
     pub fn references(&self, table: TableId, changes: &Changes<'_>) -> Result<Vec<Reference>, Reason> {
         let declared = self.catalog.table(table);
         let mut references = Vec::new();
@@ -155,7 +158,23 @@ impl Case<'_> {
             let Shape::One { table, by } = declared.field(relation).shape else { continue };
             for change in changes.fields.iter().filter(|change| change.field == by && !is_null(declared, change.raw)) {
                 let key = request::text(change.raw).filter(|key| is_key(key)).ok_or(Reason::BodyMalformed)?;
-                references.push(Reference { relation, table, key });
+                references.push(Reference { relation: Some(relation), table, key });
+            }
+        }
+        for change in changes.fields.iter().filter(|change| !is_null(declared, change.raw)) {
+            let Some(table) = declared.field(change.field).keys_of else { continue };
+            let raw = match declared.field(change.field).shape {
+                Shape::Plain(Type::List(_)) => {
+                    parts::elements(change.raw, MAX_KEYS, self.depth).map_err(|unreadable| match unreadable {
+                        Unreadable::TooLarge => Reason::BodyTooLarge,
+                        _ => Reason::BodyMalformed,
+                    })?
+                }
+                _ => vec![change.raw],
+            };
+            for raw in raw {
+                let key = request::text(raw).filter(|key| is_key(key)).ok_or(Reason::BodyMalformed)?;
+                references.push(Reference { relation: None, table, key });
             }
         }
         Ok(references)
@@ -390,6 +409,8 @@ fn is_null(table: &Table, raw: &[u8]) -> bool {
 
 /// Longer keys are no keys of any table.
 const MAX_KEY: usize = 256;
+/// Records that one column may point to.
+const MAX_KEYS: usize = 50;
 
 /// A key that a client could have named in a path: one segment to whoever decodes it twice, too.
 fn is_key(key: &str) -> bool {

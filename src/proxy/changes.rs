@@ -328,7 +328,7 @@ impl<'u> Step<'u, '_> {
             if !self.case.may_read(reference.table, &record)? {
                 return Err(Reason::ReferenceNotReadable);
             }
-            referenced.push(Referenced { relation: reference.relation, record });
+            referenced.extend(reference.relation.map(|relation| Referenced { relation, record }));
         }
         Ok(referenced)
     }

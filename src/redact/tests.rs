@@ -80,6 +80,7 @@ pub(super) fn table(id: TableId, name: &str, fields: Vec<(String, Shape)>) -> Ta
         shape,
         tags: Vec::new(),
         derived_from: Vec::new(),
+        keys_of: None,
         default: None,
         push: (name == "amount").then_some(Push::Double),
     };

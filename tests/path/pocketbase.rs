@@ -236,6 +236,57 @@ async fn a_write_is_judged_by_the_records_that_it_points_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_key_of_a_list_is_one_that_its_writer_may_read() {
+    let parent = "      parent: { table: accounts, by: account }\n";
+    let columns = "      others: { type: list(string), nullable: true, keys_of: accounts }\n      \
+                   chief: { type: string, nullable: true, keys_of: accounts }\n";
+    let api = API.replace(parent, &format!("{parent}{columns}"));
+    let policy = CONTACTS.replace("write: [name, account]", "write: [name, account, others, chief]");
+    let setup = Setup { api, ..Setup::default() };
+    let world = setup.policy("accounts", ACCOUNTS).policy("contacts", &policy).start().await;
+    let manager = world.person("mia", &json!({ "roles": ["manager", "rep"] }));
+    let mut foreign = account("a3", "globex", "north");
+    foreign["organization_id"] = json!("globex");
+    let known =
+        [account("a1", "acme", "north"), account("a2", "acme", "south"), foreign, account("a4", "acme", "north")];
+    let first = known[0].clone();
+    world.upstream.answers(move |seen| {
+        let key = seen.target.split('?').next()?.rsplit('/').next()?;
+        let found = known.iter().find(|account| account["id"] == key).cloned();
+        let found = found.or_else(|| (key == "c1").then(|| contact("c1", Some(first.clone()))))?;
+        Some(Answer::json(200, found.to_string()))
+    });
+    let many: Vec<String> = (0..51).map(|n| format!("k{n}")).collect();
+    let mut refusals = std::collections::BTreeSet::new();
+    for (body, status) in [
+        (json!({ "others": ["a1", "a4"] }), 200),
+        (json!({ "others": [] }), 200),
+        (json!({ "others": null }), 200),
+        (json!({ "chief": "a4" }), 200),
+        (json!({ "others": ["a1", "a2"] }), 403),
+        (json!({ "others": ["a3"] }), 403),
+        (json!({ "others": ["a9"] }), 403),
+        (json!({ "chief": "a2" }), 403),
+        (json!({ "chief": "a3" }), 403),
+        (json!({ "chief": "a9" }), 403),
+        (json!({ "others": ["../users/u1"] }), 400),
+        (json!({ "others": many }), 413),
+    ] {
+        world.upstream.forget();
+        let got = manager.send("PATCH", "/api/collections/contacts/records/c1", Some(&body.to_string())).await;
+        let (_, outcome) = world.last_audit().await;
+        assert_eq!(got.status, status, "{body}: {outcome}");
+        let written = world.upstream.seen().iter().filter(|seen| seen.method == "PATCH").count();
+        assert_eq!(written, usize::from(status == 200), "{body}");
+        if status == 403 {
+            refusals.insert(got.text());
+        }
+    }
+    assert_eq!(refusals.len(), 1, "hidden, foreign and none are one answer");
+    world.gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_filter_shows_nothing_and_is_counted() {
     let world = world().await;
     let mut foreign = contact("c2", None);

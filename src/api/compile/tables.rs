@@ -1,7 +1,7 @@
 //! Tables: that keys, owners, tenant columns and relations exist and have the type their use needs.
 
 use super::{Known, bodies, guards, search, unknown, writes};
-use crate::api::{ApiId, Field, FieldId, Lent, Parent, Pocketbase, Push, Shape, Table, Tenancy, raw};
+use crate::api::{ApiId, Field, FieldId, Lent, Parent, Pocketbase, Push, Shape, Table, TableId, Tenancy, raw};
 use crate::diagnostic::Span;
 use crate::model::value::{Decimal, Type};
 use crate::model::{Name, Value};
@@ -95,18 +95,40 @@ fn compile_field(
             Shape::One { table: target_id, by: by_id }
         }
     };
+    let keys_of = match &raw.keys_of {
+        None => None,
+        Some(word) => Some(keys_of(known, api, &shape, word, reader)?),
+    };
     Some(Field {
         name: raw.name.value.as_str().into(),
         shape,
         nullable: raw.nullable,
         tags: raw.tags.iter().map(|tag| tag.value.as_str().into()).collect(),
         derived_from,
+        keys_of,
         default: match default {
             Some(value) => Some(value?),
             None => None,
         },
         push: raw.push.as_ref().map(|(_, push)| *push).or_else(|| known_push(described, plain(raw).as_ref()?)),
     })
+}
+
+/// The table of whose records a field holds keys, one or a list of them.
+fn keys_of(known: &Known<'_>, api: ApiId, shape: &Shape, word: &Text, reader: &mut Reader) -> Option<TableId> {
+    let (id, table) = related(known, api, word, reader)?;
+    let key = table.key.as_ref().and_then(|key| named(table, &key.value)).and_then(|(_, field)| plain(field))?;
+    let of = match shape {
+        Shape::Plain(Type::List(of)) => of,
+        Shape::Plain(of) => of,
+        Shape::One { .. } | Shape::Many { .. } => return None,
+    };
+    if *of != key {
+        let message = format!("this is of type {of}, but the key of `{}` is of type {key}", word.value);
+        reader.error("bad-relation", &word.span, message).help = Some(format!("{key} or list({key})"));
+        return None;
+    }
+    Some(id)
 }
 
 /// How a server compares whose ways are known. PocketBase is SQLite with numbers that are floats and instants that are

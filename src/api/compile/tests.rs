@@ -159,6 +159,8 @@ fn what_directus_cant_say_of_a_table_is_a_mistake() {
         ("      active: bool", "      _active: bool", "bad-name"),
         ("      active: bool", "      not-a-word: bool", "bad-name"),
         ("      active: bool", "      again: { table: accounts, by: account }", "bad-relation"),
+        ("      active: bool", "      active: { type: bool, keys_of: accounts }", "bad-relation"),
+        ("      active: bool", "      active: { type: string, keys_of: nobody }", "unknown-table"),
         ("      account_record:", "      revenue:", "bad-relation"),
         ("    race: [", "    tenant_filter: { o: organization_id }\n    race: [", "bad-tenant"),
         ("set: people", "set: people/1", "bad-name"),

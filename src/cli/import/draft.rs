@@ -162,7 +162,7 @@ pub(super) struct Field {
     /// Of what the type tells: a password, an address of mail.
     pub(super) tags: Tags,
     /// The table whose keys it lists.
-    pub(super) derived_from: Option<String>,
+    pub(super) keys_of: Option<String>,
     /// As it is written.
     pub(super) default: Option<String>,
     /// Beside it, for the operator. Never of what was read.
@@ -172,7 +172,7 @@ pub(super) struct Field {
 impl Field {
     pub(super) fn plain(name: &str, of: impl Into<String>, nullable: bool) -> Self {
         let (name, of) = (name.to_owned(), Of::Plain(of.into()));
-        Self { name, of, nullable, tags: Tags::default(), derived_from: None, default: None, comment: None }
+        Self { name, of, nullable, tags: Tags::default(), keys_of: None, default: None, comment: None }
     }
 
     pub(super) fn relation(name: &str, of: Of) -> Self {

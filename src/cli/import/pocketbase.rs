@@ -180,13 +180,10 @@ fn column(
     }
     let is_relation = described.text_of("type") == Some("relation");
     let target = pointed_to(described, names).filter(|_| is_relation);
-    // A list of keys is no relation here: none of them is looked up when it is written. What is derived is never written.
+    // A list of keys is no relation here; whoever writes it must be able to read what they lead to.
     if is_relation && many && kind != "view" {
         // One that is not there is no table in the end.
-        field.derived_from = Some(target.unwrap_or_default().to_owned());
-        field.comment = Some(
-            "keys that nobody looks up: with `derived_from` never written, and shown to who may list all of those",
-        );
+        field.keys_of = Some(target.unwrap_or_default().to_owned());
     }
     fields.push(field);
     match target {

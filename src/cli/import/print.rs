@@ -155,8 +155,8 @@ fn write_field(out: &mut String, field: &Field) -> std::fmt::Result {
     if !tags.is_empty() {
         parts.push(format!("tags: [{}]", tags.join(", ")));
     }
-    if let Some(table) = &field.derived_from {
-        parts.push(format!("derived_from: [{}]", scalar(table)));
+    if let Some(table) = &field.keys_of {
+        parts.push(format!("keys_of: {}", scalar(table)));
     }
     if let Some(default) = &field.default {
         parts.push(format!("default: {default}"));

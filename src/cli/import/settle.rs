@@ -299,7 +299,7 @@ fn relations(tables: &mut [Table], dialect: &Dialect, notes: &mut Notes) {
 fn keys_of(tables: &mut [Table]) {
     let names: HashSet<String> = tables.iter().map(|table| table.name.clone()).collect();
     for field in tables.iter_mut().flat_map(|table| &mut table.fields) {
-        if field.derived_from.take_if(|table| !names.contains(table)).is_some() {
+        if field.keys_of.take_if(|table| !names.contains(table)).is_some() {
             field.comment = Some("keys that nobody looks up when they are written");
         }
     }

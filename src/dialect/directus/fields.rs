@@ -227,6 +227,7 @@ mod tests {
                     nullable: of.nullable,
                     tags: Vec::new(),
                     derived_from: Vec::new(),
+                    keys_of: None,
                     default: None,
                     push: None,
                 };

@@ -85,6 +85,7 @@ fn catalog() -> Catalog {
                 nullable: text.contains('?'),
                 tags: if text.ends_with('!') { vec!["secret".into()] } else { Vec::new() },
                 derived_from: if text.starts_with("contact_count") { vec![id_of("contacts")] } else { Vec::new() },
+                keys_of: None,
                 default: None,
                 push: None,
             }

@@ -118,6 +118,7 @@ impl Server {
                 nullable: field.nullable,
                 tags: Vec::new(),
                 derived_from: Vec::new(),
+                keys_of: None,
                 default: None,
                 push,
             }
