@@ -51,12 +51,12 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Checks a set of description files against the declared upstream names and tenant dimensions.
+    /// Checks a set of description files against the declared upstreams and tenant dimensions.
     ///
     /// Errors: every mistake of every file, placed; warnings alone come with the catalog.
     pub fn compile(
         files: &[Arc<Source>],
-        upstreams: &[Name],
+        upstreams: &[Service],
         dimensions: &[Name],
     ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         compile::catalog(files, upstreams, dimensions)
@@ -110,6 +110,21 @@ impl Catalog {
     /// A field of a table by its name's bytes: the same as [`Table::field_named`], for those who ask often.
     pub fn field_named(&self, table: TableId, name: &[u8]) -> Option<FieldId> {
         self.fields.get(usize::from(table.0))?.find(name).map(FieldId)
+    }
+}
+
+/// An upstream that descriptions may name.
+#[derive(Clone, Debug)]
+pub struct Service {
+    pub name: Name,
+    /// The dimensions by which a tenant's own credential or certificate is shown to it, and never another one's.
+    pub shown: Vec<Name>,
+}
+
+/// One that is shown the same for all tenants, or nothing.
+impl From<&str> for Service {
+    fn from(name: &str) -> Self {
+        Self { name: name.into(), shown: Vec::new() }
     }
 }
 

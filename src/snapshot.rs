@@ -8,10 +8,10 @@ use std::sync::Arc;
 use http::{HeaderName, header};
 
 use crate::admission::Admission;
-use crate::api::{self, Catalog};
+use crate::api::{self, Catalog, Service};
 use crate::authn::Authenticator;
 use crate::clock::Clock;
-use crate::config::{self, Config, Draft};
+use crate::config::{self, Config, Draft, Upstream};
 use crate::cursor::Cursors;
 use crate::diagnostic::{self, Diagnostic};
 use crate::hierarchy::Hierarchy;
@@ -83,7 +83,7 @@ impl Rules {
     ) -> Self {
         let dimensions = &config.tenancy.dimensions;
         let described = api::read(&config.apis).map_err(|wrong| named(wrong, config));
-        let described = described.and_then(|files| Catalog::compile(&files, upstreams, dimensions));
+        let described = described.and_then(|files| Catalog::compile(&files, &services(config, upstreams), dimensions));
         // Beside an error these may be unnamed, which the gateway file's own diagnostics say.
         let is_named = |path: &Path| !path.as_os_str().is_empty();
         let catalog = collect(described, found).filter(|_| !config.apis.is_empty()).map(Arc::new);
@@ -208,6 +208,16 @@ impl Snapshot {
         };
         Ok((all, found))
     }
+}
+
+/// What API descriptions may name: the upstreams of these names.
+pub fn services(config: &Config, names: &[Name]) -> Vec<Service> {
+    let service = |name: &Name| Service {
+        name: Name::clone(name),
+        // One that doesn't hold has a mistake of its own, and its routes none because of it.
+        shown: config.upstreams.get(name).map_or_else(|| config.tenancy.dimensions.clone(), Upstream::shown),
+    };
+    names.iter().map(service).collect()
 }
 
 /// A file or folder that can't be read is shown where the gateway file names it: it has no place of its own.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use scrim::api::{self, Catalog, RouteKind, Table, TableId};
+use scrim::api::{self, Catalog, RouteKind, Service, Table, TableId};
 use scrim::config::{self, PrincipalSchema};
 use scrim::diagnostic::{Diagnostic, render};
 use scrim::model::value::Type;
@@ -82,7 +82,7 @@ impl Shipped {
             attributes: attributes.iter().map(attribute).collect(),
         };
         let dimensions = names(at("/tenancy/dimensions"));
-        let upstreams: Vec<Name> =
+        let upstreams: Vec<Service> =
             at("/upstreams").as_object().expect("upstreams").keys().map(|name| name.as_str().into()).collect();
         let apis: Vec<PathBuf> = names(at("/apis")).iter().map(|api| path("config").join(&**api)).collect();
         let described = or_fail(api::read(&apis));

@@ -38,6 +38,7 @@ mod metadata;
 mod mixed;
 mod nested;
 mod odata;
+mod opaque;
 mod own_certificates;
 mod pages;
 mod parents;

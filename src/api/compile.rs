@@ -8,6 +8,7 @@ mod dialect;
 mod directus;
 mod guards;
 mod odata;
+mod opaque;
 mod postgrest;
 mod routes;
 mod search;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderName;
 
-use super::{Api, ApiId, Catalog, Dialect, Table, TableId, raw};
+use super::{Api, ApiId, Catalog, Dialect, Service, Table, TableId, raw};
 use crate::diagnostic::{self, Diagnostic, Source, Span, nearest};
 use crate::files;
 use crate::model::Name;
@@ -45,7 +46,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, Vec<Diagnostic
 
 pub(super) fn catalog(
     files: &[Arc<Source>],
-    upstreams: &[Name],
+    upstreams: &[Service],
     dimensions: &[Name],
 ) -> Result<(Catalog, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut trees = Vec::new();
@@ -85,7 +86,7 @@ fn hash(files: &[Arc<Source>]) -> [u8; 32] {
 
 /// What names can refer to, over all files.
 struct Known<'a> {
-    upstreams: &'a [Name],
+    upstreams: &'a [Service],
     dimensions: &'a [Name],
     tables: HashMap<&'a str, KnownTable<'a>>,
 }
@@ -98,7 +99,7 @@ struct KnownTable<'a> {
 }
 
 /// `None` only beside an error.
-fn check(apis: &[raw::Api], upstreams: &[Name], dimensions: &[Name], reader: &mut Reader) -> Option<Catalog> {
+fn check(apis: &[raw::Api], upstreams: &[Service], dimensions: &[Name], reader: &mut Reader) -> Option<Catalog> {
     let known = Known { upstreams, dimensions, tables: index(apis, reader) };
     check_api_names(apis, reader);
     let mut tables: Vec<Option<Table>> = Vec::new();
@@ -230,11 +231,15 @@ fn tenant_headers(known: &Known<'_>, raw: &[(Text, Text)], reader: &mut Reader) 
 
 impl Known<'_> {
     fn upstream(&self, word: &Text, reader: &mut Reader) -> Option<Name> {
-        let found = self.upstreams.iter().find(|name| ***name == *word.value).cloned();
+        let found = self.service(word).map(|service| Name::clone(&service.name));
         if found.is_none() {
-            unknown("upstream", &word.value, &word.span, self.upstreams.iter().map(|name| &**name), reader);
+            unknown("upstream", &word.value, &word.span, self.upstreams.iter().map(|known| &*known.name), reader);
         }
         found
+    }
+
+    fn service(&self, word: &Text) -> Option<&Service> {
+        self.upstreams.iter().find(|known| *known.name == *word.value)
     }
 
     fn dimension(&self, word: &Text, reader: &mut Reader) -> Option<Name> {

@@ -129,6 +129,8 @@ pub(super) struct Opaque {
     pub(super) stream: Option<Text>,
     pub(super) upgrade: Option<Text>,
     pub(super) protocols: Vec<Text>,
+    /// What is said of it where its upstream isn't told whose it is.
+    pub(super) tenant: Option<Text>,
 }
 
 /// Documents about the tables.

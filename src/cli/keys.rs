@@ -21,6 +21,7 @@ use crate::config::{Authn, Config, PrincipalSchema, Tenancy};
 use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::model::{Action, Name, Scope};
 use crate::secret::Secret;
+use crate::snapshot::services;
 
 /// Longer lives are refused: who leaves a key for longer has forgotten it.
 const MAX_DAYS: i64 = 3660;
@@ -84,7 +85,8 @@ pub fn run(args: &NewKey, out: &mut impl Write, notes: &mut impl Write) -> Resul
     if !args.scopes.is_empty() {
         let upstreams: Vec<Name> = config.upstreams.keys().cloned().collect();
         let files = api::read(&config.apis).map_err(Failed::Config)?;
-        let (catalog, _) = Catalog::compile(&files, &upstreams, &config.tenancy.dimensions).map_err(Failed::Config)?;
+        let (catalog, _) = Catalog::compile(&files, &services(&config, &upstreams), &config.tenancy.dimensions)
+            .map_err(Failed::Config)?;
         wrong = idle_scopes(&args.scopes, &catalog);
     }
     print(args, hash_key, &config.principal, &config.tenancy, &Clock::system(), wrong, out)?;

@@ -41,6 +41,17 @@ enum Part {
     Dimension(Name),
 }
 
+impl Choice {
+    /// By which dimensions tenants have their own, and nothing else.
+    pub(super) fn own(&self) -> Vec<Name> {
+        match self {
+            Self::Own { pattern, otherwise: None } => pattern.dimensions().cloned().collect(),
+            // Whoever has none is shown as all others are.
+            Self::Own { otherwise: Some(_), .. } | Self::One(_) => Vec::new(),
+        }
+    }
+}
+
 impl Pattern {
     /// Reads a name with dimensions in braces, at least one.
     fn parse(word: &Text, dimensions: &[Name], reader: &mut Reader) -> Option<Self> {
@@ -92,6 +103,13 @@ impl Pattern {
             }
         }
         Some(name)
+    }
+
+    fn dimensions(&self) -> impl Iterator<Item = &Name> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Dimension(name) => Some(name),
+            Part::Word(_) => None,
+        })
     }
 
     /// Whether some tenant's own is called so.

@@ -56,6 +56,17 @@ pub struct Upstream {
     pub span: Span,
 }
 
+impl Upstream {
+    /// The dimensions by which what it is shown is a tenant's own, and never another one's.
+    pub fn shown(&self) -> Vec<Name> {
+        let mut shown = self.credential.as_ref().map(|credential| credential.secret.own()).unwrap_or_default();
+        if let Some(Shown::Own(own)) = &self.client_certificate {
+            shown.extend(own.dimensions());
+        }
+        shown
+    }
+}
+
 /// So many failures in a row, and for how long something is done about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {

@@ -152,6 +152,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("shared-organization", "Two sources of identity speak for one organization."),
     ("shared-table", "A table of all tenants is granted for writing."),
     ("shared-write", "A table of all tenants has a route that writes."),
+    ("tenant-not-told", "An opaque route's upstream isn't told whose tenant is meant."),
     ("tenant-value", "A tenant's value holds signs that it can't."),
     ("tenant-without-credential", "An upstream has no credential for a tenant that may come in."),
     ("text-order", "Texts are ordered where numbers are meant."),

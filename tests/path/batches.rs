@@ -34,7 +34,7 @@ tables:
     routes: { read: "GET /api/collections/vaults/records/{id}", create: POST /api/collections/vaults/records }
     fields: { id: string, organization_id: string, app_id: string }
 opaque:
-  logo: { route: POST /api/logo, roles: [rep], media_types: [text/plain] }
+  logo: { route: POST /api/logo, roles: [rep], media_types: [text/plain], tenant: shared }
 "#;
 
 pub(super) const ODATA: &str = "

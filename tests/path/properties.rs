@@ -56,7 +56,7 @@ tables:
     routes: [list, read]
     fields: { id: int, organization_id: string, app_id: string, name: string }
 opaque:
-  photo: { route: \"GET /svc/contacts({id})/photo\", roles: [rep], media_types: [image/png] }
+  photo: { route: \"GET /svc/contacts({id})/photo\", roles: [rep], media_types: [image/png], tenant: shared }
 ";
 const CONTACTS: &str = "\
 table: contacts

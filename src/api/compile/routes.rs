@@ -5,9 +5,9 @@
 
 use http::Method;
 
-use super::{Known, guards, place, unknown, writes};
+use super::{Known, guards, opaque, place, unknown, writes};
 use crate::api::template::Segment;
-use crate::api::{ApiId, Document, Form, Live, Route, RouteKind, Sent, Template, raw};
+use crate::api::{ApiId, Document, Form, Route, RouteKind, Sent, Template, raw};
 use crate::model::{Action, Name};
 use crate::yaml::{Reader, Text};
 
@@ -76,29 +76,10 @@ pub(super) fn routes(known: &Known<'_>, api: ApiId, described: &raw::Api, reader
     }
     for (name, raw) in &described.opaque {
         super::check_word(name, "an opaque route's name", reader);
-        let media_types = raw.media_types.iter().filter_map(|text| media_type(text, reader)).collect();
-        let kind = RouteKind::Opaque {
-            name: name.value.as_str().into(),
-            roles: raw.roles.iter().map(|role| role.value.as_str().into()).collect(),
-            media_types,
-            live: live(raw, reader),
-        };
-        let Some(text) = &raw.route else { continue };
-        let Some((method, path)) = method_and_path(text, reader) else { continue };
-        if matches!(kind, RouteKind::Opaque { live: Some(_), .. }) && method != Method::GET {
-            let message = format!("`{}` is asked for with GET", name.value);
-            reader.error("bad-method", &text.span, message);
-        }
-        let Some(upstream_path) = upstream_path(known, &path, raw.upstream_path.as_ref(), text, reader) else {
-            continue;
-        };
-        placed.push(Placed {
-            api,
-            route: Route { method, path, upstream_path, kind, form: Form::Fields, sent: Sent::Alike },
-            upstream: upstream.clone(),
-            owner: name.value.as_str().into(),
-            text: text.clone(),
-        });
+        let Some(route) = opaque::route(known, described, name, raw, reader) else { continue };
+        let Some(text) = raw.route.clone() else { continue };
+        let owner = name.value.as_str().into();
+        placed.push(Placed { api, route, upstream: upstream.clone(), owner, text });
     }
     if let Some((route, text)) = described.batch.as_ref().and_then(|raw| writes::batch(known, described, raw, reader)) {
         placed.push(Placed { api, route, upstream, owner: "batch".into(), text });
@@ -130,39 +111,6 @@ fn documents(described: &raw::Api, reader: &mut Reader) -> Vec<(Document, Text)>
             Some("openapi: /openapi.json, or odata: true".to_owned());
     }
     all
-}
-
-/// What has no end of its own: events or a WebSocket.
-fn live(raw: &raw::Opaque, reader: &mut Reader) -> Option<Live> {
-    let mut word = |text: &Text, key: &str, known: &str| {
-        if text.value != known {
-            let message = format!("`{key}` can't be `{}`", text.value);
-            reader.error("unknown-word", &text.span, message).help = Some(format!("`{key}: {known}`, or leave it out"));
-        }
-    };
-    let found = match (&raw.stream, &raw.upgrade) {
-        (None, None) => None,
-        (Some(stream), None) => {
-            word(stream, "stream", "sse");
-            Some(Live::Events)
-        }
-        (stream, Some(upgrade)) => {
-            word(upgrade, "upgrade", "websocket");
-            if stream.is_some() {
-                reader.error("bad-route", &upgrade.span, "a route has either `stream` or `upgrade`");
-            }
-            Some(Live::WebSocket { protocols: raw.protocols.iter().map(|text| text.value.as_str().into()).collect() })
-        }
-    };
-    for text in &raw.protocols {
-        let is_token = text.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-        if !is_token || !matches!(found, Some(Live::WebSocket { .. })) {
-            let message = format!("`{}` is no protocol of a WebSocket", text.value);
-            reader.error("bad-route", &text.span, message).help =
-                Some("beside `upgrade: websocket`, for example chat".to_owned());
-        }
-    }
-    found
 }
 
 /// Where the dialect has the route of an action that is only named. `None`: beside an error.
@@ -304,19 +252,6 @@ pub(super) fn check_dimensions(known: &Known<'_>, path: &Template, text: &Text, 
     for dimension in path.tenant_dimensions().filter(|name| !known.dimensions.contains(*name)) {
         unknown("dimension", dimension, &text.span, known.dimensions.iter().map(|name| &**name), reader);
     }
-}
-
-/// A plain media type without parameters or wildcards (RFC 9110, section 8.3.1).
-fn media_type(text: &Text, reader: &mut Reader) -> Option<Name> {
-    let token =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
-    let lower = text.value.to_ascii_lowercase();
-    if lower.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype)) {
-        return Some(lower.into());
-    }
-    reader.error("bad-media-type", &text.span, format!("`{}` is not a media type", text.value)).help =
-        Some("for example application/pdf; wildcards are not allowed".to_owned());
-    None
 }
 
 /// Over all APIs: they share the listeners.

@@ -12,7 +12,7 @@ fn names(words: &[&str]) -> Vec<Name> {
 }
 
 fn compile(text: &str) -> Result<(Catalog, Vec<Diagnostic>), Vec<Diagnostic>> {
-    catalog(&[Source::new("crm.yaml", text)], &names(&["crm"]), &names(&["organization_id", "app_id"]))
+    catalog(&[Source::new("crm.yaml", text)], &["crm".into()], &names(&["organization_id", "app_id"]))
 }
 
 #[test]

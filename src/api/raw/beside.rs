@@ -38,6 +38,7 @@ pub(super) fn opaque(node: &Node, reader: &mut Reader) -> Opaque {
         stream,
         upgrade,
         protocols,
+        tenant: text(fields.take("tenant"), "`tenant` of an opaque route", reader),
     };
     fields.finish(reader);
     opaque

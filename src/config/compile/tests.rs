@@ -82,7 +82,8 @@ fn the_shipped_files_load_with_the_apis_that_they_name() {
         assert_eq!(warnings, [], "{name}");
         let names: Vec<Name> = config.upstreams.keys().cloned().collect();
         let files = api::read(&config.apis).unwrap_or_else(|errors| panic!("{errors:?}"));
-        let compiled = Catalog::compile(&files, &names, &config.tenancy.dimensions);
+        let compiled =
+            Catalog::compile(&files, &crate::snapshot::services(&config, &names), &config.tenancy.dimensions);
         let (catalog, warnings) =
             compiled.unwrap_or_else(|errors| panic!("{name}: {}", diagnostic::render(&errors, false)));
         assert_eq!(warnings, [], "{name}");
