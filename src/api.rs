@@ -119,12 +119,14 @@ pub struct Service {
     pub name: Name,
     /// The dimensions by which a tenant's own credential or certificate is shown to it, and never another one's.
     pub shown: Vec<Name>,
+    /// The header of that credential, if it has one of its own.
+    pub header: Option<http::HeaderName>,
 }
 
 /// One that is shown the same for all tenants, or nothing.
 impl From<&str> for Service {
     fn from(name: &str) -> Self {
-        Self { name: name.into(), shown: Vec::new() }
+        Self { name: name.into(), shown: Vec::new(), header: None }
     }
 }
 

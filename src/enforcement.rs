@@ -8,6 +8,7 @@ pub mod figures;
 mod property;
 pub(crate) mod pushdown;
 mod query;
+mod unread;
 mod walk;
 pub mod write;
 
@@ -19,8 +20,8 @@ use jiff::Timestamp;
 
 use crate::api::template::Segment;
 use crate::api::{
-    Api, Catalog, FieldId, InexactPaging, Live, Operator, Place, Records, Route, RouteKind, Sent, Shape, Table,
-    TableId, Template,
+    Api, Catalog, FieldId, InexactPaging, Operator, Place, Records, Route, RouteKind, Sent, Shape, Table, TableId,
+    Template,
 };
 use crate::cursor::Cursors;
 use crate::dialect::{self, Comparison, Condition, Query, Scope};
@@ -29,10 +30,8 @@ use crate::policy::{Caller, Decided, Decision, PolicySet, Question, Residual};
 use crate::redact::{Frame, Plan};
 use crate::secret::Secret;
 use query::Scoped;
+pub use unread::Unread;
 pub use walk::{Next, Onward, Walk};
-
-/// Of what a client calls the last event that it has seen.
-const MAX_EVENT_ID: usize = 256;
 
 /// Proof that a request may be sent to an upstream, for one purpose.
 #[derive(Debug)]
@@ -365,95 +364,6 @@ impl<'a> Case<'a> {
         let language = dialect::of(self.catalog.api(table.api));
         let (_, pairs) = walk::named(language, pairs);
         query::check(&language.parse(table, &pairs)?, table, None, false)
-    }
-
-    /// A declared opaque route: hidden from whoever holds none of its roles, and from credentials cut down to tables.
-    pub fn opaque(
-        &self,
-        api: &Api,
-        route: &Route,
-        variables: &[(Name, String)],
-        pairs: &[(String, String)],
-        body: Bytes,
-    ) -> Result<Permit<Opaque>, Reason> {
-        let RouteKind::Opaque { media_types, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
-        let mut outgoing = self.unread(api, route, variables, pairs)?;
-        if let [only] = &media_types[..] {
-            if let Ok(accept) = HeaderValue::from_str(only) {
-                outgoing.headers.insert(header::ACCEPT, accept);
-            }
-        } else {
-            outgoing.headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-        }
-        outgoing.body = body;
-        let purpose = Opaque { media_types: media_types.clone() };
-        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose })
-    }
-
-    /// A declared stream of events. `last`: the last one that the client has seen, as it was called.
-    pub fn events(
-        &self,
-        api: &Api,
-        route: &Route,
-        variables: &[(Name, String)],
-        pairs: &[(String, String)],
-        last: Option<&HeaderValue>,
-    ) -> Result<Permit<Opaque>, Reason> {
-        let mut outgoing = self.unread(api, route, variables, pairs)?;
-        outgoing.headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        if let Some(last) = last {
-            if last.len() > MAX_EVENT_ID || last.to_str().is_err() {
-                return Err(Reason::MalformedRequest);
-            }
-            outgoing.headers.insert(HeaderName::from_static("last-event-id"), last.clone());
-        }
-        let purpose = Opaque { media_types: Vec::new() };
-        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose })
-    }
-
-    /// A declared WebSocket. `offered`: the protocols that the client speaks; what is not declared of them is not passed on.
-    pub fn websocket(
-        &self,
-        api: &Api,
-        route: &Route,
-        variables: &[(Name, String)],
-        pairs: &[(String, String)],
-        offered: &[&str],
-    ) -> Result<Permit<WebSocket>, Reason> {
-        let RouteKind::Opaque { live: Some(Live::WebSocket { protocols }), .. } = &route.kind else {
-            return Err(Reason::RouteUnknown);
-        };
-        let mut outgoing = self.unread(api, route, variables, pairs)?;
-        let headers = &mut outgoing.headers;
-        headers.remove(header::ACCEPT);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        let spoken: Vec<&str> =
-            protocols.iter().map(|known| &**known).filter(|known| offered.contains(known)).collect();
-        if !spoken.is_empty() {
-            let spoken = HeaderValue::from_str(&spoken.join(", ")).map_err(|_| Reason::MalformedRequest)?;
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, spoken);
-        }
-        Ok(Permit { upstream: Arc::clone(&api.upstream), outgoing, purpose: WebSocket })
-    }
-
-    /// The request to a route whose answer nobody reads, for whoever holds one of its roles.
-    fn unread(
-        &self,
-        api: &Api,
-        route: &Route,
-        variables: &[(Name, String)],
-        pairs: &[(String, String)],
-    ) -> Result<Outgoing, Reason> {
-        let RouteKind::Opaque { roles, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
-        if !roles.iter().any(|role| self.principal.has_role(role)) || self.principal.scopes.is_some() {
-            return Err(Reason::TableHidden);
-        }
-        if !pairs.is_empty() {
-            return Err(Reason::QueryNotAllowed);
-        }
-        self.outgoing(api, route, variables, "").ok_or(Reason::RouteUnknown)
     }
 }
 

@@ -238,6 +238,7 @@ pub enum Reason {
     // routing
     RouteUnknown,
     MediaTypeUnsupported,
+    CodingUnsupported,
     NotAcceptable,
     // policy
     TableHidden,
@@ -311,6 +312,7 @@ impl Reason {
             Self::HierarchyUnavailable => "hierarchy_unavailable",
             Self::RouteUnknown => "route_unknown",
             Self::MediaTypeUnsupported => "media_type_unsupported",
+            Self::CodingUnsupported => "coding_unsupported",
             Self::NotAcceptable => "not_acceptable",
             Self::TableHidden => "table_hidden",
             Self::RecordHidden => "record_hidden",

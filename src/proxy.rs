@@ -35,7 +35,6 @@ use std::sync::atomic::AtomicBool;
 use std::task::Poll;
 
 use arc_swap::ArcSwapOption;
-use bytes::Bytes;
 use http::{HeaderValue, Method};
 use pingora::apps::HttpServerOptions;
 use pingora::protocols::http::ServerSession;
@@ -57,9 +56,9 @@ use crate::authn::{Authenticated, Presented, Refused};
 use crate::canonical;
 use crate::clock::Clock;
 use crate::dialect::{self, Batches};
-use crate::enforcement::Case;
 use crate::enforcement::write::Refusal;
 use crate::enforcement::write::batch::mixed;
+use crate::enforcement::{Case, Unread};
 use crate::exchange::Exchange;
 use crate::listener::tls::Withdrawn;
 use crate::metrics::Metrics;
@@ -313,17 +312,18 @@ impl Proxy {
         let Kind::Table { table, action, key } = &target.kind else {
             let RouteKind::Opaque { name, live, .. } = &route.kind else { return Err(Reason::RouteUnknown) };
             exchange.about_opaque(&api.name, name);
+            let (variables, pairs) = (&target.variables[..], &request.query[..]);
+            let asked = Unread { api, route, variables, pairs, headers: &session.req_header().headers };
             if live.is_some() {
-                let asking = live::Asking::new(&case, api, route, &target.variables, &request, snapshot, session)?;
+                let asking = live::Asking::new(&case, &asked, &request, snapshot, session)?;
                 let admitted = live::Admitted::new(session, &request, &known, exchange);
                 exchange.lives(snapshot.admission.live_turn(&tenant).await.ok_or(Reason::Overloaded)?);
                 exchange.announce().await?;
                 let mut work = Box::pin(asking.ask(snapshot, exchange));
                 return until_client_leaves(session, work.as_mut()).await.map(|reply| reply.admits(admitted));
             }
-            case.opaque(api, route, &target.variables, &request.query, Bytes::new())?;
-            let body = client::body(session, &request, &config.limits).await?;
-            let permit = case.opaque(api, route, &target.variables, &request.query, body)?;
+            let permit = case.opaque(&asked)?;
+            let permit = permit.carrying(client::body(session, &request, &config.limits).await?);
             exchange.announce().await?;
             let mut work = Box::pin(records::opaque(snapshot, &permit, exchange));
             return until_client_leaves(session, work.as_mut()).await;

@@ -77,6 +77,11 @@ impl From<Reason> for Rejection {
             Reason::MediaTypeUnsupported => {
                 says(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", "The body must be application/json.")
             }
+            Reason::CodingUnsupported => says(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "body_not_supported",
+                "The body is of a type, or compressed in a way, that is not taken here.",
+            ),
             Reason::NotAcceptable => says(
                 StatusCode::NOT_ACCEPTABLE,
                 "not_acceptable",

@@ -126,7 +126,9 @@ mod tests {
             let path = path.replace("{$property}", "{property}");
             Route { kind, ..route(Method::GET, &path, Action::Read) }
         };
-        let opaque = RouteKind::Opaque { name: "logo".into(), roles: Vec::new(), media_types: Vec::new(), live: None };
+        let (name, request_headers) = ("logo".into(), Vec::new());
+        let opaque =
+            RouteKind::Opaque { name, roles: Vec::new(), media_types: Vec::new(), request_headers, live: None };
         vec![
             route(Method::GET, "/v1/contacts", Action::List),
             route(Method::GET, "/v1/contacts/{id}", Action::Read),

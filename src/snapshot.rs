@@ -212,10 +212,12 @@ impl Snapshot {
 
 /// What API descriptions may name: the upstreams of these names.
 pub fn services(config: &Config, names: &[Name]) -> Vec<Service> {
-    let service = |name: &Name| Service {
-        name: Name::clone(name),
+    let service = |name: &Name| {
+        let upstream = config.upstreams.get(name);
         // One that doesn't hold has a mistake of its own, and its routes none because of it.
-        shown: config.upstreams.get(name).map_or_else(|| config.tenancy.dimensions.clone(), Upstream::shown),
+        let shown = upstream.map_or_else(|| config.tenancy.dimensions.clone(), Upstream::shown);
+        let credential = upstream.and_then(|upstream| upstream.credential.as_ref());
+        Service { name: Name::clone(name), shown, header: credential.map(|credential| credential.header.clone()) }
     };
     names.iter().map(service).collect()
 }

@@ -89,6 +89,8 @@ struct Known<'a> {
     upstreams: &'a [Service],
     dimensions: &'a [Name],
     tables: HashMap<&'a str, KnownTable<'a>>,
+    /// Headers that only the gateway may send to an upstream, whichever: the tenant's, and credentials'; as lax servers see them.
+    identity: Vec<String>,
 }
 
 struct KnownTable<'a> {
@@ -100,7 +102,10 @@ struct KnownTable<'a> {
 
 /// `None` only beside an error.
 fn check(apis: &[raw::Api], upstreams: &[Service], dimensions: &[Name], reader: &mut Reader) -> Option<Catalog> {
-    let known = Known { upstreams, dimensions, tables: index(apis, reader) };
+    let tenant = apis.iter().flat_map(|api| &api.tenant_headers).map(|(name, _)| name.value.as_str());
+    let credentials = upstreams.iter().filter_map(|service| service.header.as_ref()).map(HeaderName::as_str);
+    let identity = tenant.chain(credentials).map(lax).collect();
+    let known = Known { upstreams, dimensions, tables: index(apis, reader), identity };
     check_api_names(apis, reader);
     let mut tables: Vec<Option<Table>> = Vec::new();
     let mut checked: Vec<Option<Api>> = Vec::new();
@@ -227,6 +232,11 @@ fn tenant_headers(known: &Known<'_>, raw: &[(Text, Text)], reader: &mut Reader) 
         headers.extend(dimension.map(|dimension| (name, dimension)));
     }
     headers
+}
+
+/// A header's name as a server sees it that does not tell `-` from `_` or `.`.
+fn lax(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
 impl Known<'_> {

@@ -131,6 +131,7 @@ pub(super) struct Opaque {
     pub(super) protocols: Vec<Text>,
     /// What is said of it where its upstream isn't told whose it is.
     pub(super) tenant: Option<Text>,
+    pub(super) request_headers: Vec<Text>,
 }
 
 /// Documents about the tables.

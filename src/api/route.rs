@@ -66,6 +66,8 @@ pub enum RouteKind {
         name: Name,
         roles: Vec<Name>,
         media_types: Vec<Name>,
+        /// Headers of the client's that pass.
+        request_headers: Vec<http::HeaderName>,
         live: Option<Live>,
     },
     /// Several requests in one, up to so many.

@@ -22,13 +22,12 @@ use super::records::{essence, failed};
 use super::reply::{Content, Reply};
 use super::websocket::{self, Frames, Wrong};
 use super::{Proxy, client, until_client_leaves};
-use crate::api::{Api, Route};
 use crate::authn::Presented;
 use crate::canonical::Canonical;
 use crate::config::Limits;
-use crate::enforcement::{Case, Opaque, Permit, WebSocket};
+use crate::enforcement::{Case, Opaque, Permit, Unread, WebSocket};
 use crate::exchange::Exchange;
-use crate::model::{Name, Principal, Reason};
+use crate::model::{Principal, Reason};
 use crate::snapshot::Snapshot;
 use crate::upstream::Answer;
 use crate::upstream::upgrade::{Upgrade, Upgraded};
@@ -95,24 +94,21 @@ impl Asking {
     /// Of a request to a route of this kind, before anything is sent. Errors: nobody may ask so.
     pub(super) fn new(
         case: &Case<'_>,
-        api: &Api,
-        route: &Route,
-        variables: &[(Name, String)],
+        asked: &Unread<'_>,
         request: &Canonical,
         snapshot: &Snapshot,
         session: &ServerSession,
     ) -> Result<Self, Reason> {
-        let (headers, pairs) = (&session.req_header().headers, &request.query);
-        if !route.kind.is_websocket() {
-            let permit = case.events(api, route, variables, pairs, headers.get("last-event-id"))?;
+        if !asked.route.kind.is_websocket() {
+            let permit = case.events(asked)?;
             // What has no end has no head that could be told apart.
             return if request.method == Method::GET { Ok(Self::Events(permit)) } else { Err(Reason::RouteUnknown) };
         }
         // First, for others it is not there.
-        case.websocket(api, route, variables, pairs, &[])?;
+        case.websocket(asked, &[])?;
         let (over_tls, cors) = (client::is_tls(session), snapshot.config.cors.as_ref());
-        let asked = websocket::asked(headers, request, over_tls, session.is_http2(), cors)?;
-        Ok(Self::Tunnel(case.websocket(api, route, variables, pairs, &asked.protocols)?, asked.accept))
+        let shaken = websocket::asked(asked.headers, request, over_tls, session.is_http2(), cors)?;
+        Ok(Self::Tunnel(case.websocket(asked, &shaken.protocols)?, shaken.accept))
     }
 
     pub(super) async fn ask<'u>(self, snapshot: &'u Snapshot, exchange: &mut Exchange) -> Result<Reply<'u>, Reason> {

@@ -1,9 +1,21 @@
 //! Opaque routes: whose tenant their service is told, what of a request and of an answer passes, and what a status becomes.
 
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use scrim::diagnostic::Severity;
+use serde_json::json;
 
-use super::setup;
+use super::http2::{self, Http2};
+use super::tls::Identity;
+use super::wire::Dialogue;
+use super::{clean, request, setup, told, words};
+use crate::support::client::Response;
 use crate::support::world::{API, Setup};
+use crate::support::{Answer, World};
 
 const HEADERS: &str = "tenant_headers: { X-Organization-Id: organization_id, X-App-Id: app_id }\n";
 
@@ -12,6 +24,172 @@ fn with(routes: &str) -> Setup {
     let (before, after) = API.split_once("opaque:\n").expect("it has one");
     let (_, tables) = after.split_once("\n\n").expect("tables follow");
     Setup { api: format!("{before}opaque:\n{routes}\n{tables}"), ..setup("") }
+}
+
+const ROUTES: &str = "  \
+  hook: { route: POST /hook, roles: [rep], media_types: [application/json], request_headers: [stripe-signature] }
+  upload: { route: \"PUT /files/{name}\", roles: [rep], media_types: [application/json], request_headers: [content-encoding, accept-language] }
+  file: { route: \"GET /files/{name}\", roles: [rep], media_types: [text/plain], request_headers: [x-page] }
+";
+
+/// Clients of HTTP/1.1 and of HTTP/2.
+fn clients(identity: &Identity) -> [(&'static str, Http2); 2] {
+    let config = identity.client(&[&rustls::version::TLS13]);
+    let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().build();
+    let http1 = Client::builder(TokioExecutor::new()).build(connector);
+    [("HTTP/1.1", http1), ("HTTP/2", http2::client(identity))]
+}
+
+async fn world(identity: &Identity, limits: &str) -> World {
+    let Setup { api, .. } = with(ROUTES);
+    let world = Setup { api, limits: limits.to_owned(), ..identity.setup("") }.start().await;
+    for request in ["POST /hook", "PUT /files/a"] {
+        world.upstream.on(request, [Answer::json(200, "{}")]);
+    }
+    world
+}
+
+/// What a rep gets who sends this.
+async fn send(client: &Http2, world: &World, line: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Response {
+    let (method, path) = line.split_once(' ').expect("METHOD /path");
+    let token = world.identities.token("ann", &json!({ "roles": ["rep"] }));
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("https://{}{path}", world.gateway.addresses()[0]))
+        .header("authorization", format!("Bearer {token}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body.into())).expect("a request");
+    let (head, body) = client.request(request).await.expect("an answer").into_parts();
+    let body = body.collect().await.expect("a whole body").to_bytes();
+    Response { status: head.status.as_u16(), headers: head.headers, body }
+}
+
+fn value<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).map_or("", |value| value.to_str().expect("text"))
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+    std::io::Write::write_all(&mut encoder, plain).expect("a vector takes all");
+    encoder.finish().expect("finished")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_passes_as_it_is_with_what_it_is_and_the_headers_that_are_declared() {
+    let identity = Identity::new();
+    let world = world(&identity, "").await;
+    let form = "--a b\r\ncontent-disposition: form-data; name=\"x\"\r\n\r\n1\r\n--a b--\r\n";
+    let json = ("content-type", "application/json; charset=utf-8");
+    let parts = ("content-type", "multipart/form-data; boundary=\"a b\"");
+    let signed = ("stripe-signature", "t=1,v1=5257a8");
+    let kept = [("cookie", "a=SECRET"), ("x-other", "SECRET"), ("user-agent", "SECRET"), ("tracestate", "a=SECRET")];
+    let compressed = gzip(b"flowers");
+    let mut count = 0;
+    for (protocol, client) in clients(&identity) {
+        for (line, headers, body, passing) in [
+            ("POST /hook", vec![json], &b"{\"a\":1}"[..], vec![json]),
+            ("POST /hook", vec![parts], form.as_bytes(), vec![parts]),
+            ("POST /hook", [&[json, signed][..], &kept].concat(), b"{ \"a\" : 1 }", vec![json, signed]),
+            ("POST /hook", vec![json, signed], b"", vec![json, signed]),
+            ("POST /hook", vec![], b"\0\xff", vec![]),
+            ("POST /hook", vec![json, ("content-encoding", "identity")], b"[]", vec![json]),
+            (
+                "PUT /files/a",
+                vec![json, ("content-encoding", "gzip")],
+                &compressed,
+                vec![json, ("content-encoding", "gzip")],
+            ),
+            ("PUT /files/a", vec![("accept-language", "de"), signed], b"x", vec![("accept-language", "de")]),
+        ] {
+            count += 1;
+            world.upstream.forget();
+            let got = send(&client, &world, line, &headers, body.to_vec()).await;
+            assert_eq!((got.status, got.text().as_str()), (200, "{}"), "{protocol} {headers:?}");
+            let seen = world.upstream.seen().pop().expect("a request");
+            assert_eq!(
+                (format!("{} {}", seen.method, seen.target), &seen.body[..]),
+                (line.to_owned(), body),
+                "{protocol}"
+            );
+            for name in ["content-type", "content-encoding", "stripe-signature", "accept-language"] {
+                let wanted = passing.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
+                assert_eq!(value(&seen.headers, name), wanted, "{protocol} {headers:?}");
+            }
+            assert_eq!(
+                (value(&seen.headers, "x-organization-id"), value(&seen.headers, "accept")),
+                ("acme", "application/json")
+            );
+            assert!(!format!("{:?}", seen.headers).contains("SECRET"), "{:?}", seen.headers);
+        }
+        // What has no body has no type; what is declared passes with it.
+        world.upstream.on("GET /files/a", [Answer::json(200, "A").header("content-type", "text/plain")]);
+        let got = send(&client, &world, "GET /files/a", &[json, ("x-page", "2")], "").await;
+        assert_eq!((got.status, got.text().as_str()), (200, "A"), "{protocol}");
+        let seen = world.upstream.seen().pop().expect("a request");
+        assert_eq!((value(&seen.headers, "content-type"), value(&seen.headers, "x-page")), ("", "2"), "{protocol}");
+        count += 1;
+    }
+    clean(&world, count).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_whose_size_or_kind_is_not_what_it_seems_reaches_nobody() {
+    let identity = Identity::new();
+    let world = world(&identity, "request_body: 1KiB").await;
+    let json = ("content-type", "application/json");
+    let long = format!("text/plain; a={}", "x".repeat(300));
+    let bomb = gzip(&[0; 500_000]);
+    for (protocol, client) in clients(&identity) {
+        for (line, headers, body, status, reason) in [
+            ("POST /hook", vec![json], vec![b'x'; 1025], 413, "body_too_large"),
+            ("PUT /files/a", vec![json, ("content-encoding", "gzip")], gzip(&noise(5000)), 413, "body_too_large"),
+            ("POST /hook", vec![json, ("content-encoding", "gzip")], bomb.clone(), 415, "coding_unsupported"),
+            ("POST /hook", vec![json, ("content-encoding", "")], vec![b'x'], 415, "coding_unsupported"),
+            ("POST /hook", vec![("content-type", &*long)], vec![b'x'], 400, "malformed_request"),
+            ("POST /hook", vec![("content-type", "")], vec![b'x'], 400, "malformed_request"),
+            ("POST /hook", vec![json, ("stripe-signature", "\u{e9}")], vec![b'x'], 400, "malformed_request"),
+            (
+                "POST /hook",
+                vec![json, ("stripe-signature", "a"), ("stripe-signature", "b")],
+                vec![b'x'],
+                400,
+                "ambiguous_header",
+            ),
+        ] {
+            let got = send(&client, &world, line, &headers, body).await;
+            assert_eq!((got.status, told(&world).await.2.as_str()), (status, reason), "{protocol} {headers:?}");
+        }
+    }
+    assert_eq!(world.upstream.lines(), [""; 0]);
+    clean(&world, 16).await;
+}
+
+/// Bytes that nothing compresses.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(next).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_a_client_calls_its_connections_own_stays() {
+    let world = with(ROUTES).start().await;
+    world.upstream.on("POST /hook", [Answer::json(200, "{}")]);
+    for (connection, wanted) in [("keep-alive", "x"), ("keep-alive, Stripe-Signature", "")] {
+        let mut client = Dialogue::open(world.gateway.addresses()[0]).await;
+        let headers = format!("connection: {connection}\r\nstripe-signature: x\r\ncontent-length: 0\r\n");
+        client.send(request(&world, "POST /hook", &headers, "")).await;
+        assert_eq!(client.answer().await.expect("an answer").0, 200);
+        let seen = world.upstream.seen().pop().expect("a request");
+        assert_eq!(value(&seen.headers, "stripe-signature"), wanted, "{connection}");
+    }
+    assert_eq!(told(&world).await, words(200, "allowed", ""));
+    clean(&world, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,11 @@
 //! Opaque routes: what passes unread, for whom, and how its service is told whose it is.
 
-use http::Method;
+use std::collections::HashMap;
 
-use super::Known;
+use http::{HeaderName, Method};
+
 use super::routes::{method_and_path, upstream_path};
+use super::{Known, lax};
 use crate::api::{Form, Live, Route, RouteKind, Sent, Template, raw};
 use crate::model::Name;
 use crate::yaml::{Reader, Text};
@@ -20,6 +22,7 @@ pub(super) fn route(
         name: name.value.as_str().into(),
         roles: raw.roles.iter().map(|role| role.value.as_str().into()).collect(),
         media_types: raw.media_types.iter().filter_map(|text| media_type(text, reader)).collect(),
+        request_headers: request_headers(known, &raw.request_headers, reader),
         live: live(raw, reader),
     };
     let text = raw.route.as_ref()?;
@@ -66,6 +69,114 @@ fn tenant(
          `tenant: shared` where it is the same for all tenants"
     );
     reader.error("tenant-not-told", &name.span, message).help = Some(help);
+}
+
+/// Of one route.
+const MAX_HEADERS: usize = 16;
+
+/// What can't pass, and why not. A name that ends with `-` is the beginning of names.
+const KEPT: [(&str, &[&str]); 6] = [
+    (
+        "it is about one connection, or about where a message ends",
+        &[
+            "connection",
+            "content-length",
+            "expect",
+            "host",
+            "http2-settings",
+            "keep-alive",
+            "proxy-",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ],
+    ),
+    (
+        "what a client proves itself by stays with the gateway; the upstream is shown its own `credential`",
+        &[
+            "authorization",
+            "client-cert",
+            "client-cert-chain",
+            "cookie",
+            "cookie2",
+            "dpop",
+            "x-api-key",
+            "x-client-cert",
+        ],
+    ),
+    (
+        "an upstream would believe a client where it comes from, or what it asks for",
+        &[
+            "cf-connecting-ip",
+            "forwarded",
+            "true-client-ip",
+            "via",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "x-forwarded-",
+            "x-http-method",
+            "x-http-method-override",
+            "x-method-override",
+            "x-original-",
+            "x-real-ip",
+            "x-rewrite-url",
+        ],
+    ),
+    (
+        "the gateway says so itself, or has a use for it",
+        &[
+            "accept",
+            "accept-encoding",
+            "baggage",
+            "idempotency-key",
+            "last-event-id",
+            "sec-",
+            "traceparent",
+            "tracestate",
+            "user-agent",
+            "x-request-id",
+            "x-scrim-",
+        ],
+    ),
+    ("it passes with a body without being named", &["content-type"]),
+    (
+        "an answer passes as a whole or not at all",
+        &["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range"],
+    ),
+];
+
+/// The client's headers that pass, in lower case.
+fn request_headers(known: &Known<'_>, declared: &[Text], reader: &mut Reader) -> Vec<HeaderName> {
+    let mut seen: HashMap<String, &Text> = HashMap::new();
+    let mut found = Vec::new();
+    for text in declared {
+        let Ok(name) = HeaderName::try_from(text.value.as_str()) else {
+            reader.error("bad-header", &text.span, format!("`{}` is not a header's name", text.value));
+            continue;
+        };
+        let read_as = lax(name.as_str());
+        let is = |kept: &&&str| if kept.ends_with('-') { read_as.starts_with(**kept) } else { **kept == read_as };
+        let kept = KEPT.iter().find(|(_, names)| names.iter().any(|kept| is(&kept))).map(|(why, _)| *why);
+        let identity =
+            known.identity.contains(&read_as).then_some("it carries the tenant or a credential to an upstream");
+        if let Some(why) = kept.or(identity) {
+            let message = format!("`{}` can't be passed on", text.value);
+            reader.error("bad-header", &text.span, message).help = Some(why.to_owned());
+        } else if name.as_str() != text.value {
+            let message = format!("`{}` is not in lower case", text.value);
+            reader.error("bad-header", &text.span, message).help = Some(format!("write `{name}`"));
+        } else if let Some(first) = seen.insert(read_as, text) {
+            let message = format!("`{}` and `{}` are one header to many servers", first.value, text.value);
+            reader.error("duplicate-header", &text.span, message);
+        } else if found.len() == MAX_HEADERS {
+            reader.error("too-many", &text.span, format!("more than {MAX_HEADERS} headers pass"));
+            break;
+        } else {
+            found.push(name);
+        }
+    }
+    found
 }
 
 /// What has no end of its own: events or a WebSocket.

@@ -19,6 +19,8 @@ pub(super) fn opaque(node: &Node, reader: &mut Reader) -> Opaque {
     let stream = text(fields.take("stream"), "`stream`", reader);
     let upgrade = text(fields.take("upgrade"), "`upgrade`", reader);
     let protocols = fields.take("protocols").map(|node| reader.texts(node, "`protocols`")).unwrap_or_default();
+    let request_headers =
+        fields.take("request_headers").map(|node| reader.texts(node, "`request_headers`")).unwrap_or_default();
     let media_types = match stream.as_ref().or(upgrade.as_ref()) {
         None => nonempty(&mut fields, "media_types", "`media_types` of an opaque route", reader),
         // What passes is named already.
@@ -38,6 +40,7 @@ pub(super) fn opaque(node: &Node, reader: &mut Reader) -> Opaque {
         stream,
         upgrade,
         protocols,
+        request_headers,
         tenant: text(fields.take("tenant"), "`tenant` of an opaque route", reader),
     };
     fields.finish(reader);
