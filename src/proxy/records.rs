@@ -252,7 +252,19 @@ pub(super) async fn opaque<'u>(
     }
     let content =
         if held.ended { Content::Whole(held.bytes) } else { Content::Flow(Box::new(Flow::opaque(body, held.bytes))) };
-    Ok(Reply::of(StatusCode::OK, content_type.clone(), content))
+    Ok(Reply::of(StatusCode::OK, content_type.clone(), content).called(disposition(&headers)))
+}
+
+/// Of what a file is called.
+const MAX_DISPOSITION: usize = 512;
+
+/// What a file is called, and that it is to be kept and not shown. Where that can't be passed on as it is, a browser must not show
+/// either what it was not to show.
+fn disposition(headers: &HeaderMap) -> Option<HeaderValue> {
+    let said = headers.get(header::CONTENT_DISPOSITION)?;
+    let passes = said.len() <= MAX_DISPOSITION && said.to_str().is_ok();
+    let is_one = headers.get_all(header::CONTENT_DISPOSITION).iter().nth(1).is_none();
+    Some(if passes && is_one { said.clone() } else { HeaderValue::from_static("attachment") })
 }
 
 pub(super) fn failed(failure: Failure, exchange: &mut Exchange) -> Reason {

@@ -51,6 +51,12 @@ impl<'u> Reply<'u> {
         self
     }
 
+    /// The same, as a file, if it is said to be one.
+    pub(super) fn called(mut self, disposition: Option<HeaderValue>) -> Self {
+        self.disposition = disposition;
+        self
+    }
+
     /// The same, with more in its head.
     pub(super) fn tells(mut self, told: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         self.told.extend(told);
