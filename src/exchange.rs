@@ -39,6 +39,8 @@ pub struct Exchange {
     ended: bool,
     /// What is left for the caller, of the rate that leaves the least.
     quota: Option<Quota>,
+    /// In how many seconds the upstream may be asked again.
+    wait: Option<u64>,
     /// What the client's next proof should repeat.
     nonce: Option<Nonce>,
     /// What a client without good credentials is asked for (RFC 9110, section 11.6.1).
@@ -79,6 +81,7 @@ impl Exchange {
             pending: None,
             ended: false,
             quota: None,
+            wait: None,
             nonce: None,
             challenge: "Bearer",
             turn: None,
@@ -132,6 +135,16 @@ impl Exchange {
 
     pub fn quota(&self) -> Option<&Quota> {
         self.quota.as_ref()
+    }
+
+    /// The upstream has had too much.
+    pub fn waits(&mut self, seconds: u64) {
+        self.wait = Some(seconds);
+    }
+
+    /// In how many seconds the upstream may be asked again, if it had too much.
+    pub fn wait(&self) -> Option<u64> {
+        self.wait
     }
 
     /// Whether its credentials were good.

@@ -68,7 +68,7 @@ impl From<Reason> for Rejection {
                 "tenant_forbidden",
                 "No tenant was chosen that these credentials belong to.",
             ),
-            Reason::RateLimited => {
+            Reason::RateLimited | Reason::UpstreamRateLimited => {
                 says(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests; ask again later.")
             }
             Reason::RouteUnknown | Reason::TableHidden | Reason::RecordHidden | Reason::RecordForeign => {
@@ -77,7 +77,7 @@ impl From<Reason> for Rejection {
             Reason::MediaTypeUnsupported => {
                 says(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", "The body must be application/json.")
             }
-            Reason::CodingUnsupported => says(
+            Reason::CodingUnsupported | Reason::UpstreamRefusedType => says(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "body_not_supported",
                 "The body is of a type, or compressed in a way, that is not taken here.",
@@ -111,7 +111,9 @@ impl From<Reason> for Rejection {
             Reason::BodyMalformed => {
                 says(StatusCode::BAD_REQUEST, "body_malformed", "The body is not valid JSON of the expected form.")
             }
-            Reason::BodyTooLarge => says(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large."),
+            Reason::BodyTooLarge | Reason::UpstreamRefusedSize => {
+                says(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large.")
+            }
             Reason::BodyTimeout => {
                 says(StatusCode::REQUEST_TIMEOUT, "body_timeout", "The body did not arrive in time.")
             }
@@ -125,6 +127,17 @@ impl From<Reason> for Rejection {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "not_accepted",
                 "The service behind this gateway did not accept the change.",
+            ),
+            // Of opaque routes alone: what their service says of a request is all that is to be known of it.
+            Reason::UpstreamMisunderstood => says(
+                StatusCode::BAD_REQUEST,
+                "not_understood",
+                "The service behind this gateway did not understand the request.",
+            ),
+            Reason::UpstreamConflict => says(
+                StatusCode::CONFLICT,
+                "conflict",
+                "The service behind this gateway says that it conflicts with what is there.",
             ),
             // Nobody is left to read these.
             Reason::ClientGone => says(StatusCode::BAD_REQUEST, "client_gone", "The client closed the connection."),

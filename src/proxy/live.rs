@@ -18,7 +18,7 @@ use pingora::server::ShutdownWatch;
 use super::delivery::Times;
 use super::extras::Extras;
 use super::flow::Flow;
-use super::records::{essence, failed};
+use super::records::{essence, failed, passed};
 use super::reply::{Content, Reply};
 use super::websocket::{self, Frames, Wrong};
 use super::{Proxy, client, until_client_leaves};
@@ -117,7 +117,7 @@ impl Asking {
             Self::Events(permit) => {
                 let answer = snapshot.upstreams.send(&permit).await.map_err(|failure| failed(failure, exchange))?;
                 let Answer { status, headers, mut body } = answer;
-                refused(status)?;
+                passed(status, &headers, exchange)?;
                 let declared = headers.get(header::CONTENT_TYPE).and_then(essence);
                 let is_stream = declared.is_some_and(|essence| essence.eq_ignore_ascii_case("text/event-stream"));
                 if status != StatusCode::OK || !is_stream {
@@ -129,18 +129,12 @@ impl Asking {
             Self::Tunnel(permit, accept) => {
                 match snapshot.upstreams.upgrade(&permit).await.map_err(|failure| failed(failure, exchange))? {
                     Upgrade::Agreed(upgraded) => Ok(Reply::tunnel(upgraded, accept)),
-                    Upgrade::Refused(status) => refused(status).and(Err(Reason::UpstreamFailed)),
+                    Upgrade::Refused(status, headers) => {
+                        passed(status, &headers, exchange).and(Err(Reason::UpstreamFailed))
+                    }
                 }
             }
         }
-    }
-}
-
-fn refused(status: StatusCode) -> Result<(), Reason> {
-    match status {
-        StatusCode::NOT_FOUND => Err(Reason::RecordHidden),
-        status if status.is_client_error() || status.is_server_error() => Err(Reason::UpstreamFailed),
-        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::changes::written;
 use super::conditions::{self, Conditions};
 use super::export::Rows;
 use super::flow::{Flow, reason_of};
@@ -227,19 +228,16 @@ pub(super) async fn opaque<'u>(
     exchange.sent_upstream();
     let answer = snapshot.upstreams.send(permit).await.map_err(|failure| failed(failure, exchange))?;
     let Answer { status, headers, mut body } = answer;
-    if status == StatusCode::NOT_FOUND {
-        body.discard().await;
-        return Err(Reason::RecordHidden);
-    }
-    // A part of something is not what was asked for, and what has no content has nothing to pass on.
-    let whole = matches!(status, StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED);
-    if !whole && status != StatusCode::NO_CONTENT {
-        return Err(Reason::UpstreamFailed);
+    if let Err(reason) = passed(status, &headers, exchange) {
+        if status.is_client_error() {
+            body.discard().await;
+        }
+        return Err(reason);
     }
     body.streams();
     let held = body.hold(snapshot.config.limits.buffered_body).await.map_err(|failure| failed(failure, exchange))?;
     if held.ended && held.bytes.is_empty() {
-        return Ok(Reply::empty());
+        return Ok(Reply::bare(status));
     }
     // Nothing in it says whether it is whole.
     if !body.is_framed() {
@@ -252,8 +250,37 @@ pub(super) async fn opaque<'u>(
     }
     let content =
         if held.ended { Content::Whole(held.bytes) } else { Content::Flow(Box::new(Flow::opaque(body, held.bytes))) };
-    Ok(Reply::of(StatusCode::OK, content_type.clone(), content).called(disposition(&headers)))
+    Ok(Reply::of(status, content_type.clone(), content).called(disposition(&headers)))
 }
+
+/// Whether a service has done what it was asked for unread. What it says of such a request is about nothing that the gateway keeps
+/// from the client, so it is told, as far as it isn't about the gateway itself; all else is as of a write. A part of something
+/// (206) is not what was asked for, nor is what somebody in between has changed (203).
+pub(super) fn passed(status: StatusCode, headers: &HeaderMap, exchange: &mut Exchange) -> Result<(), Reason> {
+    match status {
+        StatusCode::ACCEPTED => Ok(()),
+        StatusCode::BAD_REQUEST => Err(Reason::UpstreamMisunderstood),
+        StatusCode::CONFLICT => Err(Reason::UpstreamConflict),
+        StatusCode::PAYLOAD_TOO_LARGE => Err(Reason::UpstreamRefusedSize),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Err(Reason::UpstreamRefusedType),
+        StatusCode::TOO_MANY_REQUESTS => {
+            exchange.waits(retry_after(headers));
+            Err(Reason::UpstreamRateLimited)
+        }
+        // There was no condition.
+        StatusCode::PRECONDITION_FAILED => Err(Reason::UpstreamFailed),
+        status => written(status),
+    }
+}
+
+/// In how many seconds to ask again, of one that says so in seconds.
+fn retry_after(headers: &HeaderMap) -> u64 {
+    let said = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    said.unwrap_or(1).clamp(1, MAX_RETRY_AFTER)
+}
+
+/// A day.
+const MAX_RETRY_AFTER: u64 = 24 * 60 * 60;
 
 /// Of what a file is called.
 const MAX_DISPOSITION: usize = 512;

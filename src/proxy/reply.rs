@@ -10,6 +10,7 @@ use super::export::{self, Rows};
 use super::flow::Flow;
 use super::live::{Admitted, Live};
 use super::negotiation::Compression;
+use crate::admission::Quota;
 use crate::config::Coding;
 use crate::exchange::Exchange;
 use crate::model::Reason;
@@ -22,7 +23,8 @@ const TURN: usize = 256 * 1024;
 pub(super) struct Reply<'u> {
     pub status: StatusCode,
     pub content: Content<'u>,
-    content_type: HeaderValue,
+    /// `None`: of no bytes that would be anything.
+    content_type: Option<HeaderValue>,
     disposition: Option<HeaderValue>,
     /// Said in the head alone.
     told: Vec<(&'static str, String)>,
@@ -42,6 +44,7 @@ pub(super) enum Content<'u> {
 
 impl<'u> Reply<'u> {
     pub(super) fn of(status: StatusCode, content_type: HeaderValue, content: Content<'u>) -> Self {
+        let content_type = Some(content_type);
         Self { status, content, content_type, disposition: None, told: Vec::new(), coding: None, varies: false }
     }
 
@@ -69,6 +72,14 @@ impl<'u> Reply<'u> {
 
     pub(super) fn empty() -> Self {
         Self::of(StatusCode::NO_CONTENT, HeaderValue::from_static("application/json"), Content::Nothing)
+    }
+
+    /// A status, and no bytes.
+    pub(super) fn bare(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NO_CONTENT => Self::empty(),
+            _ => Self { status, content_type: None, content: Content::Whole(Bytes::new()), ..Self::empty() },
+        }
     }
 
     /// The client has it already, under this tag.
@@ -180,7 +191,9 @@ impl<'u> Reply<'u> {
             Content::Flow(flow) => flow.length(),
         };
         if !matches!(self.content, Content::Nothing | Content::Live(Live::Tunnel(_), _)) {
-            head.insert_header(header::CONTENT_TYPE, self.content_type.clone())?;
+            if let Some(content_type) = &self.content_type {
+                head.insert_header(header::CONTENT_TYPE, content_type.clone())?;
+            }
             match length {
                 Some(length) => head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?,
                 None if to_head => {}
@@ -215,9 +228,11 @@ impl<'u> Reply<'u> {
             let (policy, left) = quota.fields();
             head.insert_header("ratelimit-policy", policy)?;
             head.insert_header("ratelimit", left)?;
-            if self.status == StatusCode::TOO_MANY_REQUESTS {
-                head.insert_header(header::RETRY_AFTER, HeaderValue::from(quota.seconds()))?;
-            }
+        }
+        if self.status == StatusCode::TOO_MANY_REQUESTS
+            && let Some(seconds) = exchange.wait().or_else(|| exchange.quota().map(Quota::seconds))
+        {
+            head.insert_header(header::RETRY_AFTER, HeaderValue::from(seconds))?;
         }
         head.insert_header("x-request-id", exchange.id.to_string())?;
         Ok(head)

@@ -21,7 +21,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// What an upstream says to a WebSocket.
 pub enum Upgrade<'u> {
     Agreed(Box<Upgraded<'u>>),
-    Refused(StatusCode),
+    Refused(StatusCode, HeaderMap),
 }
 
 pub struct Upgraded<'u> {
@@ -73,7 +73,7 @@ impl Upstreams {
         }
         if status != StatusCode::SWITCHING_PROTOCOLS {
             session.close().await;
-            return Ok(Upgrade::Refused(status));
+            return Ok(Upgrade::Refused(status, headers));
         }
         let agreed = agreed(&headers, &key, &head.headers);
         // Whoever reads has a deadline of their own.

@@ -224,7 +224,10 @@ async fn an_upstream_that_does_not_agree_is_no_websocket() {
         (unproven, 502),
         ("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nSECRET", 502),
         ("HTTP/1.1 403 Forbidden\r\ncontent-length: 6\r\n\r\nSECRET", 502),
+        ("HTTP/1.1 401 Unauthorized\r\ncontent-length: 6\r\n\r\nSECRET", 502),
         ("HTTP/1.1 404 Not Found\r\ncontent-length: 6\r\n\r\nSECRET", 404),
+        ("HTTP/1.1 400 Bad Request\r\ncontent-length: 6\r\n\r\nSECRET", 400),
+        ("HTTP/1.1 429 Too Many Requests\r\ncontent-length: 6\r\n\r\nSECRET", 429),
     ] {
         let served = async {
             let mut stream = far.next().await;
@@ -237,7 +240,7 @@ async fn an_upstream_that_does_not_agree_is_no_websocket() {
         assert_eq!(refused.err(), Some(status), "{answer}");
     }
     over(&world).await;
-    clean(&world, 4).await;
+    clean(&world, 7).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

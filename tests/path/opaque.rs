@@ -166,6 +166,76 @@ async fn a_body_whose_size_or_kind_is_not_what_it_seems_reaches_nobody() {
     clean(&world, 16).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_means_to_the_client_what_it_says_and_no_other_word_of_the_service_passes() {
+    let identity = Identity::new();
+    let world = world(&identity, "").await;
+    let passes = (0, "", "");
+    let failed = (502, "upstream_failed", "upstream_failed");
+    let mut count = 0;
+    for (protocol, client) in clients(&identity) {
+        for (status, (told_as, code, reason)) in [
+            (200, passes),
+            (201, passes),
+            (202, passes),
+            (203, failed),
+            (206, failed),
+            (301, failed),
+            (302, failed),
+            (307, failed),
+            (400, (400, "not_understood", "upstream_misunderstood")),
+            (401, failed),
+            (402, failed),
+            (403, failed),
+            (404, (404, "not_found", "record_hidden")),
+            (405, failed),
+            (407, failed),
+            (409, (409, "conflict", "upstream_conflict")),
+            (410, (404, "not_found", "record_hidden")),
+            (412, failed),
+            (413, (413, "body_too_large", "upstream_refused_size")),
+            (415, (415, "body_not_supported", "upstream_refused_type")),
+            (422, (422, "not_accepted", "upstream_refused")),
+            (429, (429, "rate_limited", "upstream_rate_limited")),
+            (500, failed),
+            (503, failed),
+        ] {
+            count += 1;
+            let text = if code.is_empty() { "{\"a\":1}" } else { "{\"error\":\"SECRET\"}" };
+            let answer = Answer::json(status, text).header("location", "/SECRET").header("www-authenticate", "SECRET");
+            world.upstream.on("POST /hook", [answer]);
+            let got = send(&client, &world, "POST /hook", &[], "{}").await;
+            assert!(!got.everything().contains("SECRET"), "{protocol} {status}: {}", got.everything());
+            if code.is_empty() {
+                assert_eq!((got.status, got.text().as_str()), (status, text), "{protocol}");
+            } else {
+                assert_eq!((got.status, got.json()["code"].as_str()), (told_as, Some(code)), "{protocol} {status}");
+                assert_eq!(value(&got.headers, "content-type"), "application/problem+json");
+            }
+            assert_eq!(told(&world).await.2, reason, "{protocol} {status}");
+        }
+        // Without a byte of content nothing has to be of a type.
+        for status in [200, 201, 202, 204] {
+            count += 1;
+            let answer = Answer { headers: Vec::new(), ..Answer::json(status, "") };
+            world.upstream.on("POST /hook", [answer]);
+            let got = send(&client, &world, "POST /hook", &[], "{}").await;
+            let length = if status == 204 { "" } else { "0" };
+            assert_eq!((got.status, got.text().as_str()), (status, ""), "{protocol}");
+            assert_eq!((value(&got.headers, "content-length"), value(&got.headers, "content-type")), (length, ""));
+        }
+        for (said, wanted) in
+            [("7", "7"), ("0", "1"), ("99999999", "86400"), ("Fri, 27 Nov 2026 06:00:00 GMT", "1"), ("", "1")]
+        {
+            count += 1;
+            world.upstream.on("POST /hook", [Answer::json(429, "{}").header("retry-after", said)]);
+            let got = send(&client, &world, "POST /hook", &[], "{}").await;
+            assert_eq!((got.status, value(&got.headers, "retry-after")), (429, wanted), "{protocol} {said}");
+        }
+    }
+    clean(&world, count).await;
+}
+
 /// Bytes that nothing compresses.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
