@@ -193,7 +193,9 @@ impl Proxy {
         exchange.asks(&request);
         let headers = &session.req_header().headers;
         if request.method == Method::OPTIONS {
-            return extras::preflight(config, headers).map(Reply::told).ok_or(Reason::MethodNotSupported);
+            return extras::preflight(config, &snapshot.catalog, headers)
+                .map(Reply::told)
+                .ok_or(Reason::MethodNotSupported);
         }
 
         let timer = self.phase("authenticate");

@@ -109,6 +109,14 @@ pub enum Live {
 }
 
 impl RouteKind {
+    /// Headers of the client's that pass as they are.
+    pub fn request_headers(&self) -> &[http::HeaderName] {
+        match self {
+            Self::Opaque { request_headers, .. } => request_headers,
+            _ => &[],
+        }
+    }
+
     pub fn is_websocket(&self) -> bool {
         matches!(self, Self::Opaque { live: Some(Live::WebSocket { .. }), .. })
     }

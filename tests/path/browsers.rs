@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{clean, contact_answers, rep, setup, told, words};
-use crate::support::world::Setup;
+use crate::support::world::{API, Setup};
 
 const APP: &str = "https://app.example.com";
 
@@ -23,7 +23,9 @@ async fn a_preflight_of_a_declared_origin_is_told_the_same_for_every_path() {
     assert_eq!(known.headers["access-control-allow-origin"], APP);
     assert_eq!(known.headers["access-control-allow-methods"], "GET, HEAD, POST, PUT, PATCH, DELETE");
     let allowed = known.headers["access-control-allow-headers"].to_str().expect("text");
-    assert!(allowed.contains("authorization") && allowed.contains("x-scrim-tenant"), "{allowed}");
+    let plain = "accept, authorization, content-type, dpop, if-match, if-none-match, last-event-id, odata-maxversion, \
+                 odata-version, traceparent, x-api-key, x-scrim-tenant";
+    assert_eq!(allowed, plain);
     assert_eq!(known.headers["access-control-max-age"], "300");
     assert!(!known.headers.contains_key("access-control-allow-credentials"));
     let told = |headers: &http::HeaderMap| {
@@ -49,6 +51,28 @@ async fn a_preflight_of_a_declared_origin_is_told_the_same_for_every_path() {
     clean(&world, 9).await;
 }
 
+/// What the descriptions take beside that is told for every path, so that it tells of none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preflight_names_what_any_route_takes() {
+    let mut setup = cors();
+    setup.api = API.replace("opaque:\n", "idempotency_key: true\nopaque:\n").replace(
+        "media_types: [text/plain] }",
+        "media_types: [text/plain], request_headers: [x-page, x-upload-name] }",
+    );
+    let world = setup.start().await;
+    for path in ["/contacts/1", "/brochures/spring", "/nothing"] {
+        let page = world.client().header("origin", APP).header("access-control-request-method", "POST");
+        let told = page.send("OPTIONS", path, None).await;
+        let allowed = told.headers["access-control-allow-headers"].to_str().expect("text");
+        let taken: Vec<&str> = allowed.split(", ").collect();
+        for name in ["idempotency-key", "x-page", "x-upload-name", "odata-version", "x-scrim-tenant"] {
+            assert_eq!(taken.iter().filter(|known| **known == name).count(), 1, "{path} {name}: {allowed}");
+        }
+        assert!(taken.is_sorted(), "{allowed}");
+    }
+    clean(&world, 3).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_say_whose_pages_may_read_them() {
     let world = cors().start().await;
@@ -56,7 +80,10 @@ async fn answers_say_whose_pages_may_read_them() {
     let from = |origin: &str| rep(&world).header("origin", origin);
     let mine = from(APP).get("/contacts/1").await;
     assert_eq!((mine.status, &mine.headers["access-control-allow-origin"]), (200, &APP.parse().expect("a value")));
-    assert!(mine.headers["access-control-expose-headers"].to_str().expect("text").contains("x-request-id"));
+    let readable = mine.headers["access-control-expose-headers"].to_str().expect("text");
+    for name in ["content-disposition", "etag", "link", "odata-version", "retry-after", "x-request-id"] {
+        assert!(readable.split(", ").any(|known| known == name), "{name}: {readable}");
+    }
     let refusal = world.client().header("origin", APP).get("/contacts/1").await;
     assert_eq!(
         (refusal.status, &refusal.headers["access-control-allow-origin"]),
