@@ -444,12 +444,6 @@ impl Table {
         position(&self.fields, name)
     }
 
-    /// Whether the upstream may take a text for a list of them, and of a list what is there twice once: those that know no null
-    /// do (PocketBase).
-    pub fn reads_texts(&self) -> bool {
-        self.empty_is_null
-    }
-
     /// What a to-one relation leads to.
     pub fn related(&self, relation: FieldId) -> Option<&Related> {
         match self.fields.get(usize::from(relation.0))?.shape {

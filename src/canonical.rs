@@ -100,7 +100,7 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
         _ => return Err(Reason::MalformedRequest),
     };
     // The authority of a target in absolute form goes before the `Host` (RFC 9112, section 3.2.2), so both must be the same.
-    if named.is_some_and(|named| headers::host(named).ok().as_ref() != Some(&host)) {
+    if named.is_some_and(|(named, _)| headers::host(named).ok().as_ref() != Some(&host)) {
         return Err(Reason::AmbiguousHeader);
     }
     let writes = matches!(*head.method, Method::POST | Method::PATCH | Method::PUT);
@@ -112,7 +112,7 @@ pub fn canonicalise(head: &Head<'_>, identity: &[HeaderName], limits: &Limits) -
     if facts.websocket && (*head.method != Method::GET || announced) || extended && facts.length.is_some() {
         return Err(Reason::UpgradeNotDeclared);
     }
-    let (segments, query) = target::read(head.target)?;
+    let (segments, query) = target::read(named.map_or(head.target, |(_, path)| path))?;
     let (method, websocket) = (if extended { Method::GET } else { head.method.clone() }, facts.websocket || extended);
     Ok(Canonical { method, host, segments, query, has_body, websocket })
 }

@@ -370,7 +370,8 @@ impl Exchange {
         self.outcome.status = status;
         self.outcome.result = match reason {
             None => "allowed",
-            Some(_) if status >= 500 => "failed",
+            // What a client asked for that there is not, is not a failure.
+            Some(_) if status >= 500 && !matches!(status, 501 | 505) => "failed",
             Some(_) => "refused",
         };
         self.finish(reason, announced.is_ok());

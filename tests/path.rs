@@ -9,6 +9,7 @@ mod batches;
 mod blame;
 mod bodies;
 mod browsers;
+mod cascades;
 mod certificates;
 mod client;
 mod clients;

@@ -13,8 +13,11 @@ use crate::model::Reason;
 /// A header's name in lower case, and its value without white space around it.
 pub(super) type Line<'a> = (String, &'a [u8]);
 
-/// The authority that the target names, if it is in absolute form, and the lines of the headers.
-pub(super) type Lines<'a> = (Option<&'a [u8]>, Vec<Line<'a>>);
+/// The authority and the path of a target in absolute form.
+pub(super) type Absolute<'a> = (&'a [u8], &'a [u8]);
+
+/// What of the target is in absolute form, if it is, and the lines of the headers.
+pub(super) type Lines<'a> = (Option<Absolute<'a>>, Vec<Line<'a>>);
 
 pub(super) fn lines<'a>(head: &Head<'a>, limits: &Limits) -> Result<Lines<'a>, Reason> {
     let raw = head.raw.ok_or(Reason::MalformedRequest)?;
@@ -48,27 +51,23 @@ pub(super) fn lines<'a>(head: &Head<'a>, limits: &Limits) -> Result<Lines<'a>, R
     if first { Err(Reason::MalformedRequest) } else { Ok((named, lines)) }
 }
 
-/// One space between the parts, the version exactly `HTTP/1.1`, and method and target as the parser gave them. The authority that
-/// the target names, if any.
-fn request_line<'a>(line: &'a [u8], head: &Head<'_>) -> Result<Option<&'a [u8]>, Reason> {
+/// One space between the parts, the version exactly `HTTP/1.1`, and method and target as the parser gave them.
+fn request_line<'a>(line: &'a [u8], head: &Head<'_>) -> Result<Option<Absolute<'a>>, Reason> {
     let mut parts = line.split(|b| *b == b' ');
     let parts = (parts.next(), parts.next(), parts.next(), parts.next());
     let (Some(method), Some(target), Some(b"HTTP/1.1"), None) = parts else { return Err(Reason::MalformedRequest) };
     if method != head.method.as_str().as_bytes() {
         return Err(Reason::MalformedRequest);
     }
-    if target == head.target {
-        return Ok(None);
-    }
-    match absolute(target) {
-        Some((authority, path)) if path == head.target => Ok(Some(authority)),
-        _ => Err(Reason::MalformedRequest),
-    }
+    // A parser gives the path of one in absolute form, or all of it.
+    let found = absolute(target);
+    let agrees = target == head.target || found.is_some_and(|(_, path)| path == head.target);
+    if agrees { Ok(found) } else { Err(Reason::MalformedRequest) }
 }
 
 /// The authority, and the path with its query, of a target in absolute form (RFC 9112, section 3.2.2). Without a path it is not
 /// looked into what that means.
-fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
+fn absolute(target: &[u8]) -> Option<Absolute<'_>> {
     let scheme = ["http://", "https://"]
         .into_iter()
         .find(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes())))?;

@@ -317,13 +317,16 @@ pub(super) fn is(headers: &HeaderMap, media_type: &str) -> bool {
     headers.get(header::CONTENT_TYPE).and_then(essence).is_some_and(|found| found.eq_ignore_ascii_case(media_type))
 }
 
-/// JSON, or a format that is JSON with a meaning of its own (RFC 6839, section 3.1).
+/// JSON, or a format that is JSON with a meaning of its own (RFC 6839, section 3.1), but for what tells of a problem.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    let found = headers.get(header::CONTENT_TYPE).and_then(essence);
-    found.is_some_and(|found| {
-        let found = found.to_ascii_lowercase();
-        found == "application/json" || found.starts_with("application/") && found.ends_with("+json")
-    })
+    let of_its_own = |found: &str| {
+        let ends = found.len().checked_sub("+json".len()).and_then(|at| found.get(at..));
+        let begins = found.get(.."application/".len());
+        ends.is_some_and(|ends| ends.eq_ignore_ascii_case("+json"))
+            && begins.is_some_and(|begins| begins.eq_ignore_ascii_case("application/"))
+            && !found.eq_ignore_ascii_case("application/problem+json")
+    };
+    is(headers, "application/json") || headers.get(header::CONTENT_TYPE).and_then(essence).is_some_and(of_its_own)
 }
 
 /// JSON, one record a line. There is no registered name, so there are several.

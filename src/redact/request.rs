@@ -58,13 +58,15 @@ pub fn fits(table: &Table, field: FieldId, raw: &[u8]) -> bool {
 
 /// Whether an upstream holds a value that fits as what it is.
 fn is_held(table: &Table, field: &Field, of: &Type, raw: &[u8]) -> bool {
+    // PocketBase, which alone knows no null, may take a text for a list of them, and of a list what is there twice once.
+    let reads_texts = table.empty_is_null;
     match (of, field.push) {
         (Type::Int | Type::Decimal, Some(Push::Double)) => kind::is_kept_by_double(raw),
         (Type::Timestamp, Some(Push::Seconds)) => kind::is_kept_by_digits(raw, 0),
         (Type::Timestamp, Some(Push::Milliseconds)) => kind::is_kept_by_digits(raw, 3),
         (Type::Timestamp, Some(Push::Microseconds)) => kind::is_kept_by_digits(raw, 6),
-        (Type::String, _) if table.reads_texts() => !kind::is_list_in_text(raw),
-        (Type::List(of), _) if table.reads_texts() && **of == Type::String => kind::is_set(raw),
+        (Type::String, _) if reads_texts => !kind::is_list_in_text(raw),
+        (Type::List(of), _) if reads_texts && **of == Type::String => kind::is_set(raw),
         _ => true,
     }
 }

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::wire::{Dialogue, Gate};
 use super::{answer, clean, contact, contact_answers, rep, request, setup, told, words};
-use crate::support::World;
 use crate::support::client::Response;
 use crate::support::world::Setup;
+use crate::support::{Answer, World};
 
 fn rates(rates: &str) -> Setup {
     Setup { more: format!("rates: [{rates}]\n"), ..setup("") }
@@ -62,6 +62,23 @@ async fn who_has_nothing_left_is_told_when_to_come_back_before_they_are_refused(
         assert!((1790..=1800).contains(&wait), "{wait}");
     }
     clean(&world, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_array_of_records_counts_as_many() {
+    let one = "create: POST /contacts";
+    let many = "create: { route: POST /contacts, many: 3 }";
+    let setup = rates("{ per: principal, requests: 4, period: 1h }");
+    assert!(setup.api.contains(one));
+    let world = Setup { api: setup.api.replace(one, many), ..setup }.start().await;
+    world.upstream.on("POST /contacts", [Answer::json(201, contact(9))]);
+    let array = format!("[{0},{0},{0}]", super::CREATION);
+    let ann = rep(&world);
+    let first = ann.send("POST", "/contacts", Some(&array)).await;
+    assert_eq!(first.headers["ratelimit"], "\"principal\";r=1", "{}", first.text());
+    let sent = world.upstream.seen().len();
+    let second = ann.send("POST", "/contacts", Some(&array)).await;
+    assert_eq!((second.status, world.upstream.seen().len()), (429, sent), "all or nothing");
 }
 
 /// The address's rate is asked long before the tenant's is.

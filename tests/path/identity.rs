@@ -8,7 +8,7 @@ use serde_json::json;
 use super::wire::Dialogue;
 use super::{clean, contact_answers, rep, seen, setup, told, words};
 use crate::support::world::Setup;
-use crate::support::{Answer, Identities, Upstream, World};
+use crate::support::{Answer, Client, Identities, Upstream, World};
 
 const UNAVAILABLE: &str =
     r#"{"type":"about:blank","status":503,"code":"unavailable","title":"The gateway cannot serve this now."}"#;
@@ -332,7 +332,11 @@ async fn a_client_is_told_what_its_proof_must_repeat_and_again_when_that_has_cha
     let (status, asks, third) = send("5", 121, Some(&first)).await;
     assert_eq!((status, asks), (401, wanted), "too old");
     assert!(third.is_some_and(|third| third != first && third != second));
-    assert_eq!(send("4", 61, Some(&second)).await, (401, Some("Bearer".to_owned()), None), "a proof that was used");
+    assert_eq!(
+        send("4", 61, Some(&second)).await,
+        (401, Some(r#"DPoP error="invalid_dpop_proof""#.to_owned()), None),
+        "a proof that was used"
+    );
     assert_eq!(world.metric("scrim_credentials_refused_total{reason=\"nonce\"}").await, 2.0);
     // A reload forgets none of them.
     world.gateway.reload().await.expect("all holds");
@@ -439,4 +443,23 @@ fn hash(text: &str) -> String {
     use base64::Engine;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_ref())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_says_what_kind_of_credential_was_not_good_and_not_why() {
+    let world = setup("").start().await;
+    let expired = world.identities.token("ann", &json!({ "roles": ["rep"], "exp": 1 }));
+    let foreign = world.identities.token("ann", &json!({ "roles": ["rep"], "aud": "another" }));
+    let said = async |client: Client| {
+        let got = client.get("/contacts/1").await;
+        assert_eq!(got.status, 401);
+        (got.headers["www-authenticate"].to_str().expect("text").to_owned(), got.text())
+    };
+    let (none, body) = said(world.client()).await;
+    assert_eq!(none, "Bearer");
+    for token in [&*expired, &foreign, "x"] {
+        let (challenge, same) = said(world.client().bearer(token)).await;
+        assert_eq!((&*challenge, &same), (r#"Bearer error="invalid_token""#, &body));
+    }
+    assert_eq!(said(world.client().header("x-api-key", "scrim_x")).await, ("Bearer".to_owned(), body));
 }
