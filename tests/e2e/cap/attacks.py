@@ -191,7 +191,7 @@ READS = [
     # Other answers than the redacted JSON.
     Attack("as a table", f"{ROOT}/contacts", 403, "forbidden", headers={"Accept": "text/csv"}),
     Attack("as XML", f"{ROOT}/contacts", 406, "not_acceptable", headers={"Accept": "application/atom+xml, application/json;q=0"}),
-    Attack("SEARCH", f"{ROOT}/contacts", 400, "method_not_supported", method="SEARCH"),
+    Attack("SEARCH", f"{ROOT}/contacts", 501, "method_unknown", method="SEARCH"),
     Attack("a tenant of others", f"{ROOT}/contacts", 403, "tenant_forbidden", headers={"X-Scrim-Tenant": "globex/shop"}),
     *[Attack(f"{who} credentials", f"{ROOT}/contacts", 401, "unauthenticated", who, same_as=f"{ROOT}/nothing")
       for who in ["no", "expired", "forged", "unsigned"]],

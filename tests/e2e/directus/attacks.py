@@ -150,8 +150,8 @@ READS = [
     # U8, and other answers than the redacted JSON.
     Attack("as a table", CONTACTS, 403, "forbidden", headers={"Accept": "text/csv"}),
     Attack("as events", CONTACTS, 406, "not_acceptable", headers={"Accept": "text/event-stream"}),
-    Attack("SEARCH", CONTACTS, 400, "method_not_supported", method="SEARCH", body={"query": {"filter": {}}}),
-    Attack("QUERY", CONTACTS, 400, "method_not_supported", method="QUERY"),
+    Attack("SEARCH", CONTACTS, 501, "method_unknown", method="SEARCH", body={"query": {"filter": {}}}),
+    Attack("QUERY", CONTACTS, 501, "method_unknown", method="QUERY"),
     # Who asks, and for whom.
     Attack("a tenant of others", CONTACTS, 403, "tenant_forbidden", headers={"X-Scrim-Tenant": "globex/shop"}),
     Attack("no choice between two tenants", CONTACTS, 403, "tenant_forbidden", "max"),

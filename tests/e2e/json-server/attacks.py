@@ -78,7 +78,7 @@ READS = [
     Attack("as a page", "/contacts", 406, "not_acceptable", headers={"Accept": "text/html, application/json;q=0"}),
     Attack("HEAD", "/db", 404, "not_found", method="HEAD"),
     Attack("OPTIONS", "/contacts", 400, "method_not_supported", method="OPTIONS"),
-    Attack("QUERY", "/contacts", 400, "method_not_supported", method="QUERY"),
+    Attack("QUERY", "/contacts", 501, "method_unknown", method="QUERY"),
     Attack("another URL in a header", "/contacts", 400, "ambiguous_path", headers={"X-Original-URL": "/db"}),
     Attack("a rewritten URL in a header", "/contacts", 400, "ambiguous_path", headers={"X-Rewrite-URL": "/db"}),
     Attack("a body where none belongs", "/contacts", 400, "body_not_expected", body={"organization_id": "globex"}),

@@ -141,7 +141,7 @@ READS = [
     # U8, and other answers than the redacted JSON.
     Attack("as a table", CONTACTS, 403, "forbidden", headers={"Accept": "text/csv"}),
     Attack("as events", CONTACTS, 406, "not_acceptable", headers={"Accept": "text/event-stream"}),
-    Attack("QUERY", CONTACTS, 400, "method_not_supported", method="QUERY"),
+    Attack("QUERY", CONTACTS, 501, "method_unknown", method="QUERY"),
     Attack("another URL in a header", CONTACTS, 400, "ambiguous_path", headers={"X-Original-URL": "/api/settings"}),
     # Who asks, and for whom.
     Attack("a tenant of others", CONTACTS, 403, "tenant_forbidden", headers={"X-Scrim-Tenant": "globex/shop"}),
