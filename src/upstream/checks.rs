@@ -48,9 +48,17 @@ impl Checks {
     fn take(&self, now: Instant) -> bool {
         locked(&self.next).take_if(|next| *next <= now).is_some()
     }
+}
 
-    fn again(&self, at: Instant) {
-        *locked(&self.next) = Some(at);
+/// However a round ends, there is another one.
+struct Again<'c> {
+    checks: &'c Checks,
+    at: Instant,
+}
+
+impl Drop for Again<'_> {
+    fn drop(&mut self) {
+        *locked(&self.checks.next) = Some(self.at);
     }
 }
 
@@ -70,14 +78,13 @@ impl Upstreams {
     pub async fn check(self: &Arc<Self>, name: &Name) {
         let Some(peer) = self.by_name.get(name) else { return };
         let Some(checks) = &peer.link.checks else { return };
-        let begun = Instant::now();
+        let _again = Again { checks, at: Instant::now() + checks.wanted.every };
         let mut asked = JoinSet::new();
         for endpoint in peer.link.endpoints.each().await {
             let (upstreams, name) = (Arc::clone(self), Arc::clone(name));
             asked.spawn(async move { upstreams.check_one(&name, &endpoint).await });
         }
         while asked.join_next().await.is_some() {}
-        checks.again(begun + checks.wanted.every);
     }
 
     async fn check_one(&self, name: &Name, endpoint: &Endpoint) {
