@@ -375,7 +375,7 @@ impl admin::Source for Arc<Shared> {
         failures.inc_by(self.log.failures().saturating_sub(failures.get()));
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         if let Some(snapshot) = &*self.in_force.load() {
-            snapshot.upstreams.show_addresses();
+            snapshot.upstreams.show();
         }
         self.metrics.tasks.set(tasks.try_into().unwrap_or(i64::MAX));
         self.metrics.render()

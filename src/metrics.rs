@@ -91,6 +91,9 @@ pub struct Handles {
     pub upstream_ejections: IntCounterVec,
     /// Addresses, by `upstream` and `state`: `serving`, `ejected`, `unhealthy`. Known when it is scraped.
     pub upstream_addresses: IntGaugeVec,
+    /// When certificates end that the gateway shows of itself, in seconds since 1970, by `upstream` and `tenant` (empty: all).
+    /// Known when it is scraped.
+    pub upstream_certificate_expiry: IntGaugeVec,
     /// Health checks, by `upstream` and `outcome`: `passed`, `failed`.
     pub upstream_checks: IntCounterVec,
     /// 1 while an `upstream` is not asked because it failed too often.
@@ -250,6 +253,16 @@ impl Metrics {
                 IntGaugeVec::new(
                     Opts::new("scrim_upstream_addresses", "Known addresses of an upstream by how they do."),
                     &["upstream", "state"],
+                ),
+            ),
+            upstream_certificate_expiry: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "scrim_upstream_certificate_expiry_timestamp_seconds",
+                        "When a certificate ends that an upstream is shown.",
+                    ),
+                    &["upstream", "tenant"],
                 ),
             ),
             upstream_checks: counters(

@@ -142,16 +142,20 @@ impl Upstreams {
         Ok(Self { by_name, renewals, secrets, limits: limits.clone(), metrics: metrics.clone() })
     }
 
-    /// How its addresses do, for whoever scrapes.
-    pub fn show_addresses(&self) {
-        let gauge = &self.metrics.upstream_addresses;
-        // Those of upstreams that are gone.
+    /// How addresses do and when certificates end, for whoever scrapes.
+    pub fn show(&self) {
+        let (gauge, expiry) = (&self.metrics.upstream_addresses, &self.metrics.upstream_certificate_expiry);
+        // Those of what is gone.
         gauge.reset();
+        expiry.reset();
         let now = Instant::now();
         for (name, peer) in &self.by_name {
             let States { serving, ejected, unhealthy } = peer.link.endpoints.states(now);
             for (state, count) in [("serving", serving), ("ejected", ejected), ("unhealthy", unhealthy)] {
                 gauge.with_label_values(&[name, state]).set(count.try_into().unwrap_or(i64::MAX));
+            }
+            for (tenant, until) in peer.link.trust.ends() {
+                expiry.with_label_values(&[&**name, &tenant]).set(until.as_second());
             }
         }
     }

@@ -37,6 +37,8 @@ pub(super) struct Trust {
 pub(super) struct Made {
     pools: Pools,
     of: Seen,
+    /// When what the gateway shows of itself ends, by tenant; with an empty name, of all tenants.
+    ends: Vec<(String, Timestamp)>,
 }
 
 enum Pools {
@@ -110,6 +112,11 @@ impl Trust {
         }
     }
 
+    /// When what the gateway shows of itself ends, by tenant; with an empty name, of all tenants.
+    pub(super) fn ends(&self) -> Vec<(String, Timestamp)> {
+        self.in_force.load().ends.clone()
+    }
+
     /// What is to be in force, if the files are others than those that what is was made of. They may have been looked at
     /// before, when they did not hold yet.
     pub(super) fn changed(
@@ -149,7 +156,7 @@ impl Made {
         if diagnostic::has_errors(&check(upstream, now)) {
             return Err(Unusable::Changing);
         }
-        Self::of(upstream, limits, &own, seen, before).ok_or(Unusable::Changing)
+        Self::of(upstream, limits, &own, seen, before, now).ok_or(Unusable::Changing)
     }
 
     /// Of files that hold. `None`: they do no longer, or are others by now.
@@ -159,9 +166,11 @@ impl Made {
         own: &[OwnCertificate],
         seen: Seen,
         before: Option<&Self>,
+        now: Timestamp,
     ) -> Option<Self> {
         let pools = Pools::new(upstream, limits, own, &seen, before.map(|before| &before.pools))?;
-        (Seen::of(upstream, &self::own(upstream)) == seen).then_some(Self { pools, of: seen })
+        let ends = ends(upstream, own, now);
+        (Seen::of(upstream, &self::own(upstream)) == seen).then_some(Self { pools, of: seen, ends })
     }
 }
 
@@ -231,6 +240,21 @@ fn own(upstream: &Upstream) -> Vec<OwnCertificate> {
     }
 }
 
+fn ends(upstream: &Upstream, own: &[OwnCertificate], now: Timestamp) -> Vec<(String, Timestamp)> {
+    let one = match &upstream.client_certificate {
+        Some(Shown::One(one)) => Some((String::new(), one)),
+        Some(Shown::Own(_)) | None => None,
+    };
+    let own = own.iter().map(|of| (of.tenant.clone(), &of.files));
+    let until = |of: &ClientCertificate| load(of, now).ok().map(|(certified, _)| certified.until);
+    one.into_iter().chain(own).filter_map(|(tenant, of)| Some((tenant, until(of)?))).collect()
+}
+
+fn load(of: &ClientCertificate, now: Timestamp) -> Result<(Certified, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let cert = Named { path: &of.cert, span: &of.cert_span };
+    Certified::load(cert, Named { path: &of.key, span: &of.key_span }, now)
+}
+
 /// What came of files that had changed.
 pub struct Renewed {
     /// Otherwise those that were in force stay.
@@ -264,7 +288,7 @@ impl Upstreams {
             locked(&trust.seen).clone_from(&looked);
         }
         let before = trust.in_force.load_full();
-        let made = holds.then(|| Made::of(upstream, &self.limits, &own, looked, Some(&before))).flatten();
+        let made = holds.then(|| Made::of(upstream, &self.limits, &own, looked, Some(&before), now)).flatten();
         let (is_renewed, mut retired) = (made.is_some(), Retired::default());
         if let Some(made) = made {
             retired.add(trust.replace(made), || link.targets(&self.limits));
@@ -291,11 +315,7 @@ pub fn folders(upstream: &Upstream) -> Vec<PathBuf> {
 /// What is wrong with the files by which an upstream is trusted and the gateway shows itself to it.
 pub fn check(upstream: &Upstream, now: Timestamp) -> Vec<Diagnostic> {
     let ca = upstream.ca.as_ref().map(|(path, span)| pki::authorities(Named { path, span }, now).map(|found| found.1));
-    let pair = |of: &ClientCertificate| {
-        let cert = Named { path: &of.cert, span: &of.cert_span };
-        let loaded = Certified::load(cert, Named { path: &of.key, span: &of.key_span }, now);
-        loaded.map_or_else(|errors| errors, |(_, warnings)| warnings)
-    };
+    let pair = |of: &ClientCertificate| load(of, now).map_or_else(|errors| errors, |(_, warnings)| warnings);
     let own = match &upstream.client_certificate {
         None => Vec::new(),
         Some(Shown::One(one)) => pair(one),

@@ -216,6 +216,11 @@ async fn certificates_of_tenants_come_and_go_while_the_gateway_runs() {
         soon();
     }
     assert!(mutual.was_shown(&globex));
+    for tenant in ["acme", "globex"] {
+        let ends =
+            format!("scrim_upstream_certificate_expiry_timestamp_seconds{{tenant=\"{tenant}\",upstream=\"crm\"}}");
+        assert!(world.metric(&ends).await > 1_800_000_000.0, "{tenant}");
+    }
     assert_eq!(asked("acme").await, 200);
     let connection = |tenant: &str| {
         mutual.seen().iter().filter(|one| one.tenant == tenant).map(|one| one.connection).collect::<Vec<_>>()

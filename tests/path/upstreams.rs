@@ -136,7 +136,8 @@ async fn the_gateway_shows_its_own_certificate_where_one_is_declared() {
 async fn changed_files_of_an_upstream_are_taken_over_by_themselves() {
     let (servers, clients, others) = (Authority::new(), Authority::new(), Authority::new());
     let tls = Tls::start(&servers.issue(&Wanted::dns(&["localhost"])), Some(&clients), &["http/1.1"]).await;
-    let (own, stranger) = (clients.issue(&Wanted::dns(&["scrim"])), others.issue(&Wanted::dns(&["scrim"])));
+    let stranger = others.issue(&Wanted::dns(&["scrim"]).until(2027, 6, 1));
+    let own = clients.issue(&Wanted::dns(&["scrim"]));
     let keys = ", ca: ca.pem, client_certificate: { cert: own.pem, key: own.key }";
     let files = [("ca.pem", &*servers.pem), ("own.pem", &*own.pem), ("own.key", &*own.key)];
     let world = reaching(&tls, "localhost", keys, &files).await;
@@ -144,6 +145,10 @@ async fn changed_files_of_an_upstream_are_taken_over_by_themselves() {
     let becomes = async |status: u16| while rep.get("/contacts/1").await.status != status {};
     let put = |name: &str, text: &str| std::fs::write(world.folder.path().join(name), text).expect("written");
     assert_eq!(rep.get("/contacts/1").await.status, 200);
+
+    let ends = "scrim_upstream_certificate_expiry_timestamp_seconds{tenant=\"\",upstream=\"crm\"}";
+    let first = world.metric(ends).await;
+    assert!(first > 1_800_000_000.0, "{first}");
 
     // The connection that is kept was trusted for what no longer is.
     put("ca.pem", &others.pem);
@@ -157,6 +162,7 @@ async fn changed_files_of_an_upstream_are_taken_over_by_themselves() {
     }
     put("own.key", &stranger.key);
     becomes(502).await;
+    assert_eq!(world.metric(ends).await, 1_811_808_000.0, "that of the other one");
     assert_eq!(world.metric("scrim_policy_generation").await, 1.0, "nothing else was loaded");
 }
 
