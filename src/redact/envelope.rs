@@ -142,7 +142,7 @@ impl Envelope {
 /// Whether a value looks like a link. Those name the upstream, and hold what it was asked for: the tenant's columns and the
 /// policy's own conditions.
 fn is_link(raw: &[u8]) -> bool {
-    text::string(raw).is_some_and(|text| text.contains("://") || text.contains('?') && text.contains('='))
+    text::string(raw).is_some_and(|text| text.contains("://") || text.contains(['?', '&']) && text.contains('='))
 }
 
 impl Role {
@@ -154,7 +154,8 @@ impl Role {
     /// Whether a value passes as it is.
     pub(super) fn passes(self, raw: &[u8]) -> bool {
         match self {
-            Self::Echo | Self::Scalar => !matches!(raw.first(), Some(b'{' | b'[')) && !is_link(raw),
+            Self::Echo => !matches!(raw.first(), Some(b'{' | b'[')),
+            Self::Scalar => !matches!(raw.first(), Some(b'{' | b'[')) && !is_link(raw),
             Self::Number => kind::decimal(raw).is_some(),
             Self::Inner | Self::List | Self::Record | Self::Lines | Self::Nothing => false,
         }

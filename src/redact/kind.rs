@@ -205,6 +205,23 @@ pub(super) fn is_list_in_text(raw: &[u8]) -> bool {
     text::string(raw).is_some_and(|text| inner(&text).unwrap_or_default())
 }
 
+/// Whether it may hold another JSON value than a text: one that is JSON itself.
+pub(super) fn is_json_in_text(raw: &[u8]) -> bool {
+    let Some(text) = text::string(raw) else { return false };
+    let is_word = matches!(&*text, "null" | "true" | "false");
+    let begins = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '"' | '[' | '{'));
+    let mut scan = Scan::document(text.as_bytes(), MAX_DEPTH);
+    let read = scan.value().and_then(|_| scan.end());
+    // What is JSON beyond what this scanner takes may be JSON to others.
+    let is_none = matches!(read, Err(Unreadable::Syntax | Unreadable::Incomplete | Unreadable::Trailing));
+    is_word || begins && !is_none
+}
+
+/// Whether a list of texts can be told from one text with commas between them.
+pub(super) fn is_list_of_words(raw: &[u8]) -> bool {
+    all(raw, b'[', |item| text::string(item).is_some_and(|text| !text.is_empty() && !text.contains(',')))
+}
+
 /// Whether PocketBase holds an array as it is: of texts, it drops what is empty or was there before.
 pub(super) fn is_set(raw: &[u8]) -> bool {
     let (mut seen, mut is_set) = (HashSet::new(), true);

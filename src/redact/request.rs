@@ -65,8 +65,12 @@ fn is_held(table: &Table, field: &Field, of: &Type, raw: &[u8]) -> bool {
         (Type::Timestamp, Some(Push::Seconds)) => kind::is_kept_by_digits(raw, 0),
         (Type::Timestamp, Some(Push::Milliseconds)) => kind::is_kept_by_digits(raw, 3),
         (Type::Timestamp, Some(Push::Microseconds)) => kind::is_kept_by_digits(raw, 6),
+        (Type::Timestamp, _) if reads_texts => kind::is_kept_by_digits(raw, 3),
         (Type::String, _) if reads_texts => !kind::is_list_in_text(raw),
+        (Type::Json, _) if reads_texts => !kind::is_json_in_text(raw),
         (Type::List(of), _) if reads_texts && **of == Type::String => kind::is_set(raw),
+        // Directus may hold them as one text, with commas between (its type csv).
+        (Type::List(of), _) if table.in_place && **of == Type::String => kind::is_list_of_words(raw),
         _ => true,
     }
 }

@@ -139,9 +139,10 @@ impl Endpoints {
         let other = |endpoint: &Endpoint| Some(endpoint.address) != not;
         let healthy =
             |endpoint: &Endpoint| other(endpoint) && !self.is_unhealthy(endpoint) && endpoint.may_be_asked(now);
-        // Better one that failed than none.
-        let chosen =
-            least(&healthy).or_else(|| least(&other)).or_else(|| least(&|_| true)).ok_or(Failure::Unresolved)?;
+        // Better one that failed than none, and better one that failed lately than one that does not pass its checks.
+        let passes = |endpoint: &Endpoint| other(endpoint) && !self.is_unhealthy(endpoint);
+        let chosen = least(&healthy).or_else(|| least(&passes)).or_else(|| least(&other));
+        let chosen = chosen.or_else(|| least(&|_| true)).ok_or(Failure::Unresolved)?;
         chosen.in_use.fetch_add(1, Ordering::Relaxed);
         Ok(Lease { endpoint: Arc::clone(chosen), answers: chosen.answers.load(Ordering::Relaxed) })
     }
@@ -204,11 +205,13 @@ impl Endpoints {
         }
         let now = Instant::now();
         let known = self.known.load();
-        let ejected = known.endpoints.iter().filter(|endpoint| endpoint.record().is_ejected(now)).count();
+        let is_out = |endpoint: &Endpoint| endpoint.record().is_ejected(now) || self.is_unhealthy(endpoint);
+        let others = known.endpoints.iter().filter(|endpoint| endpoint.address != lease.address());
+        let out = others.filter(|endpoint| is_out(endpoint)).count();
         let mut record = lease.endpoint.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         record.failures = record.failures.saturating_add(1);
         // Never more than half: where all fail, it is not them.
-        let may = (ejected + 1) * 2 <= known.endpoints.len();
+        let may = (out + 1) * 2 <= known.endpoints.len();
         if record.failures >= self.health.failures && may && !record.is_ejected(now) {
             record.ejections = (record.ejections + 1).min(MAX_EJECTIONS);
             record.ejected_until = Some(now + self.health.time * record.ejections);
@@ -395,7 +398,13 @@ mod tests {
         assert_eq!(asked().await, [address(2); 2]);
         assert_eq!(all.choose(Some(address(2))).await.unwrap().address(), address(1), "better than none");
         all.failed(&all.choose(None).await.unwrap());
-        assert_eq!(all.states(Instant::now()), States { serving: 0, ejected: 1, unhealthy: 1 });
+        assert_eq!(all.states(Instant::now()), States { serving: 1, ejected: 0, unhealthy: 1 }, "it is the last one");
+        // One that is on trial is busy with one exchange; the other does not pass.
+        other.record.lock().unwrap().ejections = 1;
+        let trial = all.choose(None).await.unwrap();
+        assert_eq!([trial.address(), all.choose(None).await.unwrap().address()], [address(2); 2]);
+        drop(trial);
+        *other.record.lock().unwrap() = Record::default();
         assert!(!all.checked(other, false) && all.checked(other, false));
         assert_ne!(asked().await[0], asked().await[1], "they take turns where none passes");
         all.answered(&all.choose(Some(address(2))).await.unwrap());

@@ -107,8 +107,12 @@ fn values_fit_their_declared_type_or_not() {
 #[test]
 fn a_value_that_would_be_held_as_another_one_does_not_fit() {
     let fits = |push: Option<Push>, loose: bool, field: &str, raw: &str| {
-        let kinds =
-            [("created_at", Type::Timestamp), ("name", Type::String), ("tags", Type::List(Type::String.into()))];
+        let kinds = [
+            ("created_at", Type::Timestamp),
+            ("name", Type::String),
+            ("tags", Type::List(Type::String.into())),
+            ("prefs", Type::Json),
+        ];
         let fields = kinds.map(|(name, kind)| (name.to_owned(), Shape::Plain(kind)));
         let mut table = Table { empty_is_null: loose, ..table(CONTACTS, "contacts", fields.into()) };
         for field in Arc::get_mut(&mut table.fields).expect("nobody else has them") {
@@ -126,6 +130,15 @@ fn a_value_that_would_be_held_as_another_one_does_not_fit() {
         assert!(!fits(Some(push), false, "created_at", &at(cut)), "{push:?} {cut}");
         assert!(fits(Some(Push::Exact), false, "created_at", &at(cut)), "{cut}");
     }
+    assert!(!fits(Some(Push::Exact), true, "created_at", "\"2024-05-17T10:11:12.0001Z\""));
+    assert!(fits(Some(Push::Exact), true, "created_at", "\"2024-05-17T10:11:12.0010Z\""));
+    for text in ["true", "null", "12", "-1.5e3", "[1]", r#"{\"admin\":true}"#, r#"\"won\""#, r#"\"\\ud800\""#] {
+        assert!(!fits(None, true, "prefs", &format!("\"{text}\"")), "{text}");
+        assert!(fits(None, false, "prefs", &format!("\"{text}\"")), "{text}");
+    }
+    for json in ["\"\"", "\"won\"", "\"2024-05-17\"", "\"12 a\"", "\"[x]\"", "true", "{\"a\":\"true\"}", "[\"1\"]"] {
+        assert!(fits(None, true, "prefs", json), "{json}");
+    }
     // PocketBase takes the last of such a list, and of lists what it has not seen.
     for text in [r#""[\"won\"]""#, r#""[]""#, r#"" [ \n \"a\" , \"won\" ] ""#, r#""\u005b\"won\"]""#, r#""[null]""#] {
         assert!(!fits(None, true, "name", text), "{text}");
@@ -137,6 +150,16 @@ fn a_value_that_would_be_held_as_another_one_does_not_fit() {
     for (list, held) in [(r#"["a","b"]"#, true), ("[]", true), (r#"["a","\u0061"]"#, false), (r#"[""]"#, false)] {
         assert_eq!(fits(None, true, "tags", list), held, "{list}");
         assert!(fits(None, false, "tags", list), "{list}");
+    }
+    let fields = vec![
+        ("id".to_owned(), Shape::Plain(Type::Int)),
+        ("tags".to_owned(), Shape::Plain(Type::List(Type::String.into()))),
+    ];
+    let directus = Table { in_place: true, ..table(CONTACTS, "contacts", fields) };
+    for (list, held) in
+        [(r#"["a","b"]"#, true), ("[]", true), (r#"["a,b"]"#, false), (r#"["a\u002cb"]"#, false), (r#"[""]"#, false)]
+    {
+        assert_eq!(super::fits(&directus, FieldId(1), list.as_bytes()), held, "{list}");
     }
 }
 

@@ -81,7 +81,7 @@ impl<'a> Reading<'a> {
         };
         let along = target.filter(|_| !navigation.contained).unwrap_or_else(|| one(&navigation.of));
         let standard = Cascade { of: set.name.clone(), along: along.to_owned(), by, meaning: None };
-        let is_dependent = has_column || (!navigation.is_many() && standard.by.is_err());
+        let is_dependent = !navigation.is_many();
         match target {
             Some(target) if is_dependent && !navigation.contained => {
                 let by = if within { Err("the relation to it lies in a value") } else { Ok(navigation.name.clone()) };
